@@ -1,0 +1,12 @@
+# Fails unless README contains the text of PROGRAM, and that in under 20 lines.
+file(READ ${README} readme)
+file(READ ${PROGRAM} program)
+string(FIND "${readme}" "```cpp\n${program}```" at)
+if(at EQUAL -1)
+  message(FATAL_ERROR "the first program in ${README} is not ${PROGRAM}")
+endif()
+string(REGEX MATCHALL "\n" newlines "${program}")
+list(LENGTH newlines lines)
+if(NOT lines LESS 20)
+  message(FATAL_ERROR "${PROGRAM} has ${lines} lines; the README promises under 20")
+endif()

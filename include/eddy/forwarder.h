@@ -1,0 +1,137 @@
+// Forwarder: carries streams to Kinesis and queues to SQS when the link is there.
+//
+// Invariants
+//   F1  A cursor moves, and a message is deleted, only after the service has
+//       acknowledged: at least once. What may come twice is bounded by what was
+//       in flight.
+//   F2  Records of one partition key arrive in order, through partial failures
+//       and outages too.
+//   F3  No call of the application waits for the network; nothing expires here;
+//       only the records that failed are sent again.
+//   F4  A record the service can never accept goes to the route's dead-letter
+//       queue with the reason, and the route goes on. Without such a queue the
+//       route stops there and says so.
+// Depends on store.h, http.h. Link eddy::forward.
+#ifndef EDDY_FORWARDER_H_
+#define EDDY_FORWARDER_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "eddy/http.h"
+#include "eddy/platform.h"
+#include "eddy/store.h"
+
+namespace eddy {
+
+struct AwsCredentials {
+  std::string access_key_id;
+  std::string secret_access_key;
+  std::string session_token;               // empty: long-lived keys
+  std::optional<absl::Time> expiration;
+};
+
+// Threads: safe. Called before a request when the last answer has expired.
+class CredentialsProvider {
+ public:
+  virtual ~CredentialsProvider() = default;
+  //   kUnauthenticated   none are to be had; the route pauses and keeps all.
+  virtual absl::StatusOr<AwsCredentials> Get() = 0;
+};
+
+// AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN,
+// AWS_CREDENTIAL_EXPIRATION, read anew at each Get.
+std::unique_ptr<CredentialsProvider> NewEnvironmentCredentials();
+std::unique_ptr<CredentialsProvider> NewStaticCredentials(AwsCredentials credentials);
+
+enum class LinkState : uint8_t {
+  kOnline,      // the last request was answered
+  kBackingOff,  // the service asked for patience (throttled, 5xx, credentials)
+  kOffline,     // the service could not be reached
+};
+
+struct RouteOptions {
+  // Name of a local queue for what the service will never accept; empty: none,
+  // and the route stops at such a record.
+  std::string dead_letter_queue;
+  size_t records_max = 0;         // a request; 0: the service's limit
+  size_t bytes_max = 0;           // a request; 0: the service's limit
+  absl::Duration linger = absl::Milliseconds(100);  // wait so long for a fuller batch
+};
+
+struct RouteStatus {
+  std::string name;               // "telemetry -> kinesis:telemetry"
+  LinkState link = LinkState::kOnline;
+  uint64_t records_delivered = 0;
+  uint64_t bytes_delivered = 0;   // keys and data
+  uint64_t requests = 0;
+  uint64_t records_retried = 0;   // sent again after a failure
+  uint64_t records_maybe_twice = 0;  // sent again after an unknown outcome
+  uint64_t records_dead = 0;      // moved to the dead-letter queue
+  absl::Status last_error;        // OK after a success
+  absl::Duration next_attempt;    // from now; zero: at once
+  bool caught_up = false;         // nothing was waiting at the last look
+};
+
+struct ForwarderOptions {
+  std::string region;             // empty: AWS_REGION, AWS_DEFAULT_REGION
+  std::string kinesis_endpoint;   // empty: AWS_ENDPOINT_URL_KINESIS,
+  std::string sqs_endpoint;       //   AWS_ENDPOINT_URL_SQS, AWS_ENDPOINT_URL,
+                                  //   else the region's
+  std::string ca_file;            // for the default transport
+  absl::Duration retry_delay_base = absl::Milliseconds(50);
+  absl::Duration retry_delay_max = absl::Minutes(2);
+  absl::Duration request_timeout = absl::Seconds(30);
+
+  CredentialsProvider* credentials = nullptr;  // null: the environment's
+  HttpTransport* transport = nullptr;          // null: libcurl
+  Platform platform;                           // null members: the system's
+
+  // Called on the forwarder's thread (or the pumping one) at each change.
+  std::function<void(const std::string& route, LinkState from, LinkState to)>
+      on_link_change;
+  bool threads = true;            // false: the host calls RunOnce()
+};
+
+// Threads:    safe. With threads == true one thread a route.
+// Durability: a route's place is a Cursor (stream) or the message itself
+//             (queue), committed with the store's own data.
+// The store, credentials and transport outlive the forwarder.
+class Forwarder {
+ public:
+  //   kInvalidArgument   no region and no endpoint; an option out of range.
+  static absl::StatusOr<std::unique_ptr<Forwarder>> Create(Store* store,
+                                                           ForwarderOptions options);
+  // Stops: waits for the request under way, at most request_timeout.
+  virtual ~Forwarder() = default;
+
+  // Carries `stream` from its oldest record on; the place is kept in the cursor
+  // "forward.kinesis.<target_stream>".
+  //   kNotFound, kAlreadyExists   the stream or queue; the route.
+  virtual absl::Status AddKinesisRoute(std::string_view stream,
+                                       std::string_view target_stream,
+                                       const RouteOptions& options = {}) = 0;
+  virtual absl::Status AddSqsRoute(std::string_view queue, std::string_view target_queue,
+                                   const RouteOptions& options = {}) = 0;
+
+  // One bounded step of the most urgent route (at most one request); returns
+  // how long until the next is due. Only with threads == false.
+  virtual absl::Duration RunOnce() = 0;
+
+  // Tries again at once: the application knows that the link is back.
+  virtual void Wake() = 0;
+
+  virtual std::vector<RouteStatus> Status() = 0;
+};
+
+}  // namespace eddy
+
+#endif  // EDDY_FORWARDER_H_

@@ -1,0 +1,121 @@
+// The ports: everything that eddy needs from the world, as interfaces.
+//
+// Invariants
+//   P1  No other part of eddy reads a clock, draws a random number, touches a
+//       file (SQLite's own files apart) or opens a socket.
+//   P2  Tests replace each port; the product takes them from DefaultPlatform().
+// Depends on Abseil's Status and Time only.
+#ifndef EDDY_PLATFORM_H_
+#define EDDY_PLATFORM_H_
+
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+namespace eddy {
+
+// Time. Threads: safe.
+class Clock {
+ public:
+  virtual ~Clock() = default;
+
+  // Wall time: a guess until the network has set it. For people and the cloud;
+  // never for timers, order or identity.
+  virtual absl::Time WallNow() = 0;
+
+  // Time since this boot, suspend included. Never goes back within one boot.
+  virtual absl::Duration SinceBoot() = 0;
+
+  // Whether the wall clock can be believed (set by NTP, GPS or an operator).
+  virtual bool WallIsTrusted() = 0;
+
+  // Changes with every boot, never within one.
+  virtual std::string BootId() = 0;
+
+  // Releases `lock`, sleeps until notified or until `timeout` has passed on a
+  // steady clock, and takes the lock again. May wake early, as condition
+  // variables do: the caller checks its condition and its deadline itself.
+  virtual void Wait(std::unique_lock<std::mutex>& lock,
+                    std::condition_variable& condition,
+                    absl::Duration timeout) = 0;
+};
+
+// Random numbers for jitter and identifiers. Threads: safe.
+class Random {
+ public:
+  virtual ~Random() = default;
+  virtual uint64_t Next() = 0;
+};
+
+// A file mapped into memory, shared with the kernel's page cache: what is
+// stored survives the process, not a power cut. Unmapped by the destructor.
+class Mapping {
+ public:
+  virtual ~Mapping() = default;
+  virtual char* data() = 0;
+  virtual size_t size() const = 0;
+};
+
+// Held by the destructor's absence: destroying it gives the lock back.
+class FileLock {
+ public:
+  virtual ~FileLock() = default;
+};
+
+// Directories, locks and mappings. Threads: safe.
+class Files {
+ public:
+  virtual ~Files() = default;
+
+  // Creates the last component when missing and proves that it is a writable
+  // directory.
+  //   kNotFound            its parent does not exist.
+  //   kFailedPrecondition  it is a file, not a directory.
+  //   kPermissionDenied    it cannot be written.
+  //   kResourceExhausted   the disk is full.
+  virtual absl::Status PrepareDirectory(const std::string& path) = 0;
+
+  // Takes an exclusive lock that dies with the process.
+  //   kFailedPrecondition  another owner holds it; the message names its pid.
+  virtual absl::StatusOr<std::unique_ptr<FileLock>> Lock(
+      const std::string& path) = 0;
+
+  virtual bool Exists(const std::string& path) = 0;
+  virtual absl::Status Remove(const std::string& path) = 0;
+
+  // Maps `bytes` of the file, creating it and allocating its space (so that a
+  // full disk is an error here and never a SIGBUS later). New bytes are zero.
+  //   kResourceExhausted   no space for it.
+  virtual absl::StatusOr<std::unique_ptr<Mapping>> MapShared(
+      const std::string& path, size_t bytes) = 0;
+
+  // The size of an existing file, kNotFound if there is none.
+  virtual absl::StatusOr<uint64_t> Size(const std::string& path) = 0;
+};
+
+// A set of ports. The pointees outlive every store that uses them. A null
+// member means the one of DefaultPlatform().
+struct Platform {
+  Clock* clock = nullptr;
+  Random* random = nullptr;
+  Files* files = nullptr;
+  // Name of the registered SQLite VFS below the database; empty is the default.
+  std::string sqlite_vfs;
+};
+
+// The operating system's. Lives for the whole process.
+const Platform& DefaultPlatform();
+
+}  // namespace eddy
+
+#endif  // EDDY_PLATFORM_H_

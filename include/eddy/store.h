@@ -1,0 +1,130 @@
+// Store: one directory, one owner process, all streams and queues in it.
+//
+// Invariants
+//   S1  What was accepted (kProcess) is there after the death of the process;
+//       what was committed (kPower) is there after a power cut.
+//   S2  A sequence number is never given to a second record.
+//   S3  With StoreOptions::threads == false eddy creates no thread at all.
+// Depends on platform.h, types.h.
+#ifndef EDDY_STORE_H_
+#define EDDY_STORE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "eddy/platform.h"
+#include "eddy/queue.h"
+#include "eddy/stream.h"
+#include "eddy/types.h"
+
+namespace eddy {
+
+struct StoreOptions {
+  // Accepted records are committed at the latest after this time: the loss
+  // window of kProcess in a power cut. 1 ms to 1 h.
+  absl::Duration flush_interval = absl::Seconds(1);
+
+  // The memory budget of the fast path and the size of the mapped intake file.
+  // A multiple of 64 KiB, 256 KiB to 1 GiB. May differ between two opens.
+  size_t intake_bytes = 8 << 20;
+
+  // Where the intake file lies; empty: in the store's directory. On a tmpfs
+  // (/dev/shm, /run) the fast path writes no flash, and still survives the
+  // process.
+  std::string intake_directory;
+
+  // A commit becomes due when so many accepted bytes wait for it.
+  size_t commit_bytes = 1 << 20;
+
+  // How long an append waits for room in the intake before it fails with
+  // kResourceExhausted, unless the call names its own deadline.
+  absl::Duration append_timeout = absl::Seconds(5);
+
+  // False: no background thread; the host calls Pump().
+  bool threads = true;
+
+  // False: opening a directory without a store is kNotFound.
+  bool create_if_missing = true;
+
+  // True: SQLite overwrites deleted data with zeros. Doubles the writes.
+  bool secure_delete = false;
+
+  Platform platform;  // null members: the operating system's
+};
+
+struct StoreStats {
+  uint64_t commits = 0;              // transactions since open
+  uint64_t commit_failures = 0;      // each is retried
+  uint64_t blocks_written = 0;
+  uint64_t payload_bytes_committed = 0;  // keys and data
+  uint64_t disk_bytes_written = 0;   // by SQLite, WAL and database, since open
+  uint64_t disk_syncs = 0;
+  uint64_t intake_segments = 0;
+  uint64_t intake_segments_free = 0;
+  uint64_t frames_recovered = 0;     // from the intake, at this open
+  bool intake_distrusted = false;    // a power cut came before this open
+  absl::Status last_commit;          // OK, or why the last commit failed
+};
+
+// Threads:    safe.
+// Durability: as in types.h.
+// Streams and queues are owned by the store and live as long as it does.
+class Store {
+ public:
+  // Opens or creates the store in `directory` (whose parent must exist).
+  //   kInvalidArgument     an option is out of its range; the message names it.
+  //   kFailedPrecondition  another process owns the store, or the directory
+  //                        holds a foreign file, or a newer eddy wrote it.
+  //   kPermissionDenied    the directory cannot be written.
+  //   kResourceExhausted   the disk is full; nothing half-made is left behind.
+  //   kDataLoss            the database cannot be read back as written.
+  static absl::StatusOr<std::unique_ptr<Store>> Open(std::string_view directory,
+                                                     StoreOptions options = {});
+
+  // Commits all that was accepted, then closes. Errors end in the intake's
+  // favour: what could not be committed is recovered at the next open.
+  virtual ~Store() = default;
+
+  // Stream names: 1..128 of [a-zA-Z0-9_.-]; shard_count 1..1000.
+  //   kAlreadyExists   a stream of this name exists (as CreateStream's contract).
+  virtual absl::StatusOr<Stream*> CreateStream(std::string_view name,
+                                               const StreamOptions& options = {}) = 0;
+  //   kNotFound        no such stream.
+  virtual absl::StatusOr<Stream*> OpenStream(std::string_view name) = 0;
+  virtual std::vector<std::string> ListStreams() = 0;  // sorted
+
+  // Queue names: 1..80 of [a-zA-Z0-9_-]. Creating a queue that exists with
+  // equal options returns it (as CreateQueue's contract).
+  //   kAlreadyExists   it exists with other options; the message names one.
+  //   kNotFound        options.dead_letter_queue does not exist.
+  virtual absl::StatusOr<Queue*> CreateQueue(std::string_view name,
+                                             const QueueOptions& options = {}) = 0;
+  virtual absl::StatusOr<Queue*> OpenQueue(std::string_view name) = 0;
+  virtual std::vector<std::string> ListQueues() = 0;  // sorted
+
+  // Commits everything accepted before the call. OK: it survives a power cut.
+  //   kResourceExhausted, kUnavailable   the disk refused; all stays accepted
+  //                                      and is tried again.
+  virtual absl::Status Flush() = 0;
+
+  // Waits until what the token names is committed.
+  //   kDeadlineExceeded   not yet; it stays accepted.
+  virtual absl::Status Wait(const CommitToken& token, absl::Duration timeout) = 0;
+
+  // Does what is due, a bounded piece, and says how long the host may wait
+  // before the next call. For hosts without threads; harmless beside them.
+  virtual absl::Duration Pump() = 0;
+
+  virtual StoreStats Stats() = 0;
+};
+
+}  // namespace eddy
+
+#endif  // EDDY_STORE_H_

@@ -1,0 +1,190 @@
+// Stream: records in shards by partition key, read by position (Kinesis).
+//
+// Invariants
+//   T1  Records of one partition key are read in the order in which their Puts
+//       returned; a reader sees no record before an earlier one of its shard.
+//   T2  Reading changes nothing: any number of readers, each at its own place.
+// Depends on types.h. The limits are those of Amazon Kinesis Data Streams.
+#ifndef EDDY_STREAM_H_
+#define EDDY_STREAM_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "eddy/types.h"
+
+namespace eddy {
+
+inline constexpr size_t kPartitionKeyCharactersMax = 256;    // Unicode characters
+inline constexpr size_t kStreamRecordBytesMax = 1 << 20;     // data + key
+inline constexpr size_t kPutRecordsMax = 500;                // records a call
+inline constexpr size_t kPutRecordsBytesMax = 5 << 20;       // data + keys a call
+inline constexpr size_t kGetRecordsMax = 10000;              // records a call
+inline constexpr size_t kGetRecordsBytesMax = 10 << 20;      // bytes a call
+inline constexpr uint32_t kShardCountMax = 1000;
+
+struct StreamOptions {
+  uint32_t shard_count = 1;
+  Durability durability = Durability::kProcess;  // of a Put that names none
+};
+
+struct PutOptions {
+  // Decimal, 0..2^128-1: replaces the MD5 of the key for routing; the key stays.
+  std::string_view explicit_hash_key;
+  Durability durability = Durability::kDefault;
+  // How long to wait for room in the intake; absent: StoreOptions::append_timeout.
+  std::optional<absl::Duration> timeout;
+};
+
+struct PutResult {
+  ShardId shard = 0;
+  SequenceNumber sequence_number = 0;
+  CommitToken token;  // for Store::Wait
+};
+
+struct PutRecordsEntry {
+  std::string_view partition_key;
+  std::string_view data;
+  std::string_view explicit_hash_key;
+};
+
+// The views live as long as the batch that holds the record.
+struct Record {
+  SequenceNumber sequence_number = 0;
+  std::string_view partition_key;
+  std::string_view data;
+  std::string_view explicit_hash_key;  // 16 bytes, big-endian; empty if none
+  absl::Time arrival;                  // wall time, ms; not monotonic
+  bool arrival_is_trusted = false;     // the wall clock was set when it was taken
+};
+
+struct RecordBatch {
+  std::vector<Record> records;  // in order
+  // Where the next read goes on. Empty only at the end of a closed shard.
+  std::string next_shard_iterator;
+  SequenceNumber next_sequence_number = 0;  // the same place, as a position
+  // Age of the oldest record not yet read; zero: caught up.
+  absl::Duration behind_latest;
+  std::vector<std::shared_ptr<const void>> pins;  // the bytes the views lie in
+};
+
+enum class ShardIteratorType : uint8_t {
+  kAtSequenceNumber,     // that record, or the next higher
+  kAfterSequenceNumber,  // the first one behind it
+  kAtTimestamp,          // the first that arrived at or after `timestamp`
+  kTrimHorizon,          // the oldest kept
+  kLatest,               // behind the newest at the time of the call
+};
+
+struct ShardIteratorPosition {
+  ShardIteratorType type = ShardIteratorType::kTrimHorizon;
+  SequenceNumber sequence_number = 0;
+  absl::Time timestamp;
+};
+
+struct GetRecordsOptions {
+  size_t limit = kGetRecordsMax;           // 1..10000 records
+  size_t bytes_max = kGetRecordsBytesMax;  // one record is returned even if larger
+  absl::Duration wait_time;                // sleep so long for a first record
+  bool read_committed = false;             // only what a power cut cannot take back
+};
+
+struct ShardDescription {
+  ShardId shard = 0;
+  std::string shard_id;             // "shardId-000000000000"
+  std::string starting_hash_key;    // decimal, inclusive
+  std::string ending_hash_key;      // decimal, inclusive
+  SequenceNumber oldest = 0;        // trim horizon
+  SequenceNumber next = 0;          // what the next record gets, at least
+  SequenceNumber committed = 0;     // all below survives a power cut
+};
+
+struct StreamDescription {
+  std::string name;
+  absl::Time created;
+  Durability durability = Durability::kProcess;
+  std::vector<ShardDescription> shards;
+};
+
+// A named reader whose place is durable: a checkpoint for each shard.
+//
+// Threads:    safe.
+// Durability: an Advance is accepted (kProcess) or committed (kPower) as asked;
+//             after a power cut it is the new place or an older one, so records
+//             may be read again and none is skipped.
+class Cursor {
+ public:
+  virtual ~Cursor() = default;
+  virtual const std::string& name() const = 0;
+
+  // The first sequence number not yet consumed. Does no I/O.
+  virtual SequenceNumber Position(ShardId shard) const = 0;
+
+  // Reads on from the position; does not move it.
+  virtual absl::StatusOr<RecordBatch> Read(ShardId shard,
+                                           const GetRecordsOptions& options = {}) = 0;
+
+  // Moves to `next`, the first sequence number not yet consumed (that of the
+  // last consumed record + 1, or RecordBatch::next_sequence_number).
+  //   kOutOfRange   below the present position, or above what has been written.
+  virtual absl::Status Advance(ShardId shard, SequenceNumber next,
+                               Durability durability = Durability::kDefault) = 0;
+};
+
+// Threads: safe. Put is lock-free and makes no system call at kProcess.
+class Stream {
+ public:
+  virtual ~Stream() = default;
+  virtual const std::string& name() const = 0;
+  virtual StreamDescription Describe() = 0;
+  virtual uint32_t shard_count() const = 0;
+
+  // Accepts one record. Data may be empty; a record above a quarter of a
+  // segment goes straight into a commit and costs one even at kProcess.
+  //   kInvalidArgument    key empty, over-long or not UTF-8; record too large;
+  //                       hash key malformed.
+  //   kResourceExhausted  no room in the intake in time, or the disk is full:
+  //                       not accepted.
+  //   kUnavailable        kPower only: accepted, but the disk failed to sync;
+  //                       tried again in the background, may yet be lost.
+  virtual absl::StatusOr<PutResult> Put(std::string_view partition_key,
+                                        std::string_view data,
+                                        const PutOptions& options = {}) = 0;
+
+  // Accepts 1..500 records; the results stand in the order of the entries and
+  // fail one by one. At kPower all share one commit.
+  //   kInvalidArgument   the call as a whole: no entries, too many, too large.
+  virtual absl::StatusOr<std::vector<absl::StatusOr<PutResult>>> PutRecords(
+      const std::vector<PutRecordsEntry>& entries, const PutOptions& options = {}) = 0;
+
+  // An iterator is a position, not a cursor: it may be used twice, and here it
+  // does not expire.
+  //   kInvalidArgument   no such shard; a timestamp in the future.
+  virtual absl::StatusOr<std::string> GetShardIterator(
+      ShardId shard, const ShardIteratorPosition& position) = 0;
+
+  //   kInvalidArgument   not an iterator of this stream; limit out of range.
+  //   kDataLoss          a block does not match its checksum.
+  virtual absl::StatusOr<RecordBatch> GetRecords(
+      std::string_view shard_iterator, const GetRecordsOptions& options = {}) = 0;
+
+  // Opens the cursor `name` (rules as for stream names); a new one starts at
+  // the oldest record kept.
+  virtual absl::StatusOr<Cursor*> OpenCursor(std::string_view name) = 0;
+  virtual std::vector<std::string> ListCursors() = 0;
+
+  // Deletes what lies wholly below `before` in the shard, a block at a time.
+  virtual absl::Status Trim(ShardId shard, SequenceNumber before) = 0;
+};
+
+}  // namespace eddy
+
+#endif  // EDDY_STREAM_H_

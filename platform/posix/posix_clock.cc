@@ -1,0 +1,86 @@
+#include "platform/posix/posix_clock.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+#if defined(__linux__)
+#include <sys/timex.h>
+#endif
+
+#include <algorithm>
+#include <chrono>
+
+#include "absl/strings/str_cat.h"
+#include "platform/posix/posix_random.h"
+
+namespace eddy {
+namespace {
+
+// 2026-01-01: eddy did not exist then. Raise it at a release.
+constexpr int64_t kPlausibleUnixSeconds = 1767225600;
+
+constexpr absl::Duration kWaitMax = absl::Hours(1);
+
+clockid_t SinceBootClock() {
+#if defined(CLOCK_BOOTTIME)
+  timespec now;
+  if (clock_gettime(CLOCK_BOOTTIME, &now) == 0) return CLOCK_BOOTTIME;
+#endif
+  return CLOCK_MONOTONIC;
+}
+
+timespec Now(clockid_t clock) {
+  timespec now = {};
+  clock_gettime(clock, &now);  // cannot fail for a clock that once worked
+  return now;
+}
+
+std::string ReadBootId() {
+  const int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+  if (fd >= 0) {
+    char text[64];
+    const ssize_t bytes = read(fd, text, sizeof(text));
+    close(fd);
+    constexpr ssize_t kUuidBytes = 36;
+    if (bytes >= kUuidBytes) return std::string(text, kUuidBytes);
+  }
+  PosixRandom random;
+  return absl::StrCat("process-", absl::Hex(random.Next(), absl::kZeroPad16),
+                      absl::Hex(random.Next(), absl::kZeroPad16));
+}
+
+}  // namespace
+
+PosixClock::PosixClock()
+    : since_boot_clock_(SinceBootClock()), boot_id_(ReadBootId()) {}
+
+absl::Time PosixClock::WallNow() {
+  return absl::TimeFromTimespec(Now(CLOCK_REALTIME));
+}
+
+absl::Duration PosixClock::SinceBoot() {
+  return absl::DurationFromTimespec(Now(since_boot_clock_));
+}
+
+bool PosixClock::WallIsTrusted() {
+  if (WallNow() < absl::FromUnixSeconds(kPlausibleUnixSeconds)) return false;
+#if defined(__linux__)
+  timex state = {};  // modes 0: only asks
+  const int result = adjtimex(&state);
+  if (result >= 0) {
+    return result != TIME_ERROR && (state.status & STA_UNSYNC) == 0;
+  }
+#endif
+  return true;
+}
+
+void PosixClock::Wait(std::unique_lock<std::mutex>& lock,
+                      std::condition_variable& condition,
+                      absl::Duration timeout) {
+  // Not Abseil's timed waits: they are measured on the wall clock, and broken
+  // on 32-bit CPUs with 64-bit times.
+  const absl::Duration bounded =
+      std::clamp(timeout, absl::ZeroDuration(), kWaitMax);
+  condition.wait_for(lock, absl::ToChronoNanoseconds(bounded));
+}
+
+}  // namespace eddy

@@ -1,0 +1,103 @@
+// BlockStore: the rows of the table `blocks`. Writing goes through the engine's
+// connection inside its transaction; reading through a read-only connection of
+// its own, with a few blocks kept in memory.
+//
+// A block is a run of frames, as it lay in the intake. Its id says which log
+// and where:   id = log << 43 | first position >> 2
+// which leaves 2^20 logs of 2^45 bytes each.
+//
+// Invariants
+//   B1  Bytes that do not match their checksum are never handed out.
+//   B2  No read transaction outlives a call.
+// Depends on sql/, frame.h.
+#ifndef EDDY_SRC_LOG_BLOCK_STORE_H_
+#define EDDY_SRC_LOG_BLOCK_STORE_H_
+
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "src/log/log.h"
+#include "src/sql/database.h"
+
+namespace eddy::log {
+
+inline constexpr int kBlockPositionBits = 43;
+inline constexpr uint64_t kPositionMax = (uint64_t{1} << (kBlockPositionBits + 2)) - 4;
+inline constexpr LogId kLogIdMax = (1u << 20) - 2;
+
+constexpr int64_t BlockId(LogId log, uint64_t position) {
+  return static_cast<int64_t>((uint64_t{log} << kBlockPositionBits) | (position >> 2));
+}
+uint64_t BlockChecksum(std::string_view bytes, int64_t id);
+
+// A run of frames on its way to a row.
+struct BlockDraft {
+  LogId log = 0;
+  uint64_t first = 0;
+  uint64_t end = 0;
+  const char* frames = nullptr;
+  uint64_t frame_count = 0;
+  uint64_t payload_bytes = 0;  // keys and bodies
+  int64_t first_time_ms = 0;
+  int64_t last_time_ms = 0;    // the latest
+};
+
+struct Block {
+  LogId log = 0;
+  uint64_t first = 0;
+  uint64_t end = 0;
+  std::string bytes;
+};
+
+// The statements that change blocks. Used under the engine's commit lock.
+class BlockWriter {
+ public:
+  static absl::StatusOr<std::unique_ptr<BlockWriter>> Create(sql::Database& db);
+  absl::Status Insert(const BlockDraft& draft);
+  // Deletes the blocks of the log that end at or below `before`, and notes the
+  // log's end so that deleting the last block does not forget it.
+  absl::Status Trim(LogId log, uint64_t before, uint64_t log_end);
+  absl::Status SetEnd(LogId log, uint64_t end);
+
+ private:
+  sql::Statement insert_, find_below_, delete_below_, trim_log_, set_end_;
+};
+
+// Threads: safe; reads are serialised.
+class BlockStore {
+ public:
+  static absl::StatusOr<std::unique_ptr<BlockStore>> Open(const std::string& path,
+                                                          const sql::OpenOptions& options);
+
+  // The block that holds `position`, or else the next one of the log above it;
+  // null if there is none.
+  //   kDataLoss   the block does not match its checksum.
+  absl::StatusOr<std::shared_ptr<const Block>> Find(LogId log, uint64_t position);
+
+  // The first block of the log in which a frame arrived at or after `time_ms`.
+  absl::StatusOr<std::shared_ptr<const Block>> FindTime(LogId log, int64_t time_ms);
+
+ private:
+  explicit BlockStore(sql::Database db) : db_(std::move(db)) {}
+  absl::StatusOr<std::shared_ptr<const Block>> Take(sql::Statement& row)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  absl::Mutex mu_;
+  sql::Database db_ ABSL_GUARDED_BY(mu_);
+  sql::Statement at_or_below_ ABSL_GUARDED_BY(mu_);
+  sql::Statement above_ ABSL_GUARDED_BY(mu_);
+  sql::Statement by_time_ ABSL_GUARDED_BY(mu_);
+  std::list<std::shared_ptr<const Block>> cache_ ABSL_GUARDED_BY(mu_);  // newest use first
+};
+
+}  // namespace eddy::log
+
+#endif  // EDDY_SRC_LOG_BLOCK_STORE_H_

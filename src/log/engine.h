@@ -1,0 +1,135 @@
+// Engine: the logs of one store, their intake, their database, their commits.
+//
+// Everything that must survive is either a frame in a log or state of a view
+// (a queue's deliveries, a cursor's position). State is changed in memory and,
+// in the same cut, written as a small frame to the *journal* (log 0), so that a
+// SIGKILL loses none of it; the committer folds it into tables:
+//
+//   view, holding cut() shared:  change own state + journal().TryAppend(op)
+//   committer, exclusive:        note each log's tail, Capture() each view
+//   committer, unlocked:         one transaction: blocks of all logs, Write() of
+//                                each view, the journal's end; sync; Finish()
+//   after a crash:               tables + Replay() of the journal's frames
+//
+// Invariants
+//   E1  A transaction holds a consistent cut: whatever was done under one hold
+//       of cut() is in it as a whole or not at all.
+//   E2  One connection, under one mutex, does every write and WAL checkpoint.
+//   E3  Any thread may run a commit (the waiting ones lead in turn), so that the
+//       engine needs no thread of its own.
+// Depends on sql/, runtime/, base/ and platform.h.
+#ifndef EDDY_SRC_LOG_ENGINE_H_
+#define EDDY_SRC_LOG_ENGINE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "eddy/platform.h"
+#include "eddy/store.h"
+#include "eddy/types.h"
+#include "src/log/log.h"
+#include "src/sql/database.h"
+
+namespace eddy::log {
+
+// A view whose state is committed together with the logs.
+class Participant {
+ public:
+  virtual ~Participant() = default;
+
+  // The cut is held exclusively: moves what has changed since the last capture
+  // aside. Short, no I/O, must not append. False: nothing changed.
+  virtual bool Capture() = 0;
+
+  // Writes what was captured, inside the engine's transaction. May be called
+  // again with the same capture after a failed commit.
+  virtual absl::Status Write(sql::Database& db) = 0;
+
+  // The capture is committed, or goes back among what has changed.
+  virtual void Finish(bool committed) = 0;
+
+  // A journal frame of this view that the tables do not yet show. Frames hold
+  // absolute values, so replaying one twice does no harm.
+  virtual absl::Status Replay(std::string_view op) = 0;
+};
+
+struct EngineOptions {
+  std::string directory;
+  StoreOptions store;      // platform members filled in
+};
+
+class Engine {
+ public:
+  // Opens the database, maps the intake, recovers what a dead process left in
+  // it. No view exists yet; FinishOpen() replays and commits.
+  static absl::StatusOr<std::unique_ptr<Engine>> Open(EngineOptions options);
+  virtual ~Engine() = default;
+
+  // Registers a view under a number of its own, before FinishOpen for those in
+  // the tables. The view outlives the engine's last commit.
+  virtual void AddParticipant(uint32_t view, Participant* participant) = 0;
+
+  // Replays the journal into the participants, commits what was recovered and
+  // gives the intake free.
+  virtual absl::Status FinishOpen() = 0;
+
+  // Commits what is left. Called once, before the participants die.
+  virtual absl::Status Close() = 0;
+
+  // Adds a log inside the caller's catalog transaction (see WithDatabase).
+  virtual absl::StatusOr<Log*> AddLog(sql::Database& db) = 0;
+  virtual absl::StatusOr<Log*> OpenLog(LogId id) = 0;
+  virtual Log& journal() = 0;
+
+  // Journal frames begin with the view's number; this adds it. Never waits.
+  virtual absl::StatusOr<Appended> TryJournal(uint32_t view, std::string_view op) = 0;
+
+  // Waits, outside of any cut, until TryJournal or TryAppend has a chance again.
+  //   kResourceExhausted   no room in time.
+  virtual absl::Status WaitForRoom(absl::Duration timeout) = 0;
+
+  // Held shared by an operation of several steps, see above. Never while
+  // waiting for anything. Lock order: the cut before any lock of a view, since
+  // Capture() takes the view's lock with the cut held.
+  virtual absl::Mutex& cut() = 0;
+
+  // OK once the log is committed up to `end`; runs the commit itself if nobody
+  // else does.
+  //   kUnavailable        the disk refused; what was accepted is tried again.
+  //   kDeadlineExceeded   not in time.
+  virtual absl::Status WaitCommitted(LogId log, uint64_t end, absl::Duration timeout) = 0;
+
+  // Commits everything accepted so far.
+  virtual absl::Status Flush() = 0;
+
+  // Commits if a commit is due, checkpoints the WAL if that is due; returns how
+  // long until the next call is needed.
+  virtual absl::Duration RunOnce() = 0;
+
+  // Called, from an append, when RunOnce should come earlier than it said. Must
+  // not block. Set before the first append.
+  virtual void OnCommitDue(std::function<void()> wake) = 0;
+
+  // Runs `work` in a transaction of its own on the writing connection; commits
+  // if it returns OK. For the catalog: creating streams and queues.
+  virtual absl::Status WithDatabase(
+      const std::function<absl::Status(sql::Database&)>& work) = 0;
+
+  virtual size_t inline_bytes_max() const = 0;  // larger frames commit at once
+  virtual const Platform& platform() const = 0;
+  virtual const StoreOptions& options() const = 0;
+  virtual StoreStats Stats() = 0;
+};
+
+}  // namespace eddy::log
+
+#endif  // EDDY_SRC_LOG_ENGINE_H_

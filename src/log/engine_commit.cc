@@ -1,0 +1,299 @@
+// The commit round: group commit of all logs and views.
+//
+//   1  cut      exclusively: note what each log has claimed, Capture() the views
+//   2  drain    find the published frames below the cut, as blocks
+//   3  write    one transaction: blocks, views, the journal's end
+//   4  sync     the transaction's COMMIT
+//   5  release  tell waiters and readers, give drained segments back
+//
+// A crash before 4 has ended leaves the database as before the round, and the
+// frames in the intake; a crash after it leaves frames in the intake that the
+// tables hold too: recovery knows them by their position.
+#include <algorithm>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "src/base/status.h"
+#include "src/log/engine_impl.h"
+
+namespace eddy::log {
+namespace {
+
+// A claimed frame is published within the time of a copy, unless its thread was
+// preempted. So long a round waits for it before it goes on without it.
+constexpr int kUnpublishedYieldsMax = 200;
+
+// Frames of one run become one block; recovered and large runs are cut here.
+constexpr size_t kBlockBytesMax = 1 << 20;
+
+// Large enough that blocks which are delivered and deleted soon are overwritten
+// in the WAL before a checkpoint copies them.
+constexpr uint64_t kWalBytesMax = 16 << 20;
+
+}  // namespace
+
+void EngineImpl::OnSealed(size_t bytes) {
+  const uint64_t sealed = sealed_bytes_.fetch_add(bytes, std::memory_order_relaxed) + bytes;
+  if (sealed >= options_.store.commit_bytes && wake_) wake_();
+}
+
+void EngineImpl::BetweenCommits(const std::function<void()>& work) {
+  absl::MutexLock lock(&commit_mu_);
+  work();
+}
+
+absl::StatusOr<Appended> EngineImpl::TryJournal(uint32_t view, std::string_view op) {
+  FrameParts parts;
+  parts.head = std::string_view(reinterpret_cast<const char*>(&view), sizeof(view));
+  parts.body = op;
+  return journal_->TryAppend(parts);
+}
+
+absl::Status EngineImpl::WaitCommitted(LogId log_id, uint64_t end, absl::Duration timeout) {
+  SegmentLog* const log = FindLog(log_id);
+  if (log == nullptr) return absl::InvalidArgumentError(absl::StrCat("no log ", log_id));
+  if (log->committed() >= end) return absl::OkStatus();
+  const absl::Duration deadline = clock_->SinceBoot() + timeout;
+  for (;;) {
+    const uint64_t seen = committed_.Epoch();
+    if (log->committed() >= end) return absl::OkStatus();
+    if (commit_mu_.TryLock()) {
+      const absl::Status status = CommitRound();
+      commit_mu_.Unlock();
+      if (log->committed() >= end) return absl::OkStatus();
+      if (!status.ok()) {
+        return absl::UnavailableError(
+            absl::StrCat("accepted, but not committed: ", status.ToString()));
+      }
+      // The frame lies behind one that is still being filled.
+      std::this_thread::yield();
+    } else {
+      committed_.Wait(seen, deadline - clock_->SinceBoot());
+    }
+    if (clock_->SinceBoot() >= deadline && log->committed() < end) {
+      return absl::DeadlineExceededError(absl::StrCat(
+          "log ", log_id, ": accepted, but not committed within ",
+          absl::FormatDuration(timeout).c_str()));
+    }
+  }
+}
+
+absl::Status EngineImpl::WaitForRoom(absl::Duration timeout) {
+  const absl::Duration deadline = clock_->SinceBoot() + timeout;
+  room_wanted_.fetch_add(1);
+  absl::Status status;
+  for (;;) {
+    const uint64_t seen = committed_.Epoch();
+    if (intake_->free_count() > 0) break;
+    absl::Status round;
+    if (commit_mu_.TryLock()) {
+      round = CommitRound();
+      commit_mu_.Unlock();
+      if (intake_->free_count() > 0) break;
+    }
+    const absl::Duration left = deadline - clock_->SinceBoot();
+    if (left <= absl::ZeroDuration()) {
+      status = absl::ResourceExhaustedError(absl::StrCat(
+          "the intake is full, and no segment of it became free in ",
+          absl::FormatDuration(timeout).c_str(),
+          round.ok() ? "" : absl::StrCat(": ", round.ToString())));
+      break;
+    }
+    // A failed round is tried again soon, not at once.
+    committed_.Wait(seen, std::min(left, round.ok() ? left : absl::Milliseconds(20)));
+  }
+  room_wanted_.fetch_sub(1);
+  return status;
+}
+
+absl::Status EngineImpl::Flush() {
+  std::vector<std::pair<LogId, uint64_t>> ends;
+  for (SegmentLog* log : LogsWithWork()) ends.emplace_back(log->id(), log->PendingEnd());
+  for (const auto& [log, end] : ends) {
+    EDDY_RETURN_IF_ERROR(WaitCommitted(log, end, absl::InfiniteDuration()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Duration EngineImpl::RunOnce() {
+  absl::MutexLock lock(&commit_mu_);
+  const absl::Duration interval = options_.store.flush_interval;
+  const absl::Duration due = last_round_ + interval - clock_->SinceBoot();
+  const bool enough =
+      sealed_bytes_.load(std::memory_order_relaxed) >= options_.store.commit_bytes ||
+      room_wanted_.load() > 0;
+  if (!enough && due > absl::ZeroDuration()) return due;
+  // The status stays visible in Stats(); the next round tries again.
+  const absl::Status status = CommitRound();
+  CheckpointAbove(kWalBytesMax);
+  return status.ok() ? interval : std::min(interval, absl::Milliseconds(200));
+}
+
+void EngineImpl::SealQuietLogs() {
+  if (room_wanted_.load() == 0 || intake_->free_count() > 0) return;
+  // Those that nobody has appended to since the last look; if all are busy, a
+  // quarter of them, so that more active logs than segments only go slower.
+  std::vector<SegmentLog*> busy;
+  size_t sealed = 0;
+  for (SegmentLog* log : LogsWithWork()) {
+    if (log->QuietSinceLastLook()) {
+      log->SealActive();
+      ++sealed;
+    } else {
+      busy.push_back(log);
+    }
+  }
+  if (sealed > 0) return;
+  for (size_t i = 0; i < (busy.size() + 3) / 4; ++i) {
+    busy[(i + rounds_ended_.load()) % busy.size()]->SealActive();
+  }
+}
+
+void EngineImpl::Drain(LogRound* round) {
+  round->end = round->log->committed();
+  round->complete = true;
+  for (const CutRun& run : round->cut.runs) {
+    round->end = std::max(round->end, run.first);
+    BlockDraft draft;
+    const size_t size = static_cast<size_t>(run.end - run.first);
+    size_t at = 0;
+    const auto finish = [&] {
+      if (draft.frame_count > 0) round->drafts.push_back(draft);
+      draft = BlockDraft();
+      draft.log = round->log->id();
+      draft.first = draft.end = run.first + at;
+      draft.frames = run.frames + at;
+    };
+    finish();
+    int yields = 0;
+    while (at + kFrameHeaderBytes <= size) {
+      const uint32_t word0 =
+          reinterpret_cast<const std::atomic<uint32_t>*>(run.frames + at)
+              ->load(std::memory_order_acquire);
+      if (word0 == 0) {
+        if (++yields > kUnpublishedYieldsMax) break;
+        std::this_thread::yield();
+        continue;
+      }
+      FrameView frame;
+      EDDY_CHECK(ParseFrame(run.frames + at, size - at, run.first + at, &frame));
+      if (draft.frame_count > 0 && frame.end - draft.first > kBlockBytesMax) finish();
+      if (draft.frame_count++ == 0) draft.first_time_ms = frame.time_ms;
+      draft.last_time_ms = std::max(draft.last_time_ms, frame.time_ms);
+      draft.payload_bytes += frame.key.size() + frame.body.size();
+      at += static_cast<size_t>(frame.end - frame.position);
+      draft.end = frame.end;
+    }
+    finish();
+    round->end = std::max(round->end, run.first + at);
+    if (at < size) {
+      round->complete = false;
+      return;
+    }
+  }
+}
+
+absl::Status EngineImpl::WriteRound(const std::vector<LogRound>& rounds,
+                                    const std::vector<Participant*>& captured,
+                                    bool with_state) {
+  EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
+  for (const LogRound& round : rounds) {
+    if (round.log == journal_) {
+      // Folded into the views' tables: only how far matters. Without the state
+      // the frames have to stay.
+      if (with_state && !round.drafts.empty()) {
+        EDDY_RETURN_IF_ERROR(writer_->SetEnd(0, round.end));
+      }
+      continue;
+    }
+    for (const BlockDraft& draft : round.drafts) {
+      EDDY_RETURN_IF_ERROR(writer_->Insert(draft));
+    }
+    if (round.cut.trim_before != 0) {
+      EDDY_RETURN_IF_ERROR(
+          writer_->Trim(round.log->id(), round.cut.trim_before, round.end));
+    }
+  }
+  if (with_state) {
+    for (Participant* participant : captured) {
+      EDDY_RETURN_IF_ERROR(participant->Write(*db_));
+    }
+  }
+  return transaction.Commit();
+}
+
+absl::Status EngineImpl::CommitRound() {
+  last_round_ = clock_->SinceBoot();
+  sealed_bytes_.store(0, std::memory_order_relaxed);
+  SealQuietLogs();
+
+  std::vector<LogRound> rounds;
+  std::vector<Participant*> captured;
+  {
+    absl::MutexLock cut(&cut_);
+    for (SegmentLog* log : LogsWithWork()) {
+      LogRound round;
+      round.log = log;
+      round.cut = log->Cut();
+      rounds.push_back(std::move(round));
+    }
+    for (const auto& [view, participant] : participants_) {
+      if (participant->Capture()) captured.push_back(participant);
+    }
+  }
+  bool with_state = true;
+  size_t block_count = 0;
+  uint64_t payload_bytes = 0;
+  bool work = !captured.empty();
+  for (LogRound& round : rounds) {
+    Drain(&round);
+    // State may refer to frames behind one that is still unpublished: it waits
+    // for a round in which all logs are drained up to the cut (E1).
+    with_state = with_state && round.complete;
+    work = work || !round.drafts.empty() || round.cut.trim_before != 0;
+    if (round.log == journal_) continue;
+    block_count += round.drafts.size();
+    for (const BlockDraft& draft : round.drafts) payload_bytes += draft.payload_bytes;
+  }
+  const absl::Status status =
+      work ? WriteRound(rounds, captured, with_state) : absl::OkStatus();
+  for (Participant* participant : captured) participant->Finish(status.ok() && with_state);
+  if (status.ok()) {
+    for (const LogRound& round : rounds) {
+      if (round.log == journal_ && !with_state) continue;
+      round.log->Committed(round.end, round.cut.trim_before);
+    }
+  }
+  {
+    absl::MutexLock lock(&stats_mu_);
+    stats_.last_commit = status;
+    if (work && status.ok()) {
+      ++stats_.commits;
+      stats_.blocks_written += block_count;
+      stats_.payload_bytes_committed += payload_bytes;
+    } else if (!status.ok()) {
+      ++stats_.commit_failures;
+    }
+  }
+  rounds_ended_.fetch_add(1);
+  committed_.Notify();
+  // RunOnce copies the WAL long before this, if the host lets it run.
+  CheckpointAbove(2 * kWalBytesMax);
+  return status;
+}
+
+void EngineImpl::CheckpointAbove(uint64_t wal_bytes) {
+  if (db_->WalBytes() < wal_bytes) return;
+  // Passive copies what readers allow; when they have kept it from starting the
+  // WAL anew for long, wait for them (no read outlives a call).
+  const auto mode = db_->WalBytes() < 4 * kWalBytesMax ? sql::CheckpointMode::kPassive
+                                                       : sql::CheckpointMode::kRestart;
+  const absl::Status status = db_->Checkpoint(mode).status();
+  // A WAL that could not be copied is still whole, and only longer.
+  if (!status.ok()) {
+    absl::MutexLock lock(&stats_mu_);
+    stats_.last_commit = status;
+  }
+}
+
+}  // namespace eddy::log

@@ -1,0 +1,132 @@
+// EngineImpl: see engine.h. Opening and recovery are in engine_open.cc, commits
+// in engine_commit.cc.
+#ifndef EDDY_SRC_LOG_ENGINE_IMPL_H_
+#define EDDY_SRC_LOG_ENGINE_IMPL_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "src/log/block_store.h"
+#include "src/log/engine.h"
+#include "src/log/intake.h"
+#include "src/log/segment_log.h"
+#include "src/runtime/signal.h"
+#include "src/sql/counting_vfs.h"
+#include "src/sql/database.h"
+
+namespace eddy::log {
+
+// Threads: safe. Lock order: commit_mu_, cut_, logs_mu_, views' locks, a log's
+// mu_, the intake's pool.
+class EngineImpl final : public Engine, public LogHost {
+ public:
+  explicit EngineImpl(EngineOptions options);
+  // The reading connection first, so that the writing one is the last: its
+  // close copies the WAL into the database.
+  ~EngineImpl() override { blocks_.reset(); }
+
+  absl::Status OpenFiles();  // first call, once
+
+  void AddParticipant(uint32_t view, Participant* participant) override;
+  absl::Status FinishOpen() override;
+  absl::Status Close() override;
+  absl::StatusOr<Log*> AddLog(sql::Database& db) override;
+  absl::StatusOr<Log*> OpenLog(LogId id) override;
+  Log& journal() override { return *journal_; }
+  absl::StatusOr<Appended> TryJournal(uint32_t view, std::string_view op) override;
+  absl::Status WaitForRoom(absl::Duration timeout) override;
+  absl::Mutex& cut() override { return cut_; }
+  absl::Status WaitCommitted(LogId log, uint64_t end, absl::Duration timeout) override;
+  absl::Status Flush() override;
+  absl::Duration RunOnce() override;
+  void OnCommitDue(std::function<void()> wake) override { wake_ = std::move(wake); }
+  absl::Status WithDatabase(const std::function<absl::Status(sql::Database&)>& work) override;
+  size_t inline_bytes_max() const override {
+    return SegmentLog::InlineBytesMax(PlanIntake(options_.store.intake_bytes));
+  }
+  const Platform& platform() const override { return options_.store.platform; }
+  const StoreOptions& options() const override { return options_.store; }
+  StoreStats Stats() override;
+
+  // LogHost
+  void OnSealed(size_t bytes) override;
+  void BetweenCommits(const std::function<void()>& work) override;
+
+ private:
+  // What one log brings to a round.
+  struct LogRound {
+    SegmentLog* log = nullptr;
+    LogCut cut;
+    std::vector<BlockDraft> drafts;
+    uint64_t end = 0;       // committed up to here if the transaction succeeds
+    bool complete = false;  // everything that the cut names was published
+  };
+
+  absl::Status OpenDatabase();
+  absl::Status LoadLogs();
+  absl::Status RecoverIntake();
+  absl::Status JumpPositions();
+  absl::Status ReplayJournal();
+  absl::StatusOr<int64_t> Meta(const char* name, int64_t otherwise)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  absl::Status SetMeta(const char* name, int64_t value)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+
+  absl::Status CommitRound() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  void SealQuietLogs() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  void Drain(LogRound* round);
+  absl::Status WriteRound(const std::vector<LogRound>& rounds,
+                          const std::vector<Participant*>& captured, bool with_state)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  void CheckpointAbove(uint64_t wal_bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  std::vector<SegmentLog*> LogsWithWork() ABSL_LOCKS_EXCLUDED(logs_mu_);
+  SegmentLog* FindLog(LogId id) ABSL_LOCKS_EXCLUDED(logs_mu_);
+  std::string IntakePath() const;
+
+  const EngineOptions options_;
+  Clock* const clock_;
+
+  // Set while opening, constant after it.
+  std::unique_ptr<FileLock> lock_;
+  std::unique_ptr<sql::CountingVfs> vfs_;  // outlives the connections
+  std::unique_ptr<BlockStore> blocks_;
+  std::unique_ptr<Intake> intake_;
+  IntakeIdentity identity_;
+  SegmentLog* journal_ = nullptr;
+  std::vector<LeftRun> journal_leftovers_;  // until FinishOpen
+  bool intake_fits_ = false;                // the old file's geometry is ours
+  std::function<void()> wake_;
+
+  Signal committed_;  // a round has ended, or segments have become free
+
+  absl::Mutex commit_mu_;
+  std::unique_ptr<sql::Database> db_ ABSL_GUARDED_BY(commit_mu_);
+  std::unique_ptr<BlockWriter> writer_ ABSL_GUARDED_BY(commit_mu_);
+  absl::Duration last_round_ ABSL_GUARDED_BY(commit_mu_);  // SinceBoot of its start
+
+  absl::Mutex cut_ ABSL_ACQUIRED_AFTER(commit_mu_);
+  std::vector<std::pair<uint32_t, Participant*>> participants_ ABSL_GUARDED_BY(cut_);
+
+  absl::Mutex logs_mu_;
+  std::map<LogId, std::unique_ptr<SegmentLog>> logs_ ABSL_GUARDED_BY(logs_mu_);
+
+  std::atomic<uint64_t> sealed_bytes_{0};     // since the last round; a hint
+  std::atomic<uint32_t> room_wanted_{0};      // appenders that wait for a segment
+  std::atomic<uint64_t> rounds_ended_{0};
+
+  mutable absl::Mutex stats_mu_;
+  StoreStats stats_ ABSL_GUARDED_BY(stats_mu_);
+};
+
+}  // namespace eddy::log
+
+#endif  // EDDY_SRC_LOG_ENGINE_IMPL_H_

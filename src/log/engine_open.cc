@@ -1,0 +1,363 @@
+// Opening: the database, the intake that a dead process left, the positions.
+//
+// What the last owner left decides what is believed:
+//
+//   clean close                         all is in the tables; the intake is empty
+//   same boot, the intake is ours       a process died: its published frames are
+//                                       taken over, nothing is lost
+//   another boot, or no intake          a power cut (or the file was removed):
+//                                       the intake is not believed, and every log
+//                                       goes on beyond all positions that can
+//                                       have been handed out
+//
+// Order of a takeover: (1) copy the frames out of the intake, (2) the views load
+// and replay, (3) one transaction commits it all, (4) the intake is reset. A
+// death before 3 leaves everything as it was; between 3 and 4 the frames left in
+// the intake lie below their log's end and are passed over.
+#include <algorithm>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "absl/strings/str_cat.h"
+#include "src/base/status.h"
+#include "src/base/strings.h"
+#include "src/log/engine_impl.h"
+#include "src/sql/schema.h"
+
+namespace eddy::log {
+namespace {
+
+constexpr char kDatabaseFile[] = "/eddy.db";
+constexpr char kLockFile[] = "/eddy.lock";
+
+constexpr char kMetaStoreId[] = "store_id";
+constexpr char kMetaByteOrder[] = "byte_order";
+constexpr char kMetaIntakeBytes[] = "intake_bytes";
+constexpr char kMetaClean[] = "closed_cleanly";
+constexpr int64_t kByteOrderMark = 0x0102030405060708;
+
+constexpr char kGetMeta[] = "SELECT value FROM meta WHERE name = ?";
+constexpr char kSetMeta[] = "INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)";
+constexpr char kLogRows[] = "SELECT id, oldest_position, end_position FROM logs ORDER BY id";
+constexpr char kLastBlock[] =
+    "SELECT id, length(bytes) FROM blocks WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT 1";
+constexpr char kJump[] = "UPDATE logs SET end_position = ? WHERE id = ?";
+constexpr char kAddLog[] =
+    "INSERT INTO logs (id, oldest_position, end_position) "
+    "VALUES ((SELECT max(id) + 1 FROM logs), 0, 0)";
+
+// Position 0 comes before every record.
+constexpr uint64_t kFirstPosition = 64;
+
+sql::OpenOptions ConnectionOptions(const EngineOptions& options, const std::string& vfs,
+                                   sql::Mode mode) {
+  sql::OpenOptions open;
+  open.mode = mode;
+  open.vfs = vfs;
+  open.secure_delete = options.store.secure_delete;
+  return open;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Engine>> Engine::Open(EngineOptions options) {
+  auto engine = std::make_unique<EngineImpl>(std::move(options));
+  EDDY_RETURN_IF_ERROR(engine->OpenFiles());
+  return std::unique_ptr<Engine>(std::move(engine));
+}
+
+EngineImpl::EngineImpl(EngineOptions options)
+    : options_(std::move(options)),
+      clock_(options_.store.platform.clock),
+      committed_(clock_) {}
+
+std::string EngineImpl::IntakePath() const {
+  if (options_.store.intake_directory.empty()) return options_.directory + "/eddy.intake";
+  // Several stores may share a tmpfs: the name tells whose it is.
+  return absl::StrCat(options_.store.intake_directory, "/eddy-",
+                      absl::Hex(identity_.store, absl::kZeroPad16), ".intake");
+}
+
+absl::Status EngineImpl::OpenFiles() {
+  Files* const files = platform().files;
+  if (!options_.store.create_if_missing &&
+      !files->Exists(options_.directory + kDatabaseFile)) {
+    return absl::NotFoundError(
+        absl::StrCat(options_.directory, " holds no store, and create_if_missing is false"));
+  }
+  EDDY_RETURN_IF_ERROR(files->PrepareDirectory(options_.directory));
+  EDDY_ASSIGN_OR_RETURN(lock_, files->Lock(options_.directory + kLockFile));
+  EDDY_RETURN_IF_ERROR(OpenDatabase());
+  EDDY_RETURN_IF_ERROR(LoadLogs());
+  return RecoverIntake();
+}
+
+absl::Status EngineImpl::OpenDatabase() {
+  EDDY_ASSIGN_OR_RETURN(vfs_, sql::CountingVfs::Register(platform().sqlite_vfs));
+  const std::string path = options_.directory + kDatabaseFile;
+  absl::MutexLock lock(&commit_mu_);
+  EDDY_ASSIGN_OR_RETURN(
+      sql::Database db,
+      sql::Database::Open(path, ConnectionOptions(options_, vfs_->name(), sql::Mode::kOwner)));
+  db_ = std::make_unique<sql::Database>(std::move(db));
+  EDDY_RETURN_IF_ERROR(sql::PrepareSchema(*db_));
+  EDDY_ASSIGN_OR_RETURN(writer_, BlockWriter::Create(*db_));
+
+  EDDY_ASSIGN_OR_RETURN(int64_t store_id, Meta(kMetaStoreId, 0));
+  if (store_id == 0) {
+    store_id = static_cast<int64_t>(platform().random->Next() | 1);
+    EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
+    EDDY_RETURN_IF_ERROR(SetMeta(kMetaStoreId, store_id));
+    EDDY_RETURN_IF_ERROR(SetMeta(kMetaByteOrder, kByteOrderMark));
+    EDDY_RETURN_IF_ERROR(SetMeta(kMetaClean, 1));
+    EDDY_RETURN_IF_ERROR(transaction.Commit());
+  }
+  EDDY_ASSIGN_OR_RETURN(const int64_t order, Meta(kMetaByteOrder, kByteOrderMark));
+  if (order != kByteOrderMark) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, " was written on a machine of another byte order"));
+  }
+  const std::string boot = clock_->BootId();
+  identity_ = {XXH3_64bits(boot.data(), boot.size()), static_cast<uint64_t>(store_id)};
+  EDDY_ASSIGN_OR_RETURN(
+      blocks_,
+      BlockStore::Open(path, ConnectionOptions(options_, vfs_->name(), sql::Mode::kReadOnly)));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<int64_t> EngineImpl::Meta(const char* name, int64_t otherwise) {
+  EDDY_ASSIGN_OR_RETURN(sql::Statement get, db_->Prepare(kGetMeta));
+  get.BindText(1, name);
+  EDDY_ASSIGN_OR_RETURN(const bool found, get.Step());
+  return found ? get.ColumnInt(0) : otherwise;
+}
+
+absl::Status EngineImpl::SetMeta(const char* name, int64_t value) {
+  EDDY_ASSIGN_OR_RETURN(sql::Statement set, db_->Prepare(kSetMeta));
+  return set.BindText(1, name).Bind(2, value).Run();
+}
+
+absl::Status EngineImpl::LoadLogs() {
+  absl::MutexLock lock(&commit_mu_);
+  EDDY_ASSIGN_OR_RETURN(sql::Statement rows, db_->Prepare(kLogRows));
+  EDDY_ASSIGN_OR_RETURN(sql::Statement last, db_->Prepare(kLastBlock));
+  absl::MutexLock logs(&logs_mu_);
+  for (;;) {
+    EDDY_ASSIGN_OR_RETURN(const bool has_row, rows.Step());
+    if (!has_row) break;
+    const LogId id = static_cast<LogId>(rows.ColumnInt(0));
+    const uint64_t oldest = static_cast<uint64_t>(rows.ColumnInt(1));
+    uint64_t end = std::max(kFirstPosition, static_cast<uint64_t>(rows.ColumnInt(2)));
+    last.Bind(1, BlockId(id, 0)).Bind(2, BlockId(id + 1, 0));
+    EDDY_ASSIGN_OR_RETURN(const bool has_block, last.Step());
+    if (has_block) {
+      end = std::max(end, (static_cast<uint64_t>(last.ColumnInt(0) - BlockId(id, 0)) << 2) +
+                              static_cast<uint64_t>(last.ColumnInt(1)));
+    }
+    last.Reset();
+    logs_[id] = std::make_unique<SegmentLog>(id, oldest, end, nullptr, blocks_.get(), this,
+                                             clock_);
+  }
+  const auto journal = logs_.find(0);
+  if (journal == logs_.end()) return absl::DataLossError("the journal's row is missing in logs");
+  journal_ = journal->second.get();
+  return absl::OkStatus();
+}
+
+absl::Status EngineImpl::RecoverIntake() {
+  Files* const files = platform().files;
+  const std::string path = IntakePath();
+  const IntakeGeometry wanted = PlanIntake(options_.store.intake_bytes);
+  bool clean;
+  {
+    absl::MutexLock lock(&commit_mu_);
+    EDDY_ASSIGN_OR_RETURN(const int64_t closed, Meta(kMetaClean, 0));
+    clean = closed != 0;
+  }
+  std::unique_ptr<Intake> old;
+  const absl::StatusOr<IntakeGeometry> geometry = Intake::ReadGeometry(files, path);
+  if (geometry.ok()) {
+    EDDY_ASSIGN_OR_RETURN(old, Intake::Map(files, path, *geometry));
+    if (!old->BelongsTo(identity_)) old = nullptr;
+  } else if (!absl::IsNotFound(geometry.status())) {
+    return geometry.status();
+  }
+  if (old != nullptr) {
+    std::vector<std::pair<uint32_t, uint64_t>> ends;
+    {
+      absl::MutexLock logs(&logs_mu_);
+      for (const auto& [id, log] : logs_) ends.emplace_back(id, log->committed());
+    }
+    uint64_t recovered = 0;
+    for (LeftRun& run : old->Leftovers(ends)) {
+      recovered += run.frame_count;
+      FindLog(run.log)->Restore(run.first, run.log == 0 ? run.frames : std::move(run.frames));
+      if (run.log == 0) journal_leftovers_.push_back(std::move(run));
+    }
+    absl::MutexLock lock(&stats_mu_);
+    stats_.frames_recovered = recovered;
+  } else if (!clean) {
+    EDDY_RETURN_IF_ERROR(JumpPositions());
+    absl::MutexLock lock(&stats_mu_);
+    stats_.intake_distrusted = true;
+  }
+  intake_fits_ = old != nullptr && geometry->segment_bytes == wanted.segment_bytes &&
+                 geometry->segment_count == wanted.segment_count;
+  if (intake_fits_) intake_ = std::move(old);
+  return absl::OkStatus();
+}
+
+// The frames of the intake are lost, but their positions were handed out: to
+// callers, to readers, perhaps to the cloud. All lie below the committed end
+// plus what the intake can hold plus one large frame. The jump itself is
+// committed before anything is appended: a second power cut starts beyond it.
+absl::Status EngineImpl::JumpPositions() {
+  absl::MutexLock lock(&commit_mu_);
+  EDDY_ASSIGN_OR_RETURN(const int64_t intake_bytes,
+                        Meta(kMetaIntakeBytes, static_cast<int64_t>(kIntakeBytesMax)));
+  const uint64_t jump =
+      AlignFrame(static_cast<uint64_t>(intake_bytes) + kFrameBytesMax + kSegmentHeaderBytes);
+  EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
+  EDDY_ASSIGN_OR_RETURN(sql::Statement update, db_->Prepare(kJump));
+  absl::MutexLock logs(&logs_mu_);
+  for (auto& [id, log] : logs_) {
+    const uint64_t end = log->committed() + jump;
+    EDDY_RETURN_IF_ERROR(update.Bind(1, static_cast<int64_t>(end)).Bind(2, id).Run());
+    log = std::make_unique<SegmentLog>(id, log->oldest(), end, nullptr, blocks_.get(), this,
+                                       clock_);
+  }
+  journal_ = logs_[0].get();
+  return transaction.Commit();
+}
+
+void EngineImpl::AddParticipant(uint32_t view, Participant* participant) {
+  absl::MutexLock lock(&cut_);
+  participants_.emplace_back(view, participant);
+}
+
+absl::Status EngineImpl::ReplayJournal() {
+  for (const LeftRun& run : journal_leftovers_) {
+    for (size_t at = 0; at < run.frames.size();) {
+      FrameView frame;
+      if (!ParseFrame(run.frames.data() + at, run.frames.size() - at, run.first + at, &frame) ||
+          frame.body.size() < sizeof(uint32_t)) {
+        return absl::DataLossError(
+            absl::StrCat("journal: no whole frame at position ", run.first + at));
+      }
+      at += static_cast<size_t>(frame.end - frame.position);
+      uint32_t view;
+      std::copy_n(frame.body.data(), sizeof(view), reinterpret_cast<char*>(&view));
+      Participant* participant = nullptr;
+      {
+        absl::ReaderMutexLock lock(&cut_);
+        for (const auto& [number, candidate] : participants_) {
+          if (number == view) participant = candidate;
+        }
+      }
+      // A view that is in no table was never committed, and neither was a
+      // frame of its own log: there is nothing its state could refer to.
+      if (participant == nullptr) continue;
+      EDDY_RETURN_IF_ERROR(participant->Replay(frame.body.substr(sizeof(view))));
+    }
+  }
+  journal_leftovers_.clear();
+  return absl::OkStatus();
+}
+
+absl::Status EngineImpl::FinishOpen() {
+  EDDY_RETURN_IF_ERROR(ReplayJournal());
+  Files* const files = platform().files;
+  const IntakeGeometry geometry = PlanIntake(options_.store.intake_bytes);
+  absl::MutexLock lock(&commit_mu_);
+  // With no intake in place nobody can append yet; Cut() and Committed() of
+  // restored runs do not need one.
+  EDDY_RETURN_IF_ERROR(CommitRound());
+  EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
+  EDDY_RETURN_IF_ERROR(SetMeta(kMetaIntakeBytes, static_cast<int64_t>(geometry.FileBytes())));
+  EDDY_RETURN_IF_ERROR(SetMeta(kMetaClean, 0));
+  if (!intake_fits_) {
+    // Only now, with everything of value in the tables. A file that is removed
+    // cannot be half new and half old.
+    const absl::Status removed = files->Remove(IntakePath());
+    if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
+    EDDY_ASSIGN_OR_RETURN(intake_, Intake::Map(files, IntakePath(), geometry));
+  }
+  EDDY_RETURN_IF_ERROR(transaction.Commit());
+  intake_->Reset(identity_, platform().random->Next());
+  absl::MutexLock logs(&logs_mu_);
+  for (auto& [id, log] : logs_) log->SetIntake(intake_.get());
+  return absl::OkStatus();
+}
+
+absl::Status EngineImpl::Close() {
+  const absl::Status flushed = Flush();
+  absl::MutexLock lock(&commit_mu_);
+  if (flushed.ok()) {
+    EDDY_RETURN_IF_ERROR(CommitRound());
+    EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
+    EDDY_RETURN_IF_ERROR(SetMeta(kMetaClean, 1));
+    EDDY_RETURN_IF_ERROR(transaction.Commit());
+  }
+  {
+    absl::MutexLock cut(&cut_);
+    participants_.clear();
+  }
+  return flushed;
+}
+
+absl::StatusOr<Log*> EngineImpl::AddLog(sql::Database& db) {
+  EDDY_ASSIGN_OR_RETURN(sql::Statement add, db.Prepare(kAddLog));
+  EDDY_RETURN_IF_ERROR(add.Run());
+  const LogId id = static_cast<LogId>(db.LastInsertRowid());
+  if (id > kLogIdMax) {
+    return absl::ResourceExhaustedError(absl::StrCat("a store holds at most ", kLogIdMax, " logs"));
+  }
+  absl::MutexLock logs(&logs_mu_);
+  auto& log = logs_[id];
+  log = std::make_unique<SegmentLog>(id, 0, kFirstPosition, intake_.get(), blocks_.get(), this,
+                                     clock_);
+  return static_cast<Log*>(log.get());
+}
+
+absl::StatusOr<Log*> EngineImpl::OpenLog(LogId id) {
+  SegmentLog* const log = FindLog(id);
+  if (log == nullptr) return absl::NotFoundError(absl::StrCat("no log ", id));
+  return static_cast<Log*>(log);
+}
+
+SegmentLog* EngineImpl::FindLog(LogId id) {
+  absl::MutexLock lock(&logs_mu_);
+  const auto log = logs_.find(id);
+  return log == logs_.end() ? nullptr : log->second.get();
+}
+
+std::vector<SegmentLog*> EngineImpl::LogsWithWork() {
+  std::vector<SegmentLog*> logs;
+  absl::MutexLock lock(&logs_mu_);
+  for (const auto& [id, log] : logs_) {
+    if (log->HasWork()) logs.push_back(log.get());
+  }
+  return logs;
+}
+
+absl::Status EngineImpl::WithDatabase(
+    const std::function<absl::Status(sql::Database&)>& work) {
+  absl::MutexLock lock(&commit_mu_);
+  EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
+  EDDY_RETURN_IF_ERROR(work(*db_));
+  return transaction.Commit();
+}
+
+StoreStats EngineImpl::Stats() {
+  const sql::IoCounts io = vfs_->Counts();
+  absl::MutexLock lock(&stats_mu_);
+  StoreStats stats = stats_;
+  stats.disk_bytes_written = io.bytes();
+  stats.disk_syncs = io.sync_count;
+  stats.intake_segments = intake_->geometry().segment_count;
+  stats.intake_segments_free = intake_->free_count();
+  return stats;
+}
+
+}  // namespace eddy::log

@@ -1,0 +1,82 @@
+#include "src/log/frame.h"
+
+#include <cstring>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "src/base/status.h"
+
+namespace eddy::log {
+namespace {
+
+constexpr uint64_t kTimeMask = (uint64_t{1} << 47) - 1;
+constexpr uint64_t kTrustedBit = uint64_t{1} << 47;
+constexpr int kKeySizeShift = 48;
+constexpr int kKindShift = 26;
+
+template <typename T>
+T Load(const char* from) {
+  T value;
+  std::memcpy(&value, from, sizeof(value));
+  return value;
+}
+
+char* Put(char* to, std::string_view bytes) {
+  if (!bytes.empty()) std::memcpy(to, bytes.data(), bytes.size());
+  return to + bytes.size();
+}
+
+// Word 0 enters through the seed, so that the bytes behind the checksum are one
+// contiguous piece.
+uint32_t Checksum(const char* frame, uint32_t word0, uint64_t position, uint64_t salt) {
+  const uint64_t seed = (position * 0x9e3779b97f4a7c15u) ^ salt ^ (uint64_t{word0} << 32);
+  return static_cast<uint32_t>(
+      XXH3_64bits_withSeed(frame + 8, FrameSize(word0) - 8, seed));
+}
+
+}  // namespace
+
+uint32_t FillFrame(const FrameParts& parts, uint64_t position, uint64_t salt, char* to) {
+  const size_t size = parts.Bytes();
+  const uint32_t word0 =
+      static_cast<uint32_t>(size) | (uint32_t{parts.kind} << kKindShift);
+  const uint64_t time = (static_cast<uint64_t>(parts.time_ms) & kTimeMask) |
+                        (parts.time_trusted ? kTrustedBit : 0) |
+                        (static_cast<uint64_t>(parts.key.size()) << kKeySizeShift);
+  std::memcpy(to + 8, &time, sizeof(time));
+  char* at = Put(to + kFrameHeaderBytes, parts.key);
+  at = Put(at, parts.head);
+  at = Put(at, parts.body);
+  for (size_t i = size; i < AlignFrame(size); ++i) *at++ = 0;
+  const uint32_t checksum = Checksum(to, word0, position, salt);
+  std::memcpy(to + 4, &checksum, sizeof(checksum));
+  return word0;
+}
+
+bool ParseFrame(const char* from, size_t available, uint64_t position, FrameView* view) {
+  if (available < kFrameHeaderBytes) return false;
+  const uint32_t word0 = Load<uint32_t>(from);
+  const size_t size = FrameSize(word0);
+  if (size < kFrameHeaderBytes || AlignFrame(size) > available) return false;
+  const uint64_t time = Load<uint64_t>(from + 8);
+  const size_t key_size = time >> kKeySizeShift;
+  if (kFrameHeaderBytes + key_size > size) return false;
+  view->position = position;
+  view->end = position + AlignFrame(size);
+  view->time_ms = static_cast<int64_t>(time & kTimeMask);
+  view->time_trusted = (time & kTrustedBit) != 0;
+  view->kind = static_cast<uint8_t>(word0 >> kKindShift);
+  view->key = std::string_view(from + kFrameHeaderBytes, key_size);
+  view->body = std::string_view(from + kFrameHeaderBytes + key_size,
+                                size - kFrameHeaderBytes - key_size);
+  return true;
+}
+
+bool FrameMatches(const char* from, size_t available, uint64_t position, uint64_t salt) {
+  FrameView view;
+  if (!ParseFrame(from, available, position, &view)) return false;
+  return Checksum(from, Load<uint32_t>(from), position, salt) == Load<uint32_t>(from + 4);
+}
+
+}  // namespace eddy::log

@@ -1,0 +1,81 @@
+// Frame: how one record lies in memory and on disk - the same bytes in both.
+//
+//      0       4        8               16
+//      +-------+--------+---------------+-----+------+-------+
+//      | size, | check- | time, trusted,| key | head | body  | zeros up to
+//      | kind  | sum    | key size      |     |      |       | 4-byte alignment
+//      +-------+--------+---------------+-----+------+-------+
+//
+//   word 0   bits 0..25 the size in bytes, header included, padding not;
+//            bits 26..31 the kind, owned by the view that writes the log.
+//            Zero means: not published. It is stored last, with release order.
+//   word 1   low half of XXH3-64 over word 0, word 2.., seeded with the frame's
+//            position and the intake's salt: a frame moved elsewhere, or left
+//            over from an earlier life of its segment, does not match.
+//   word 2-3 bits 0..46 wall time in ms since 1970, bit 47 "the clock was set",
+//            bits 48..63 the key's size.
+//
+// All words are in the byte order of the machine; a store does not travel
+// between machines of different order (the database's meta table says which).
+// Depends on base/ only. No I/O, no lock.
+#ifndef EDDY_SRC_LOG_FRAME_H_
+#define EDDY_SRC_LOG_FRAME_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace eddy::log {
+
+inline constexpr size_t kFrameHeaderBytes = 16;
+inline constexpr size_t kFrameAlignment = 4;
+inline constexpr size_t kFrameBytesMax = (1u << 26) - 1;
+inline constexpr size_t kFrameKeyBytesMax = 0xffff;
+inline constexpr uint8_t kFrameKindMax = 63;
+
+// What a view gives to be written. The pieces are copied one after the other.
+struct FrameParts {
+  uint8_t kind = 0;        // 0..63, the view's own meaning
+  int64_t time_ms = 0;     // wall time
+  bool time_trusted = false;
+  std::string_view key;
+  std::string_view head;   // the view's own header, in front of the body
+  std::string_view body;
+
+  size_t Bytes() const {
+    return kFrameHeaderBytes + key.size() + head.size() + body.size();
+  }
+};
+
+// What a reader sees: views into bytes that somebody else keeps.
+struct FrameView {
+  uint64_t position = 0;
+  uint64_t end = 0;        // position of the next frame, if it follows directly
+  int64_t time_ms = 0;
+  bool time_trusted = false;
+  uint8_t kind = 0;
+  std::string_view key;
+  std::string_view body;   // head and body as written, in one piece
+};
+
+constexpr size_t AlignFrame(size_t bytes) {
+  return (bytes + kFrameAlignment - 1) & ~(kFrameAlignment - 1);
+}
+
+// Writes everything but word 0 to `to` and returns word 0, for the publisher to
+// store last. `to` has room for AlignFrame(parts.Bytes()).
+uint32_t FillFrame(const FrameParts& parts, uint64_t position, uint64_t salt,
+                   char* to);
+
+constexpr size_t FrameSize(uint32_t word0) { return word0 & kFrameBytesMax; }
+
+// Whether the `available` bytes at `from` begin with a whole frame: its sizes
+// in bounds. Fills `view`. Never reads beyond `available`.
+bool ParseFrame(const char* from, size_t available, uint64_t position, FrameView* view);
+
+// The same, and the frame was written for this position under this salt.
+bool FrameMatches(const char* from, size_t available, uint64_t position, uint64_t salt);
+
+}  // namespace eddy::log
+
+#endif  // EDDY_SRC_LOG_FRAME_H_

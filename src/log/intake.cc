@@ -1,0 +1,200 @@
+#include "src/log/intake.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "absl/strings/str_cat.h"
+#include "src/base/status.h"
+#include "src/log/frame.h"
+
+namespace eddy::log {
+
+struct Intake::Header {
+  char magic[8];
+  uint32_t version;
+  uint32_t segment_bytes;
+  uint32_t segment_count;
+  uint32_t reserved;
+  uint64_t salt;
+  uint64_t boot;
+  uint64_t store;
+  uint64_t check;  // of all above
+};
+
+struct Intake::SegmentHeader {
+  uint64_t first_position;
+  uint64_t log;
+  uint64_t check;  // 0: free
+  char reserved[40];
+};
+
+namespace {
+
+constexpr char kMagic[8] = {'e', 'd', 'd', 'y', 'i', 'n', 't', '\n'};
+constexpr uint32_t kVersion = 1;
+constexpr uint32_t kSegmentBytesMin = 64 << 10;
+constexpr uint32_t kSegmentBytesMax = 256 << 10;
+constexpr size_t kHeaderChecked = 48;
+
+}  // namespace
+
+IntakeGeometry PlanIntake(size_t intake_bytes) {
+  uint32_t segment = kSegmentBytesMin;
+  while (segment < kSegmentBytesMax && intake_bytes / 32 > segment) segment *= 2;
+  return {segment, static_cast<uint32_t>(intake_bytes / segment)};
+}
+
+Intake::Intake(std::unique_ptr<Mapping> mapping, const IntakeGeometry& geometry)
+    : mapping_(std::move(mapping)), base_(mapping_->data()), geometry_(geometry) {
+  static_assert(sizeof(Header) == kHeaderChecked + 8);
+  static_assert(sizeof(SegmentHeader) == kSegmentHeaderBytes);
+}
+
+absl::StatusOr<std::unique_ptr<Intake>> Intake::Map(Files* files, const std::string& path,
+                                                    const IntakeGeometry& geometry) {
+  EDDY_ASSIGN_OR_RETURN(std::unique_ptr<Mapping> mapping,
+                        files->MapShared(path, geometry.FileBytes()));
+  return std::unique_ptr<Intake>(new Intake(std::move(mapping), geometry));
+}
+
+absl::StatusOr<IntakeGeometry> Intake::ReadGeometry(Files* files, const std::string& path) {
+  EDDY_ASSIGN_OR_RETURN(const uint64_t size, files->Size(path));
+  const absl::Status none = absl::NotFoundError(absl::StrCat(path, " is not an intake file"));
+  if (size < kIntakeHeaderBytes) return none;
+  EDDY_ASSIGN_OR_RETURN(std::unique_ptr<Mapping> mapping,
+                        files->MapShared(path, kIntakeHeaderBytes));
+  Header header;
+  std::memcpy(&header, mapping->data(), sizeof(header));
+  const IntakeGeometry geometry{header.segment_bytes, header.segment_count};
+  if (std::memcmp(header.magic, kMagic, sizeof(kMagic)) != 0 || header.version != kVersion ||
+      header.check != XXH3_64bits(&header, kHeaderChecked) ||
+      geometry.segment_bytes < kSegmentBytesMin || geometry.segment_bytes > kSegmentBytesMax ||
+      geometry.segment_count == 0 || geometry.segment_count >= kNoSegment ||
+      geometry.FileBytes() > size) {
+    return none;
+  }
+  return geometry;
+}
+
+bool Intake::BelongsTo(const IntakeIdentity& identity) const {
+  Header header;
+  std::memcpy(&header, base_, sizeof(header));
+  return header.check == XXH3_64bits(&header, kHeaderChecked) &&
+         header.boot == identity.boot && header.store == identity.store;
+}
+
+uint64_t Intake::first_position(uint32_t segment) const {
+  return segment_header(segment)->first_position;
+}
+
+Intake::SegmentHeader* Intake::segment_header(uint32_t segment) {
+  return reinterpret_cast<SegmentHeader*>(data(segment));
+}
+const Intake::SegmentHeader* Intake::segment_header(uint32_t segment) const {
+  return const_cast<Intake*>(this)->segment_header(segment);
+}
+
+uint64_t Intake::SegmentCheck(uint32_t segment, uint64_t salt) const {
+  const uint64_t check =
+      XXH3_64bits_withSeed(segment_header(segment), 16, salt ^ (uint64_t{segment} << 48));
+  return check == 0 ? 1 : check;
+}
+
+std::vector<LeftRun> Intake::Leftovers(
+    const std::vector<std::pair<uint32_t, uint64_t>>& log_ends) const {
+  Header header;
+  std::memcpy(&header, base_, sizeof(header));
+  std::vector<LeftRun> runs;
+  for (uint32_t i = 0; i < geometry_.segment_count; ++i) {
+    const SegmentHeader* segment = segment_header(i);
+    if (segment->check == 0 || segment->check != SegmentCheck(i, header.salt)) continue;
+    const auto log = std::find_if(log_ends.begin(), log_ends.end(),
+                                  [&](const auto& l) { return l.first == segment->log; });
+    if (log == log_ends.end()) continue;
+    const char* const frames = reinterpret_cast<const char*>(segment) + kSegmentHeaderBytes;
+    const size_t size = geometry_.segment_bytes - kSegmentHeaderBytes;
+    // Where a frame does not match, its claimer died before publishing: its
+    // length is unknown, and the next match is looked for word by word.
+    bool joined = false;  // the frame continues the last run
+    for (size_t at = 0; at + kFrameHeaderBytes <= size;) {
+      const uint64_t position = segment->first_position + at;
+      FrameView view;
+      if (!ParseFrame(frames + at, size - at, position, &view) ||
+          !FrameMatches(frames + at, size - at, position, header.salt)) {
+        at += kFrameAlignment;
+        joined = false;
+        continue;
+      }
+      const size_t bytes = static_cast<size_t>(view.end - position);
+      if (position >= log->second) {
+        if (!joined) runs.push_back({static_cast<uint32_t>(segment->log), position, {}, 0});
+        runs.back().frames.append(frames + at, bytes);
+        ++runs.back().frame_count;
+        joined = true;
+      }
+      at += bytes;
+    }
+  }
+  std::sort(runs.begin(), runs.end(), [](const LeftRun& a, const LeftRun& b) {
+    return a.log != b.log ? a.log < b.log : a.first < b.first;
+  });
+  return runs;
+}
+
+void Intake::Reset(const IntakeIdentity& identity, uint64_t salt) {
+  for (uint32_t i = 0; i < geometry_.segment_count; ++i) {
+    if (segment_header(i)->check == 0) continue;  // zeros already, I1
+    std::memset(data(i) + kSegmentHeaderBytes, 0,
+                geometry_.segment_bytes - kSegmentHeaderBytes);
+    std::memset(segment_header(i), 0, sizeof(SegmentHeader));
+  }
+  Header header = {};
+  std::memcpy(header.magic, kMagic, sizeof(kMagic));
+  header.version = kVersion;
+  header.segment_bytes = geometry_.segment_bytes;
+  header.segment_count = geometry_.segment_count;
+  header.salt = salt;
+  header.boot = identity.boot;
+  header.store = identity.store;
+  header.check = XXH3_64bits(&header, kHeaderChecked);
+  std::memcpy(base_, &header, sizeof(header));
+  salt_ = salt;
+  absl::MutexLock lock(&mu_);
+  free_.clear();
+  for (uint32_t i = geometry_.segment_count; i-- > 0;) free_.push_back(i);
+  free_count_.store(geometry_.segment_count, std::memory_order_release);
+}
+
+uint32_t Intake::Take(uint32_t log, uint64_t first_position) {
+  uint32_t segment;
+  {
+    absl::MutexLock lock(&mu_);
+    if (free_.empty()) return kNoSegment;
+    segment = free_.back();
+    free_.pop_back();
+    free_count_.store(static_cast<uint32_t>(free_.size()), std::memory_order_release);
+  }
+  SegmentHeader* header = segment_header(segment);
+  header->first_position = first_position;
+  header->log = log;
+  header->check = SegmentCheck(segment, salt_);
+  return segment;
+}
+
+void Intake::Give(uint32_t segment) {
+  std::memset(data(segment) + kSegmentHeaderBytes, 0,
+              geometry_.segment_bytes - kSegmentHeaderBytes);
+  // The compiler may not sink the zeroing below the header's (I1): a dead
+  // process's stores are seen in the order in which its thread made them.
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  std::memset(segment_header(segment), 0, sizeof(SegmentHeader));
+  absl::MutexLock lock(&mu_);
+  free_.push_back(segment);
+  free_count_.store(static_cast<uint32_t>(free_.size()), std::memory_order_release);
+}
+
+}  // namespace eddy::log

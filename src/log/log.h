@@ -1,0 +1,94 @@
+// Log: an append-only sequence of frames. The one way in which bytes are kept.
+//
+// A frame is *accepted* in a segment of the intake, lock-free; the committer
+// moves it, as it lies, into a block in SQLite. Readers do not notice the move.
+//
+// Invariants
+//   L1  Positions of frames increase in the order of publication per producer,
+//       and no position is ever given out twice, not even after a power cut.
+//   L2  A reader sees a frame only after every earlier frame of the log.
+//   L3  A frame leaves the intake only after the transaction that holds its
+//       block has been synced.
+// Depends on frame.h.
+#ifndef EDDY_SRC_LOG_LOG_H_
+#define EDDY_SRC_LOG_LOG_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "src/log/frame.h"
+
+namespace eddy::log {
+
+using LogId = uint32_t;  // 0 is the journal
+
+// Where an append went.
+struct Appended {
+  uint64_t position = 0;
+  uint64_t end = 0;  // committed when the log's committed() has reached it
+};
+
+struct ReadOptions {
+  size_t frames_max = 1000;
+  size_t bytes_max = 1 << 20;   // of frames; one frame is returned even if larger
+  bool committed_only = false;
+};
+
+struct ReadResult {
+  std::vector<FrameView> frames;  // in order
+  uint64_t next = 0;              // where to read on
+  bool more = false;              // a frame was there at `next` when we stopped
+  int64_t next_time_ms = 0;       // arrival of that frame
+  std::vector<std::shared_ptr<const void>> pins;  // keep what the views point to
+};
+
+// Threads:    safe. Append is lock-free but when a segment ends.
+// Durability: an append is accepted; Engine::WaitCommitted makes it committed.
+// Owned by the engine; lives as long as it does.
+class Log {
+ public:
+  virtual ~Log() = default;
+  virtual LogId id() const = 0;
+
+  // Appends one frame, waiting at most `timeout` for room in the intake. A frame
+  // above Engine::inline_bytes_max() is committed before this returns.
+  //   kInvalidArgument    larger than kFrameBytesMax.
+  //   kResourceExhausted  no room in time: nothing was appended.
+  //   kUnavailable        (large frames only) the commit failed: not appended.
+  virtual absl::StatusOr<Appended> Append(const FrameParts& parts,
+                                          absl::Duration timeout) = 0;
+
+  // The same, never waiting: kResourceExhausted at once. The only form allowed
+  // while the cut is held (see Engine::cut); for frames of at most
+  // Engine::inline_bytes_max().
+  virtual absl::StatusOr<Appended> TryAppend(const FrameParts& parts) = 0;
+
+  // Reads from `position` (or the next frame above it), published frames only.
+  // An empty result means: nothing there yet.
+  //   kDataLoss   a block does not match its checksum; the message names it.
+  virtual absl::StatusOr<ReadResult> Read(uint64_t position,
+                                          const ReadOptions& options) = 0;
+
+  // Sleeps until a frame is readable at or above `position`, or `timeout` ends.
+  virtual bool WaitForFrame(uint64_t position, absl::Duration timeout) = 0;
+
+  // The first frame whose arrival time is at or after `time_ms`, else the tail.
+  virtual absl::StatusOr<uint64_t> FindTime(int64_t time_ms) = 0;
+
+  // Deletes, with the next commit, the blocks that lie wholly below `before`.
+  // What is not yet committed is never trimmed.
+  virtual absl::Status Trim(uint64_t before) = 0;
+
+  virtual uint64_t oldest() const = 0;     // no frame lies below
+  virtual uint64_t tail() const = 0;       // behind the last claimed frame
+  virtual uint64_t committed() const = 0;  // all below survives a power cut
+};
+
+}  // namespace eddy::log
+
+#endif  // EDDY_SRC_LOG_LOG_H_

@@ -1,0 +1,306 @@
+// The appending side of SegmentLog, and what the committer sees. Reading is in
+// segment_log_read.cc.
+#include "src/log/segment_log.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "src/base/status.h"
+
+namespace eddy::log {
+namespace {
+
+constexpr int kIndexShift = 48;
+constexpr uint64_t kOffsetMask = (uint64_t{1} << kIndexShift) - 1;
+// No segment: an offset far above any segment's end, so that every claim fails
+// and no claimer takes itself for the crosser.
+constexpr uint64_t kNoTail = (uint64_t{kNoSegment} << kIndexShift) | (uint64_t{1} << 40);
+
+constexpr uint32_t Index(uint64_t tail) { return static_cast<uint32_t>(tail >> kIndexShift); }
+constexpr uint64_t Offset(uint64_t tail) { return tail & kOffsetMask; }
+
+std::atomic<uint32_t>* Word0(char* frame) {
+  static_assert(sizeof(std::atomic<uint32_t>) == 4 &&
+                std::atomic<uint32_t>::is_always_lock_free);
+  return reinterpret_cast<std::atomic<uint32_t>*>(frame);
+}
+
+}  // namespace
+
+SegmentLog::SegmentLog(LogId id, uint64_t oldest, uint64_t end, Intake* intake,
+                       BlockStore* blocks, LogHost* host, Clock* clock)
+    : id_(id),
+      intake_(intake),
+      blocks_(blocks),
+      host_(host),
+      clock_(clock),
+      tail_(kNoTail),
+      committed_(end),
+      oldest_(oldest),
+      appended_(clock),
+      next_position_(end) {
+  static_assert(std::atomic<uint64_t>::is_always_lock_free,
+                "the intake needs lock-free 64-bit atomics");
+}
+
+absl::StatusOr<Appended> SegmentLog::TryAppend(const FrameParts& parts) {
+  EDDY_CHECK(parts.kind <= kFrameKindMax && parts.key.size() <= kFrameKeyBytesMax);
+  const size_t bytes = AlignFrame(parts.Bytes());
+  if (bytes > InlineBytesMax(intake_->geometry())) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("log ", id_, ": a frame of ", bytes, " bytes cannot be appended without a ",
+                     "commit; at most ", InlineBytesMax(intake_->geometry()), " can"));
+  }
+  Claim claim;
+  while (!TryClaim(bytes, &claim)) {
+    if (Rotate(bytes) == Room::kNone) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("log ", id_, ": the intake is full (",
+                       intake_->geometry().segment_count, " segments of ",
+                       intake_->geometry().segment_bytes, " bytes wait for the disk)"));
+    }
+  }
+  return Publish(parts, claim);
+}
+
+absl::StatusOr<Appended> SegmentLog::Append(const FrameParts& parts, absl::Duration timeout) {
+  if (parts.Bytes() > kFrameBytesMax - kFrameAlignment) {
+    return absl::InvalidArgumentError(absl::StrCat("log ", id_, ": a frame of ", parts.Bytes(),
+                                                   " bytes is above ", kFrameBytesMax));
+  }
+  if (AlignFrame(parts.Bytes()) > InlineBytesMax(intake_->geometry())) {
+    return AppendLarge(parts, timeout);
+  }
+  for (;;) {
+    absl::StatusOr<Appended> appended = TryAppend(parts);
+    if (appended.ok() || !absl::IsResourceExhausted(appended.status())) return appended;
+    EDDY_RETURN_IF_ERROR(host_->WaitForRoom(timeout));
+  }
+}
+
+bool SegmentLog::TryClaim(size_t bytes, Claim* claim) {
+  const uint64_t segment_bytes = intake_->geometry().segment_bytes;
+  // Looked at first, so that failed claims do not push the offset on without
+  // end: it overshoots by one frame a thread at most.
+  if (Offset(tail_.load(std::memory_order_relaxed)) + bytes > segment_bytes) return false;
+  const uint64_t tail = tail_.fetch_add(bytes, std::memory_order_acq_rel);
+  const uint64_t offset = Offset(tail);
+  if (offset + bytes <= segment_bytes) {
+    const uint32_t segment = Index(tail);
+    claim->at = intake_->data(segment) + offset;
+    claim->position = intake_->first_position(segment) + (offset - kSegmentHeaderBytes);
+    return true;
+  }
+  // Of all claims beyond the end exactly one began at or below it.
+  if (offset <= segment_bytes) SealCrossed(offset);
+  return false;
+}
+
+Appended SegmentLog::Publish(const FrameParts& parts, const Claim& claim) {
+  const uint32_t word0 = FillFrame(parts, claim.position, intake_->salt(), claim.at);
+  // An exchange, not a release store: it must not be reordered with the load of
+  // waiters_ below (see there). Paired with the acquire loads of readers and
+  // the committer.
+  Word0(claim.at)->exchange(word0, std::memory_order_seq_cst);
+  if (waiters_.load(std::memory_order_seq_cst) != 0) appended_.Notify();
+  return {claim.position, claim.position + AlignFrame(parts.Bytes())};
+}
+
+bool SegmentLog::NoCrosserPending() const {
+  const uint64_t tail = tail_.load(std::memory_order_acquire);
+  return Index(tail) == kNoSegment || Offset(tail) <= intake_->geometry().segment_bytes;
+}
+
+void SegmentLog::SetSealed(uint64_t offset) {
+  Run& run = runs_.back();
+  EDDY_CHECK(run.segment != kNoSegment && !run.sealed);
+  run.end = run.first + (offset - kSegmentHeaderBytes);
+  run.sealed = true;
+  next_position_ = run.end;
+}
+
+void SegmentLog::SealCrossed(uint64_t offset) {
+  absl::MutexLock lock(&mu_);
+  SetSealed(offset);
+  tail_.store(kNoTail, std::memory_order_release);
+}
+
+bool SegmentLog::SealUnlessRoom(size_t bytes) {
+  mu_.Await(absl::Condition(this, &SegmentLog::NoCrosserPending));
+  uint64_t tail = tail_.load(std::memory_order_acquire);
+  for (;;) {
+    if (Index(tail) == kNoSegment) return true;
+    const uint64_t offset = Offset(tail);
+    const uint64_t segment_bytes = intake_->geometry().segment_bytes;
+    if (offset > segment_bytes) {  // a crosser came after the wait above
+      mu_.Await(absl::Condition(this, &SegmentLog::NoCrosserPending));
+      tail = tail_.load(std::memory_order_acquire);
+      continue;
+    }
+    if (bytes <= segment_bytes && offset + bytes <= segment_bytes) return false;
+    if (tail_.compare_exchange_weak(tail, kNoTail, std::memory_order_acq_rel)) {
+      SetSealed(offset);
+      return true;
+    }
+  }
+}
+
+SegmentLog::Room SegmentLog::Rotate(size_t bytes) {
+  {
+    absl::MutexLock lock(&mu_);
+    if (!SealUnlessRoom(bytes)) return Room::kRetry;
+    const uint64_t first = next_position_;
+    const uint32_t segment = intake_->Take(id_, first);
+    if (segment == kNoSegment) return Room::kNone;
+    Run run;
+    run.first = first;
+    run.segment = segment;
+    runs_.push_back(std::move(run));
+    has_work_.store(true, std::memory_order_release);
+    // Publishes the segment's header and zeros to the claimers' fetch_add.
+    tail_.store((uint64_t{segment} << kIndexShift) | kSegmentHeaderBytes,
+                std::memory_order_release);
+  }
+  host_->OnSealed(intake_->geometry().segment_bytes);
+  return Room::kRetry;
+}
+
+absl::StatusOr<Appended> SegmentLog::AppendLarge(const FrameParts& parts,
+                                                 absl::Duration timeout) {
+  const size_t bytes = AlignFrame(parts.Bytes());
+  absl::MutexLock one_at_a_time(&large_mu_);
+  Appended appended;
+  {
+    auto frame = std::make_shared<std::string>(bytes, '\0');
+    absl::MutexLock lock(&mu_);
+    SealUnlessRoom(SIZE_MAX);
+    appended = {next_position_, next_position_ + bytes};
+    next_position_ = appended.end;
+    const uint32_t word0 =
+        FillFrame(parts, appended.position, intake_->salt(), frame->data());
+    std::memcpy(frame->data(), &word0, sizeof(word0));
+    Run run;
+    run.first = appended.position;
+    run.end = appended.end;
+    run.sealed = true;
+    // Not in the intake, so a killed process takes it along, and its position
+    // may be given again: nobody may have seen it before it is committed.
+    run.hidden = true;
+    run.heap = std::move(frame);
+    runs_.push_back(std::move(run));
+    has_work_.store(true, std::memory_order_release);
+  }
+  const absl::Status committed = host_->WaitCommitted(id_, appended.end, timeout);
+  if (!committed.ok()) {
+    bool removed = false;
+    host_->BetweenCommits([&] {
+      absl::MutexLock lock(&mu_);
+      const auto run = std::find_if(runs_.begin(), runs_.end(), [&](const Run& r) {
+        return r.hidden && r.first == appended.position;
+      });
+      if (run == runs_.end()) return;  // committed after all
+      runs_.erase(run);
+      removed = true;
+    });
+    if (removed) {
+      return absl::UnavailableError(absl::StrCat("log ", id_, ": a frame of ", bytes,
+                                                 " bytes was not committed, and is not accepted: ",
+                                                 committed.ToString()));
+    }
+  }
+  if (waiters_.load(std::memory_order_seq_cst) != 0) appended_.Notify();
+  return appended;
+}
+
+absl::Status SegmentLog::Trim(uint64_t before) {
+  const uint64_t bounded = std::min(before, committed());
+  absl::MutexLock lock(&mu_);
+  if (bounded > oldest() && bounded > trim_before_) {
+    trim_before_ = bounded;
+    has_work_.store(true, std::memory_order_release);
+  }
+  return absl::OkStatus();
+}
+
+uint64_t SegmentLog::tail() const {
+  absl::ReaderMutexLock lock(&mu_, absl::Condition(this, &SegmentLog::NoCrosserPending));
+  return runs_.empty() ? next_position_ : std::max(next_position_, ClaimedEnd(runs_.back()));
+}
+
+uint64_t SegmentLog::PendingEnd() const {
+  absl::ReaderMutexLock lock(&mu_, absl::Condition(this, &SegmentLog::NoCrosserPending));
+  return runs_.empty() ? committed() : ClaimedEnd(runs_.back());
+}
+
+uint64_t SegmentLog::ClaimedEnd(const Run& run) const {
+  if (run.sealed) return run.end;
+  const uint64_t segment_bytes = intake_->geometry().segment_bytes;
+  const uint64_t offset =
+      std::min(Offset(tail_.load(std::memory_order_acquire)), segment_bytes);
+  return run.first + (offset - kSegmentHeaderBytes);
+}
+
+const char* SegmentLog::RunFrames(const Run& run) const {
+  return run.heap != nullptr ? run.heap->data()
+                             : intake_->data(run.segment) + kSegmentHeaderBytes;
+}
+
+void SegmentLog::Restore(uint64_t first, std::string frames) {
+  absl::MutexLock lock(&mu_);
+  Run run;
+  run.first = first;
+  run.end = first + frames.size();
+  run.sealed = true;
+  run.heap = std::make_shared<const std::string>(std::move(frames));
+  next_position_ = run.end;
+  runs_.push_back(std::move(run));
+  has_work_.store(true, std::memory_order_release);
+}
+
+LogCut SegmentLog::Cut() {
+  LogCut cut;
+  const uint64_t committed = this->committed();
+  absl::ReaderMutexLock lock(&mu_, absl::Condition(this, &SegmentLog::NoCrosserPending));
+  for (const Run& run : runs_) {
+    CutRun piece;
+    piece.first = std::max(run.first, std::min(committed, ClaimedEnd(run)));
+    piece.end = ClaimedEnd(run);
+    piece.sealed = run.sealed;
+    piece.frames = RunFrames(run) + (piece.first - run.first);
+    cut.runs.push_back(piece);
+  }
+  cut.trim_before = trim_before_;
+  return cut;
+}
+
+void SegmentLog::Committed(uint64_t end, uint64_t trimmed_before) {
+  std::vector<uint32_t> done;
+  {
+    absl::MutexLock lock(&mu_);
+    committed_.store(std::max(end, committed()), std::memory_order_release);
+    while (!runs_.empty() && runs_.front().sealed && runs_.front().end <= end) {
+      if (runs_.front().segment != kNoSegment) done.push_back(runs_.front().segment);
+      runs_.pop_front();
+    }
+    if (trimmed_before != 0) {
+      oldest_.store(std::max(oldest(), trimmed_before), std::memory_order_release);
+      if (trim_before_ == trimmed_before) trim_before_ = 0;
+    }
+    has_work_.store(!runs_.empty() || trim_before_ != 0, std::memory_order_release);
+  }
+  for (const uint32_t segment : done) intake_->Give(segment);
+}
+
+void SegmentLog::SealActive() {
+  absl::MutexLock lock(&mu_);
+  SealUnlessRoom(SIZE_MAX);
+}
+
+bool SegmentLog::QuietSinceLastLook() {
+  const uint64_t tail = tail_.load(std::memory_order_relaxed);
+  return std::exchange(last_tail_seen_, tail) == tail;
+}
+
+}  // namespace eddy::log

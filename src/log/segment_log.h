@@ -1,0 +1,185 @@
+// SegmentLog: the log itself - lock-free appends into segments of the intake,
+// and what readers and the committer see of them.
+//
+// One 64-bit word, the tail, names the active segment and how much of it is
+// claimed:
+//
+//     tail = segment index (16 bits) | offset in it (48 bits)
+//
+//   claim    fetch_add the frame's length. Below the segment's end the space is
+//            ours: nobody else can claim it, and the segment cannot be given
+//            back before our frame is published.
+//   fill     copy the frame.
+//   publish  exchange word 0.
+//
+// When a claim crosses the end, the crosser *seals* the segment (records where
+// its frames end, takes the tail away) under mu_; then anybody installs the
+// next segment, whose first position is the sealed one's end: positions are
+// contiguous. The committer may seal too, by compare-exchange, to take the
+// segment of a quiet log back.
+//
+// The frames of a log, in order, lie in *runs*: sealed segments, the active
+// one, and pieces of heap (recovered frames, and frames too large for a
+// segment). A run leaves the list, under mu_, once it is committed as a whole.
+//
+// Depends on log.h, intake.h, block_store.h, runtime/.
+#ifndef EDDY_SRC_LOG_SEGMENT_LOG_H_
+#define EDDY_SRC_LOG_SEGMENT_LOG_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "src/log/block_store.h"
+#include "src/log/intake.h"
+#include "src/log/log.h"
+#include "src/runtime/signal.h"
+
+namespace eddy::log {
+
+// What a log asks of the engine above it.
+class LogHost {
+ public:
+  virtual ~LogHost() = default;
+  virtual absl::Status WaitForRoom(absl::Duration timeout) = 0;
+  virtual absl::Status WaitCommitted(LogId log, uint64_t end, absl::Duration timeout) = 0;
+  // A segment was filled: a commit may be due. Never blocks.
+  virtual void OnSealed(size_t bytes) = 0;
+  // Runs `work` while no commit is under way.
+  virtual void BetweenCommits(const std::function<void()>& work) = 0;
+};
+
+// A contiguous piece of the log, as the committer sees it in a cut.
+struct CutRun {
+  uint64_t first = 0;
+  uint64_t end = 0;          // claimed up to here; exact if `sealed`
+  bool sealed = false;
+  const char* frames = nullptr;
+};
+
+struct LogCut {
+  std::vector<CutRun> runs;
+  uint64_t trim_before = 0;  // 0: nothing to trim
+};
+
+// Threads: safe. Lock order: mu_ is the last lock; nothing is called under it
+// but the intake's pool.
+class SegmentLog final : public Log {
+ public:
+  // `end`: where the next frame goes; all below is committed.
+  SegmentLog(LogId id, uint64_t oldest, uint64_t end, Intake* intake, BlockStore* blocks,
+             LogHost* host, Clock* clock);
+
+  LogId id() const override { return id_; }
+  absl::StatusOr<Appended> Append(const FrameParts& parts, absl::Duration timeout) override;
+  absl::StatusOr<Appended> TryAppend(const FrameParts& parts) override;
+  absl::StatusOr<ReadResult> Read(uint64_t position, const ReadOptions& options) override;
+  bool WaitForFrame(uint64_t position, absl::Duration timeout) override;
+  absl::StatusOr<uint64_t> FindTime(int64_t time_ms) override;
+  absl::Status Trim(uint64_t before) override;
+  uint64_t oldest() const override { return oldest_.load(std::memory_order_acquire); }
+  uint64_t tail() const override;
+  uint64_t committed() const override { return committed_.load(std::memory_order_acquire); }
+
+  static size_t InlineBytesMax(const IntakeGeometry& geometry) {
+    return geometry.segment_bytes / 4;
+  }
+
+  // For recovery, before the log is used: frames that lie at or above its end.
+  void Restore(uint64_t first, std::string frames);
+  void SetIntake(Intake* intake) { intake_ = intake; }
+
+  // For the committer, one at a time. Cut() notes what is claimed, then the
+  // transaction, then Committed() with how far the drained frames reach; it
+  // gives drained segments back. `trimmed_before` is that of the cut.
+  bool HasWork() const { return has_work_.load(std::memory_order_acquire); }
+  LogCut Cut();
+  uint64_t PendingEnd() const;  // what a flush has to reach
+  void Committed(uint64_t end, uint64_t trimmed_before);
+  // Seals the active segment so that the next commit can give it back.
+  void SealActive();
+  // Whether nobody has appended since the last call. Committer only.
+  bool QuietSinceLastLook();
+
+ private:
+  struct Run {
+    uint64_t first = 0;
+    uint64_t end = 0;                          // valid once sealed
+    bool sealed = false;
+    bool hidden = false;                       // readable only from its block
+    uint32_t segment = kNoSegment;             // or:
+    std::shared_ptr<const std::string> heap;
+  };
+  struct Claim {
+    char* at = nullptr;
+    uint64_t position = 0;
+  };
+  enum class Room { kRetry, kNone };
+
+  bool TryClaim(size_t bytes, Claim* claim);
+  Appended Publish(const FrameParts& parts, const Claim& claim);
+  Room Rotate(size_t bytes) ABSL_LOCKS_EXCLUDED(mu_);
+  void SealCrossed(uint64_t offset) ABSL_LOCKS_EXCLUDED(mu_);
+  // Seals the active segment if fewer than `bytes` are left in it (always, with
+  // SIZE_MAX). False: there is room. Waits for a crosser on its way.
+  bool SealUnlessRoom(size_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void SetSealed(uint64_t offset) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool NoCrosserPending() const;
+  absl::StatusOr<Appended> AppendLarge(const FrameParts& parts, absl::Duration timeout);
+
+  class Collector;
+  enum class Found { kInBlocks, kSome, kNothing };
+
+  const char* RunFrames(const Run& run) const;
+  uint64_t ClaimedEnd(const Run& run) const ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  // Where the walk for frames at or above `position` starts in the run.
+  uint64_t FirstAtOrAbove(const Run& run, uint64_t position) const
+      ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  // Takes published frames at or above collector's position out of the first
+  // run that has some.
+  Found ReadRuns(Collector* collector) ABSL_LOCKS_EXCLUDED(mu_);
+  void CopyFromSegment(const Run& run, Collector* collector) ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  absl::StatusOr<Found> ReadBlocks(Collector* collector) ABSL_LOCKS_EXCLUDED(mu_);
+  bool FrameIsReadable(uint64_t position) ABSL_LOCKS_EXCLUDED(mu_);
+
+  const LogId id_;
+  Intake* intake_;
+  BlockStore* const blocks_;
+  LogHost* const host_;
+  Clock* const clock_;
+
+  // The producers' line. Claimed with acq_rel: the acquire pairs with the
+  // release of the install in Rotate, so that a claimer sees the segment's
+  // header and zeros; read-modify-writes in between carry the release on.
+  alignas(64) std::atomic<uint64_t> tail_;
+
+  // The readers' and committer's line; producers only read waiters_.
+  // A waiter increments it (seq_cst) before it looks for a frame; a producer
+  // publishes (seq_cst) before it looks for waiters: one of them sees the other.
+  alignas(64) std::atomic<uint32_t> waiters_{0};
+  std::atomic<uint64_t> committed_;    // released by Committed, acquired by waiters
+  std::atomic<uint64_t> oldest_;
+  std::atomic<bool> has_work_{false};  // runs or a trim; exact under mu_
+  Signal appended_;
+  uint64_t last_tail_seen_ = 0;        // committer only
+
+  absl::Mutex large_mu_ ABSL_ACQUIRED_BEFORE(mu_);  // one large frame at a time
+  mutable absl::Mutex mu_;
+  std::deque<Run> runs_ ABSL_GUARDED_BY(mu_);
+  uint64_t next_position_ ABSL_GUARDED_BY(mu_);  // of the next run
+  uint64_t trim_before_ ABSL_GUARDED_BY(mu_) = 0;
+};
+
+}  // namespace eddy::log
+
+#endif  // EDDY_SRC_LOG_SEGMENT_LOG_H_

@@ -1,0 +1,241 @@
+// The reading side of SegmentLog: from the runs if they reach down to the
+// position, else from the blocks.
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <utility>
+
+#include "src/base/status.h"
+#include "src/log/segment_log.h"
+
+namespace eddy::log {
+namespace {
+
+uint32_t AcquireWord0(const char* frame) {
+  return reinterpret_cast<const std::atomic<uint32_t>*>(frame)->load(
+      std::memory_order_acquire);
+}
+
+// Steps over published frames in [frames, frames + size), the first of which
+// is at offset `at`: the offset behind the frame, or 0 at the end.
+size_t StepPublished(const char* frames, size_t size, size_t at) {
+  if (at + kFrameHeaderBytes > size) return 0;
+  const uint32_t word0 = AcquireWord0(frames + at);
+  if (word0 == 0) return 0;
+  const size_t next = at + AlignFrame(FrameSize(word0));
+  EDDY_CHECK(next <= size);
+  return next;
+}
+
+}  // namespace
+
+// Gathers frames until the caller's limits are reached, and then looks at one
+// more, to be able to say that there is more.
+class SegmentLog::Collector {
+ public:
+  Collector(uint64_t position, const ReadOptions& options, uint64_t limit)
+      : options_(options), limit_(limit) {
+    result_.next = position;
+  }
+
+  bool full() const { return full_; }
+  uint64_t position() const { return result_.next; }
+  uint64_t limit() const { return limit_; }
+  void SkipTo(uint64_t position) { result_.next = std::max(result_.next, position); }
+  size_t frames_left() const { return options_.frames_max - result_.frames.size() + 1; }
+  size_t bytes_left() const {
+    return options_.bytes_max > bytes_ ? options_.bytes_max - bytes_ : 0;
+  }
+
+  void Add(const FrameView& frame) {
+    if (full_) return;
+    if (frame.position >= limit_) {
+      full_ = true;
+      return;
+    }
+    const size_t bytes = static_cast<size_t>(frame.end - frame.position);
+    if (result_.frames.size() >= options_.frames_max ||
+        (!result_.frames.empty() && bytes_ + bytes > options_.bytes_max)) {
+      full_ = true;
+      result_.more = true;
+      result_.next_time_ms = frame.time_ms;
+      return;
+    }
+    result_.frames.push_back(frame);
+    result_.next = frame.end;
+    bytes_ += bytes;
+  }
+
+  // Adds the frames of `bytes` at or above the position. The first lies at
+  // `first`. False: a frame does not parse.
+  bool AddAll(std::string_view bytes, uint64_t first, std::shared_ptr<const void> pin) {
+    const size_t before = result_.frames.size();
+    for (size_t at = 0; at < bytes.size() && !full_;) {
+      FrameView frame;
+      if (!ParseFrame(bytes.data() + at, bytes.size() - at, first + at, &frame)) return false;
+      if (frame.position >= result_.next) Add(frame);
+      at += static_cast<size_t>(frame.end - frame.position);
+    }
+    if (result_.frames.size() > before) result_.pins.push_back(std::move(pin));
+    return true;
+  }
+
+  ReadResult Take() { return std::move(result_); }
+
+ private:
+  const ReadOptions options_;
+  const uint64_t limit_;  // frames at or above are not for this caller
+  ReadResult result_;
+  size_t bytes_ = 0;
+  bool full_ = false;
+};
+
+absl::StatusOr<ReadResult> SegmentLog::Read(uint64_t position, const ReadOptions& options) {
+  const uint64_t limit = options.committed_only ? committed() : UINT64_MAX;
+  Collector collector(std::max(position, oldest()), options, limit);
+  while (!collector.full() && collector.position() < limit) {
+    Found found = ReadRuns(&collector);
+    if (found == Found::kInBlocks) {
+      EDDY_ASSIGN_OR_RETURN(found, ReadBlocks(&collector));
+    }
+    if (found == Found::kNothing) break;
+  }
+  return collector.Take();
+}
+
+SegmentLog::Found SegmentLog::ReadRuns(Collector* collector) {
+  absl::ReaderMutexLock lock(&mu_);
+  if (runs_.empty() || collector->position() < runs_.front().first) return Found::kInBlocks;
+  for (const Run& run : runs_) {
+    if (run.sealed && run.end <= collector->position()) continue;
+    if (run.hidden) return Found::kNothing;
+    collector->SkipTo(run.first);
+    const uint64_t before = collector->position();
+    if (run.heap != nullptr) {
+      EDDY_CHECK(collector->AddAll(*run.heap, run.first, run.heap));
+    } else {
+      CopyFromSegment(run, collector);
+    }
+    if (collector->full() || collector->position() > before) return Found::kSome;
+    // A hole at the run's end, left by a claim that crossed it, cannot be: the
+    // run ends where its frames end. So a frame here is still unpublished, and
+    // everything behind it has to wait (L2).
+    return Found::kNothing;
+  }
+  return Found::kNothing;
+}
+
+uint64_t SegmentLog::FirstAtOrAbove(const Run& run, uint64_t position) const {
+  const char* const frames = RunFrames(run);
+  const size_t size = static_cast<size_t>(ClaimedEnd(run) - run.first);
+  // A position that a reader got from us is a frame's; anything else (a user may
+  // ask for any number) does not match and is walked to from the start.
+  if (position > run.first && position % kFrameAlignment == 0) {
+    const size_t at = static_cast<size_t>(position - run.first);
+    if (at == size) return position;
+    if (at + kFrameHeaderBytes <= size) {
+      if (AcquireWord0(frames + at) == 0 && position == run.first) return position;
+      if (AcquireWord0(frames + at) != 0 &&
+          FrameMatches(frames + at, size - at, position, intake_->salt())) {
+        return position;
+      }
+    }
+  }
+  size_t at = 0;
+  while (run.first + at < position) {
+    const size_t next = StepPublished(frames, size, at);
+    if (next == 0) break;
+    at = next;
+  }
+  return run.first + at;
+}
+
+void SegmentLog::CopyFromSegment(const Run& run, Collector* collector) {
+  const uint64_t first = FirstAtOrAbove(run, collector->position());
+  const char* const frames = RunFrames(run);
+  const size_t size = static_cast<size_t>(ClaimedEnd(run) - run.first);
+  const size_t from = static_cast<size_t>(first - run.first);
+  size_t to = from;
+  for (size_t count = 0; count < collector->frames_left(); ++count) {
+    const size_t next = StepPublished(frames, size, to);
+    if (next == 0) break;
+    const bool enough = to > from && to - from > collector->bytes_left();
+    to = next;
+    if (enough) break;
+  }
+  if (to == from) return;
+  // Copied, because the committer gives the segment back when it is committed,
+  // however long the caller keeps what it has read.
+  std::shared_ptr<char[]> copy(new char[to - from]);
+  std::memcpy(copy.get(), frames + from, to - from);
+  EDDY_CHECK(collector->AddAll({copy.get(), to - from}, first, copy));
+}
+
+absl::StatusOr<SegmentLog::Found> SegmentLog::ReadBlocks(Collector* collector) {
+  EDDY_ASSIGN_OR_RETURN(const std::shared_ptr<const Block> block,
+                        blocks_->Find(id_, collector->position()));
+  if (block != nullptr) {
+    const uint64_t before = collector->position();
+    collector->SkipTo(block->first);
+    if (!collector->AddAll(block->bytes, block->first, block)) {
+      return absl::DataLossError("a block with a right checksum holds no whole frames");
+    }
+    // Behind the block's last frame, if the position lay within that.
+    if (!collector->full() && collector->position() == before) collector->SkipTo(block->end);
+    return Found::kSome;
+  }
+  // Nothing stored from here on: what there is lies in the runs, perhaps behind
+  // positions that nothing was ever written to.
+  absl::ReaderMutexLock lock(&mu_);
+  if (runs_.empty()) return Found::kNothing;
+  if (collector->position() < runs_.front().first) collector->SkipTo(runs_.front().first);
+  return Found::kSome;
+}
+
+bool SegmentLog::FrameIsReadable(uint64_t position) {
+  if (committed() > position) return true;
+  absl::ReaderMutexLock lock(&mu_);
+  for (const Run& run : runs_) {
+    if (run.sealed && run.end <= position) continue;
+    if (run.hidden) return false;
+    if (run.heap != nullptr) return true;
+    const size_t at =
+        position > run.first ? static_cast<size_t>(position - run.first) & ~size_t{3} : 0;
+    const size_t size = static_cast<size_t>(ClaimedEnd(run) - run.first);
+    return at + kFrameHeaderBytes <= size && AcquireWord0(RunFrames(run) + at) != 0;
+  }
+  return false;
+}
+
+bool SegmentLog::WaitForFrame(uint64_t position, absl::Duration timeout) {
+  if (FrameIsReadable(position)) return true;
+  const absl::Duration deadline = clock_->SinceBoot() + timeout;
+  // Counted before the second look: see waiters_.
+  waiters_.fetch_add(1, std::memory_order_seq_cst);
+  bool readable = false;
+  for (bool in_time = true; in_time && !readable;) {
+    const uint64_t seen = appended_.Epoch();
+    readable = FrameIsReadable(position);
+    // A notification may be for a frame behind one still unpublished.
+    if (!readable) in_time = appended_.Wait(seen, deadline - clock_->SinceBoot());
+  }
+  waiters_.fetch_sub(1, std::memory_order_seq_cst);
+  return readable || FrameIsReadable(position);
+}
+
+absl::StatusOr<uint64_t> SegmentLog::FindTime(int64_t time_ms) {
+  EDDY_ASSIGN_OR_RETURN(const std::shared_ptr<const Block> block,
+                        blocks_->FindTime(id_, time_ms));
+  uint64_t position = block != nullptr ? block->first : std::max(oldest(), committed());
+  position = std::max(position, oldest());
+  for (;;) {
+    EDDY_ASSIGN_OR_RETURN(const ReadResult result, Read(position, {}));
+    for (const FrameView& frame : result.frames) {
+      if (frame.time_ms >= time_ms) return frame.position;
+    }
+    if (result.frames.empty()) return tail();
+    position = result.next;
+  }
+}
+
+}  // namespace eddy::log

@@ -1,0 +1,46 @@
+#include "src/queue/delivery_journal.h"
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "src/queue/byte_io.h"
+
+namespace eddy::queue {
+namespace {
+constexpr uint8_t kReceived = 1;
+constexpr uint8_t kGone = 2;
+}  // namespace
+
+void AppendChange(const DeliveryChange& change, std::string* op) {
+  PutNumber(op, change.gone ? kGone : kReceived);
+  PutNumber(op, change.position);
+  if (change.gone) return;
+  PutNumber(op, change.receive_count);
+  PutNumber(op, change.first_received_ms);
+}
+
+absl::StatusOr<std::vector<DeliveryChange>> DecodeChanges(std::string_view op) {
+  std::vector<DeliveryChange> changes;
+  ByteReader reader(op);
+  bool known = true;
+  while (known && reader.ok() && !reader.left().empty()) {
+    DeliveryChange change;
+    const uint8_t type = reader.Number<uint8_t>();
+    known = type == kReceived || type == kGone;
+    change.gone = type == kGone;
+    change.position = reader.Number<uint64_t>();
+    if (!change.gone) {
+      change.receive_count = reader.Number<uint32_t>();
+      change.first_received_ms = reader.Number<int64_t>();
+    }
+    changes.push_back(change);
+  }
+  if (!known || !reader.ok()) {
+    return absl::DataLossError(
+        absl::StrCat("a journal frame of ", op.size(), " bytes is not a queue's"));
+  }
+  return changes;
+}
+
+}  // namespace eddy::queue

@@ -1,0 +1,162 @@
+#include "src/queue/message_rules.h"
+
+#include <cstdint>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "src/base/status.h"
+#include "src/base/strings.h"
+
+namespace eddy::queue {
+namespace {
+
+constexpr size_t kMessageBytesMaxLeast = 1024;
+constexpr uint32_t kNoCharacter = 0xffffffff;
+
+// Takes one character off the front; kNoCharacter if the bytes are not UTF-8
+// (overlong forms and surrogates are not).
+uint32_t TakeCharacter(std::string_view* text) {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>((*text)[i]); };
+  const uint32_t first = byte(0);
+  const size_t size = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2
+                    : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+  if (size == 0 || size > text->size()) return kNoCharacter;
+  uint32_t character = size == 1 ? first : first & (0x7fu >> size);
+  for (size_t i = 1; i < size; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return kNoCharacter;
+    character = character << 6 | (byte(i) & 0x3fu);
+  }
+  constexpr uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
+  if (character < kLeast[size] || character > 0x10ffff ||
+      (character >= 0xd800 && character <= 0xdfff)) {
+    return kNoCharacter;
+  }
+  text->remove_prefix(size);
+  return character;
+}
+
+bool IsAllowed(uint32_t c) {
+  if (c < 0x20) return c == 0x9 || c == 0xa || c == 0xd;
+  return c != 0xfffe && c != 0xffff;  // surrogates are no characters at all
+}
+
+std::string_view DurabilityName(Durability durability) {
+  return durability == Durability::kProcess ? "kProcess" : "kPower";
+}
+
+}  // namespace
+
+absl::Status CheckQueueName(std::string_view name) {
+  bool good = !name.empty() && name.size() <= kQueueNameBytesMax;
+  for (const char c : name) {
+    good = good && ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                    (c >= '0' && c <= '9') || c == '_' || c == '-');
+  }
+  if (good) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "queue name \"", absl::CHexEscape(AbslView(name.substr(0, 2 * kQueueNameBytesMax))),
+      "\": 1 to ", kQueueNameBytesMax, " of a-z, A-Z, 0-9, _ and - are allowed"));
+}
+
+absl::Status CheckRange(std::string_view what, absl::Duration value, absl::Duration max) {
+  if (value >= absl::ZeroDuration() && value <= max) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(AbslView(what), " ",
+                                                 absl::FormatDuration(value),
+                                                 ": 0 to ", absl::FormatDuration(max),
+                                                 " is allowed"));
+}
+
+absl::Status CheckQueueOptions(const QueueOptions& options) {
+  EDDY_RETURN_IF_ERROR(CheckRange("visibility_timeout", options.visibility_timeout,
+                                  kVisibilityTimeoutMax));
+  EDDY_RETURN_IF_ERROR(CheckRange("delay", options.delay, kDelayMax));
+  EDDY_RETURN_IF_ERROR(
+      CheckRange("receive_wait_time", options.receive_wait_time, kWaitTimeMax));
+  if (options.message_bytes_max < kMessageBytesMaxLeast ||
+      options.message_bytes_max > kMessageBytesMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("message_bytes_max ", options.message_bytes_max, ": ",
+                     kMessageBytesMaxLeast, " to ", kMessageBytesMax, " is allowed"));
+  }
+  if (options.max_receive_count < 1 || options.max_receive_count > kMaxReceiveCountMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("max_receive_count ", options.max_receive_count, ": 1 to ",
+                     kMaxReceiveCountMax, " is allowed"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckBody(std::string_view body, size_t bytes_max) {
+  if (body.empty() || body.size() > bytes_max) {
+    return absl::InvalidArgumentError(absl::StrCat("a message body of ", body.size(),
+                                                   " bytes: 1 to ", bytes_max,
+                                                   " are allowed"));
+  }
+  for (std::string_view left = body; !left.empty();) {
+    const size_t at = body.size() - left.size();
+    const uint32_t character = TakeCharacter(&left);
+    if (character == kNoCharacter) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the message body is not UTF-8 at byte ", at, " of ", body.size(),
+                       ": send binary data as base64"));
+    }
+    if (!IsAllowed(character)) {
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "the message body has character U+%04X at byte %d: #x9, #xA, #xD, #x20 to "
+          "#xD7FF, #xE000 to #xFFFD and #x10000 to #x10FFFF are allowed; send binary "
+          "data as base64",
+          character, at));
+    }
+  }
+  return absl::OkStatus();
+}
+
+QueueOptions Normalised(QueueOptions options) {
+  options.visibility_timeout = absl::Floor(options.visibility_timeout, absl::Milliseconds(1));
+  options.delay = absl::Floor(options.delay, absl::Milliseconds(1));
+  options.receive_wait_time = absl::Floor(options.receive_wait_time, absl::Milliseconds(1));
+  if (options.durability == Durability::kDefault) options.durability = Durability::kPower;
+  return options;
+}
+
+absl::Status CompareOptions(std::string_view name, const QueueOptions& present,
+                            const QueueOptions& wanted_raw) {
+  const QueueOptions wanted = Normalised(wanted_raw);
+  const auto differs = [&](std::string_view what, const std::string& has,
+                           const std::string& asked) {
+    return absl::AlreadyExistsError(absl::StrCat("queue ", AbslView(name), " exists with ",
+                                                 AbslView(what), " ", has, ", not ", asked));
+  };
+  const auto time = [](absl::Duration d) { return absl::FormatDuration(d); };
+  if (present.visibility_timeout != wanted.visibility_timeout) {
+    return differs("visibility_timeout", time(present.visibility_timeout),
+                   time(wanted.visibility_timeout));
+  }
+  if (present.delay != wanted.delay) {
+    return differs("delay", time(present.delay), time(wanted.delay));
+  }
+  if (present.receive_wait_time != wanted.receive_wait_time) {
+    return differs("receive_wait_time", time(present.receive_wait_time),
+                   time(wanted.receive_wait_time));
+  }
+  if (present.message_bytes_max != wanted.message_bytes_max) {
+    return differs("message_bytes_max", absl::StrCat(present.message_bytes_max),
+                   absl::StrCat(wanted.message_bytes_max));
+  }
+  if (present.dead_letter_queue != wanted.dead_letter_queue) {
+    return differs("dead_letter_queue", absl::StrCat("\"", present.dead_letter_queue, "\""),
+                   absl::StrCat("\"", wanted.dead_letter_queue, "\""));
+  }
+  if (present.max_receive_count != wanted.max_receive_count) {
+    return differs("max_receive_count", absl::StrCat(present.max_receive_count),
+                   absl::StrCat(wanted.max_receive_count));
+  }
+  if (present.durability != wanted.durability) {
+    return differs("durability", std::string(DurabilityName(present.durability)),
+                   std::string(DurabilityName(wanted.durability)));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace eddy::queue

@@ -1,0 +1,363 @@
+#include "src/sql/database.h"
+
+#include <sqlite3.h>
+
+#include <cstddef>
+
+#include "absl/strings/str_cat.h"
+#include "src/base/status.h"
+
+namespace eddy::sql {
+namespace {
+
+// From the WAL's format: 32 bytes of header, then 24 before each page.
+constexpr uint64_t kWalHeaderBytes = 32;
+constexpr uint64_t kWalFrameHeaderBytes = 24;
+
+// Runs `text`, which returns one row, and reads its first column.
+absl::StatusOr<int64_t> ReadInt(Database& db, std::string_view text) {
+  EDDY_ASSIGN_OR_RETURN(Statement statement, db.Prepare(text));
+  EDDY_ASSIGN_OR_RETURN(const bool has_row, statement.Step());
+  if (!has_row)
+    return absl::InternalError(absl::StrCat("no row: ", std::string(text)));
+  return statement.ColumnInt(0);
+}
+
+absl::Status Foreign(const std::string& path, const std::string& why) {
+  return absl::FailedPreconditionError(
+      absl::StrCat(path, " is not an eddy store: ", why));
+}
+
+// D3: tells whether the file is new (true), ours (false), or an error. Only
+// reads.
+absl::StatusOr<bool> IsNew(Database& db, const std::string& path,
+                           const OpenOptions& options) {
+  const absl::StatusOr<int64_t> id = ReadInt(db, "PRAGMA application_id");
+  if (SqliteCode(id.status()) == SQLITE_NOTADB) {
+    return Foreign(path, "no SQLite database, or its first page is damaged");
+  }
+  if (!id.ok()) return id.status();
+  EDDY_ASSIGN_OR_RETURN(const int64_t version,
+                        ReadInt(db, "PRAGMA user_version"));
+  if (*id == 0) {
+    // An empty file is what a crash during the very first Open leaves.
+    EDDY_ASSIGN_OR_RETURN(const int64_t object_count,
+                          ReadInt(db, "SELECT COUNT(*) FROM sqlite_master"));
+    if (object_count != 0 || version != 0) {
+      return Foreign(path, "a SQLite database of some other program");
+    }
+    if (options.mode == Mode::kReadOnly) {
+      return Foreign(path, "it is empty; its owner has not set it up yet");
+    }
+    return true;
+  }
+  if (*id != kApplicationId) {
+    return Foreign(path, absl::StrCat("its application_id is ", *id, ", not ",
+                                      kApplicationId));
+  }
+  return false;
+}
+
+}  // namespace
+
+// On the heap, because SQLite keeps pointers into it while Database moves.
+struct Database::Connection {
+  ~Connection() {
+    begin = Statement();
+    commit = Statement();
+    rollback = Statement();
+    // The "v2" close waits for statements that are still alive instead of
+    // failing, so that nothing leaks whatever the caller does.
+    sqlite3_close_v2(db);
+  }
+
+  static int OnWalCommit(void* self, sqlite3*, const char*, int frame_count) {
+    auto* connection = static_cast<Connection*>(self);
+    connection->wal_bytes = connection->WalBytesOf(frame_count);
+    return SQLITE_OK;
+  }
+
+  uint64_t WalBytesOf(int64_t frame_count) const {
+    return frame_count <= 0
+               ? 0
+               : kWalHeaderBytes + static_cast<uint64_t>(frame_count) *
+                                       (page_bytes + kWalFrameHeaderBytes);
+  }
+
+  sqlite3* db = nullptr;  // owned
+  std::string path;
+  Mode mode = Mode::kOwner;
+  uint64_t page_bytes = 0;
+  uint64_t wal_bytes = 0;
+  Statement begin;  // prepared once: they run at every commit
+  Statement commit;
+  Statement rollback;
+};
+
+Database::Database(std::unique_ptr<Connection> connection)
+    : connection_(std::move(connection)) {}
+Database::Database(Database&&) noexcept = default;
+Database& Database::operator=(Database&&) noexcept = default;
+Database::~Database() = default;
+
+absl::StatusOr<Database> Database::Open(const std::string& path,
+                                        const OpenOptions& options) {
+  const std::string opening = absl::StrCat("open ", path);
+  // Always needed where SQLite is built with SQLITE_OMIT_AUTOINIT, which would
+  // crash without it; it costs nothing the second time.
+  const int initialized = sqlite3_initialize();
+  if (initialized != SQLITE_OK) return ToStatus(initialized, nullptr, opening);
+  if (sqlite3_threadsafe() == 0) {
+    return absl::FailedPreconditionError(
+        "SQLite is built without thread support (SQLITE_THREADSAFE=0)");
+  }
+
+  auto owned = std::make_unique<Connection>();
+  Connection& connection = *owned;
+  connection.path = path;
+  connection.mode = options.mode;
+  const bool owner = options.mode == Mode::kOwner;
+  const int flags = (owner ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
+                           : SQLITE_OPEN_READONLY) |
+                    SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+  const int opened =
+      sqlite3_open_v2(path.c_str(), &connection.db, flags,
+                      options.vfs.empty() ? nullptr : options.vfs.c_str());
+  if (opened != SQLITE_OK) return ToStatus(opened, connection.db, opening);
+  sqlite3_busy_timeout(
+      connection.db,
+      static_cast<int>(absl::ToInt64Milliseconds(options.busy_timeout)));
+
+  Database db(std::move(owned));
+  EDDY_ASSIGN_OR_RETURN(const bool is_new, IsNew(db, path, options));
+
+  // Every pragma, each with its reason.
+  EDDY_RETURN_IF_ERROR(
+      db.Exec(absl::StrCat(
+                  // A bound for memory, in KiB when negative.
+                  "PRAGMA cache_size=-", options.cache_kib,
+                  // Sorting never spills to a temporary file: no flash writes,
+                  // no directory for them needed.
+                  "; PRAGMA temp_store=MEMORY",
+                  // A mapped database would turn an I/O error into a SIGBUS.
+                  "; PRAGMA mmap_size=0")
+                  .c_str()));
+  if (owner) {
+    EDDY_RETURN_IF_ERROR(db.Exec(
+        absl::StrCat(
+            // D2. NORMAL would sync the WAL only at checkpoints.
+            "PRAGMA synchronous=FULL",
+            // Where the system has it (macOS), a sync that reaches the medium.
+            "; PRAGMA fullfsync=ON; PRAGMA checkpoint_fullfsync=ON",
+            // Distributions build SQLite with it on, and it doubles the writes
+            // of blocks that are deleted after delivery.
+            "; PRAGMA secure_delete=", options.secure_delete ? "ON" : "OFF")
+            .c_str()));
+    if (is_new) {
+      // Order: 1. the mark, in one rollback-journal transaction; 2. WAL. A
+      // crash before 1 is durable leaves an empty file, which the next Open
+      // takes for new; after 1 a store that is not yet in WAL mode, which the
+      // next Open turns.
+      EDDY_RETURN_IF_ERROR(db.Exec(
+          absl::StrCat(
+              "PRAGMA page_size=", options.page_bytes,
+              // Free pages are used again; moving them would only write flash.
+              "; PRAGMA auto_vacuum=NONE",
+              "; PRAGMA application_id=", kApplicationId)
+              .c_str()));
+    }
+    // One sync a commit instead of three, and readers that never block it. The
+    // answer is the mode that was reached.
+    {
+      EDDY_ASSIGN_OR_RETURN(Statement wal,
+                            db.Prepare("PRAGMA journal_mode=WAL"));
+      EDDY_ASSIGN_OR_RETURN(const bool has_row, wal.Step());
+      if (!has_row || wal.ColumnText(0) != "wal") {
+        return absl::FailedPreconditionError(absl::StrCat(
+            path,
+            ": no WAL mode here; it needs a file system with shared "
+            "memory mappings and locks (not a network one)"));
+      }
+    }
+    EDDY_RETURN_IF_ERROR(
+        db.Exec(absl::StrCat(
+                    // Checkpoints happen when the committer says so (D1), not
+                    // in the middle of some commit.
+                    "PRAGMA wal_autocheckpoint=0",
+                    // What a burst has made of the WAL is given back to the
+                    // file system.
+                    "; PRAGMA journal_size_limit=", options.wal_bytes_max)
+                    .c_str()));
+    // After wal_autocheckpoint, which uses the same hook inside SQLite.
+    sqlite3_wal_hook(connection.db, &Connection::OnWalCommit, &connection);
+  } else {
+    // D1, should some statement try.
+    EDDY_RETURN_IF_ERROR(db.Exec("PRAGMA query_only=ON"));
+    // D1: the last connection to close would checkpoint.
+    sqlite3_db_config(connection.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
+                      nullptr);
+  }
+
+  EDDY_ASSIGN_OR_RETURN(const int64_t page_bytes,
+                        ReadInt(db, "PRAGMA page_size"));
+  connection.page_bytes = static_cast<uint64_t>(page_bytes);
+  EDDY_ASSIGN_OR_RETURN(connection.begin,
+                        db.Prepare(owner ? "BEGIN IMMEDIATE" : "BEGIN"));
+  EDDY_ASSIGN_OR_RETURN(connection.commit, db.Prepare("COMMIT"));
+  EDDY_ASSIGN_OR_RETURN(connection.rollback, db.Prepare("ROLLBACK"));
+  if (owner) {
+    // What an earlier life left in the WAL: its size is the bound.
+    sqlite3_file* wal = nullptr;
+    sqlite3_int64 bytes = 0;
+    if (sqlite3_file_control(connection.db, "main",
+                             SQLITE_FCNTL_JOURNAL_POINTER, &wal) == SQLITE_OK &&
+        wal != nullptr && wal->pMethods != nullptr &&
+        wal->pMethods->xFileSize(wal, &bytes) == SQLITE_OK && bytes > 0) {
+      connection.wal_bytes = static_cast<uint64_t>(bytes);
+    }
+  }
+  return db;
+}
+
+absl::StatusOr<Statement> Database::Prepare(std::string_view text) {
+  EDDY_CHECK(connection_ != nullptr);
+  sqlite3_stmt* stmt = nullptr;
+  // PERSISTENT: it will live long, so SQLite keeps it out of the small
+  // allocator for short-lived objects.
+  const int code = sqlite3_prepare_v3(
+      connection_->db, text.data(), static_cast<int>(text.size()),
+      SQLITE_PREPARE_PERSISTENT, &stmt, nullptr);
+  if (code != SQLITE_OK) return ToStatus(code, connection_->db, text);
+  EDDY_CHECK(stmt != nullptr);  // null is what SQLite makes of empty text
+  return Statement(stmt);
+}
+
+absl::Status Database::Exec(const char* text) {
+  EDDY_CHECK(connection_ != nullptr);
+  const int code =
+      sqlite3_exec(connection_->db, text, nullptr, nullptr, nullptr);
+  return ToStatus(code, connection_->db, text);
+}
+
+absl::StatusOr<CheckpointResult> Database::Checkpoint(CheckpointMode mode) {
+  EDDY_CHECK(connection_ != nullptr);
+  EDDY_CHECK(connection_->mode == Mode::kOwner);  // D1
+  int sqlite_mode = SQLITE_CHECKPOINT_PASSIVE;
+  switch (mode) {
+    case CheckpointMode::kPassive:
+      break;
+    case CheckpointMode::kFull:
+      sqlite_mode = SQLITE_CHECKPOINT_FULL;
+      break;
+    case CheckpointMode::kRestart:
+      sqlite_mode = SQLITE_CHECKPOINT_RESTART;
+      break;
+    case CheckpointMode::kTruncate:
+      sqlite_mode = SQLITE_CHECKPOINT_TRUNCATE;
+      break;
+  }
+  int frame_count = 0;
+  int copied_count = 0;
+  const int code = sqlite3_wal_checkpoint_v2(
+      connection_->db, "main", sqlite_mode, &frame_count, &copied_count);
+  if (code != SQLITE_OK) {
+    return ToStatus(code, connection_->db,
+                    absl::StrCat("WAL checkpoint of ", connection_->path));
+  }
+  connection_->wal_bytes =
+      frame_count == copied_count ? 0 : connection_->WalBytesOf(frame_count);
+  CheckpointResult result;
+  result.wal_frame_count = frame_count;
+  result.copied_frame_count = copied_count;
+  return result;
+}
+
+uint64_t Database::WalBytes() const { return connection_->wal_bytes; }
+
+absl::StatusOr<uint64_t> Database::FileBytes() {
+  EDDY_ASSIGN_OR_RETURN(const int64_t pages,
+                        ReadInt(*this, "PRAGMA page_count"));
+  return static_cast<uint64_t>(pages) * connection_->page_bytes;
+}
+
+absl::StatusOr<uint64_t> Database::FreeBytes() {
+  EDDY_ASSIGN_OR_RETURN(const int64_t pages,
+                        ReadInt(*this, "PRAGMA freelist_count"));
+  return static_cast<uint64_t>(pages) * connection_->page_bytes;
+}
+
+absl::StatusOr<int> Database::SchemaVersion() {
+  EDDY_ASSIGN_OR_RETURN(const int64_t version,
+                        ReadInt(*this, "PRAGMA user_version"));
+  return static_cast<int>(version);
+}
+
+absl::Status Database::SetSchemaVersion(int version) {
+  return Exec(absl::StrCat("PRAGMA user_version=", version).c_str());
+}
+
+int64_t Database::LastInsertRowid() const {
+  return sqlite3_last_insert_rowid(connection_->db);
+}
+
+int64_t Database::ChangedRowCount() const {
+  return sqlite3_changes64(connection_->db);
+}
+
+bool Database::InTransaction() const {
+  return sqlite3_get_autocommit(connection_->db) == 0;
+}
+
+absl::Status Database::Close() {
+  if (connection_ == nullptr) return absl::OkStatus();
+  constexpr int kOwnStatementCount = 3;
+  int statement_count = 0;
+  for (sqlite3_stmt* stmt = sqlite3_next_stmt(connection_->db, nullptr);
+       stmt != nullptr; stmt = sqlite3_next_stmt(connection_->db, stmt)) {
+    ++statement_count;
+  }
+  if (statement_count > kOwnStatementCount) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "close ", connection_->path, ": ", statement_count - kOwnStatementCount,
+        " statements are still alive"));
+  }
+  connection_.reset();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Transaction> Transaction::Begin(Database& db) {
+  EDDY_CHECK(db.connection_ != nullptr);
+  if (db.InTransaction()) {
+    return absl::FailedPreconditionError("a transaction is open already");
+  }
+  EDDY_RETURN_IF_ERROR(db.connection_->begin.Run());
+  return Transaction(&db);
+}
+
+Transaction::~Transaction() { Rollback(); }
+
+absl::Status Transaction::Commit() {
+  EDDY_CHECK(db_ != nullptr);
+  if (!db_->InTransaction()) {
+    db_ = nullptr;
+    return absl::AbortedError(
+        "commit: an earlier error has rolled the transaction back");
+  }
+  absl::Status status = db_->connection_->commit.Run();
+  if (status.ok()) {
+    db_ = nullptr;
+  } else {
+    Rollback();
+  }
+  return status;
+}
+
+void Transaction::Rollback() {
+  if (db_ == nullptr) return;
+  // An error may have made SQLite roll back by itself, and only such an error
+  // can make this statement fail: either way the transaction is over.
+  if (db_->InTransaction()) (void)db_->connection_->rollback.Run();
+  db_ = nullptr;
+}
+
+}  // namespace eddy::sql

@@ -1,0 +1,112 @@
+#include "src/sql/schema.h"
+
+#include "absl/strings/str_cat.h"
+#include "src/base/status.h"
+
+namespace eddy::sql {
+namespace {
+
+// Big rows keep their blob last, so that the small columns before it are found
+// without walking its overflow pages.
+constexpr char kTables[] = R"sql(
+-- What the store knows of itself: 'store_id', 'byte_order', 'intake_bytes'.
+CREATE TABLE meta (
+  name  TEXT NOT NULL PRIMARY KEY,
+  value NOT NULL
+) WITHOUT ROWID;
+
+-- One row a log; id 0 is the journal. The log goes on at the larger of
+-- end_position and the end of its last block; below oldest_position nothing is
+-- kept.
+CREATE TABLE logs (
+  id              INTEGER PRIMARY KEY,
+  oldest_position INTEGER NOT NULL DEFAULT 0,
+  end_position    INTEGER NOT NULL DEFAULT 0
+);
+
+-- Runs of frames as they lay in the intake.
+-- id = log id << 43 | first position >> 2 (positions are multiples of 4).
+CREATE TABLE blocks (
+  id            INTEGER PRIMARY KEY,
+  frame_count   INTEGER NOT NULL,
+  first_time_ms INTEGER NOT NULL,
+  last_time_ms  INTEGER NOT NULL,   -- the latest, not the last one's
+  checksum      INTEGER NOT NULL,   -- XXH3-64 of bytes, seeded with id
+  bytes         BLOB NOT NULL
+);
+
+CREATE TABLE streams (
+  id         INTEGER PRIMARY KEY,   -- also the view's number in the journal
+  name       TEXT NOT NULL UNIQUE,
+  created_ms INTEGER NOT NULL,
+  durability INTEGER NOT NULL
+);
+
+CREATE TABLE shards (
+  stream_id         INTEGER NOT NULL,
+  shard             INTEGER NOT NULL,
+  log_id            INTEGER NOT NULL,
+  starting_hash_key BLOB NOT NULL,  -- 16 bytes, big-endian
+  ending_hash_key   BLOB NOT NULL,  -- inclusive
+  PRIMARY KEY (stream_id, shard)
+) WITHOUT ROWID;
+
+-- A durable place of a named reader in a shard: the first position not yet
+-- consumed.
+CREATE TABLE cursors (
+  stream_id INTEGER NOT NULL,
+  name      TEXT NOT NULL,
+  shard     INTEGER NOT NULL,
+  position  INTEGER NOT NULL,
+  PRIMARY KEY (stream_id, name, shard)
+) WITHOUT ROWID;
+
+CREATE TABLE queues (
+  id                 INTEGER PRIMARY KEY,  -- also the view's number in the journal
+  name               TEXT NOT NULL UNIQUE,
+  created_ms         INTEGER NOT NULL,
+  log_id             INTEGER NOT NULL,
+  visibility_ms      INTEGER NOT NULL,
+  delay_ms           INTEGER NOT NULL,
+  receive_wait_ms    INTEGER NOT NULL,
+  message_bytes_max  INTEGER NOT NULL,
+  dead_letter_queue  INTEGER NOT NULL,     -- id, 0: none
+  max_receive_count  INTEGER NOT NULL,
+  durability         INTEGER NOT NULL,
+  head_position      INTEGER NOT NULL      -- every message below is gone
+);
+
+-- Messages at or above the head that somebody has touched; all others have no
+-- row. deleted = 1 marks those that went before an older one.
+CREATE TABLE deliveries (
+  queue_id          INTEGER NOT NULL,
+  position          INTEGER NOT NULL,
+  receive_count     INTEGER NOT NULL,
+  first_received_ms INTEGER NOT NULL,
+  deleted           INTEGER NOT NULL,
+  PRIMARY KEY (queue_id, position)
+) WITHOUT ROWID;
+
+-- Views share one number space, so that a journal frame names its view.
+CREATE TABLE views (id INTEGER PRIMARY KEY);
+
+INSERT INTO logs (id) VALUES (0);
+)sql";
+
+}  // namespace
+
+absl::Status PrepareSchema(Database& db) {
+  EDDY_ASSIGN_OR_RETURN(const int version, db.SchemaVersion());
+  if (version > kSchemaVersion) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the store has schema version ", version, ", this eddy knows up to ",
+        kSchemaVersion, ": open it with the newer eddy"));
+  }
+  if (version == kSchemaVersion) return absl::OkStatus();
+  EDDY_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(db));
+  EDDY_RETURN_IF_ERROR(db.Exec(kTables));
+  EDDY_RETURN_IF_ERROR(db.SetSchemaVersion(kSchemaVersion));
+  return transaction.Commit();
+}
+
+}  // namespace eddy::sql

@@ -1,0 +1,96 @@
+#include "tests/fakes/fake_clock.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace eddy::testing {
+
+FakeClock::FakeClock(absl::Time wall, absl::Duration since_boot)
+    : wall_(wall), since_boot_(since_boot) {}
+
+absl::Time FakeClock::WallNow() {
+  std::lock_guard<std::mutex> lock(mu_);
+  return wall_;
+}
+
+absl::Duration FakeClock::SinceBoot() {
+  std::lock_guard<std::mutex> lock(mu_);
+  return since_boot_;
+}
+
+bool FakeClock::WallIsTrusted() {
+  std::lock_guard<std::mutex> lock(mu_);
+  return trusted_;
+}
+
+std::string FakeClock::BootId() {
+  std::lock_guard<std::mutex> lock(mu_);
+  return "boot-" + std::to_string(boot_count_);
+}
+
+void FakeClock::Wait(std::unique_lock<std::mutex>& lock,
+                     std::condition_variable& condition,
+                     absl::Duration timeout) {
+  timeout = std::max(timeout, absl::ZeroDuration());
+  int64_t boot;
+  absl::Duration deadline;
+  {
+    std::unique_lock<std::mutex> own(mu_);
+    if (auto_advance_) {
+      lock.unlock();  // as the real one does, so that others get their turn
+      if (timeout != absl::InfiniteDuration()) MoveLocked(timeout);
+      own.unlock();
+      lock.lock();
+      return;
+    }
+    boot = boot_count_;
+    deadline = since_boot_ + timeout;
+    ++waiter_count_;
+  }
+  constexpr auto kLook = std::chrono::milliseconds(1);
+  bool done = false;
+  while (!done) {
+    done = condition.wait_for(lock, kLook) == std::cv_status::no_timeout;
+    std::lock_guard<std::mutex> own(mu_);
+    done = done || since_boot_ >= deadline || boot_count_ != boot;
+    if (done) --waiter_count_;
+  }
+}
+
+void FakeClock::MoveLocked(absl::Duration d) {
+  wall_ += d;
+  since_boot_ += d;
+}
+
+void FakeClock::Advance(absl::Duration d) {
+  std::lock_guard<std::mutex> lock(mu_);
+  MoveLocked(d);
+}
+
+void FakeClock::SetWall(absl::Time wall) {
+  std::lock_guard<std::mutex> lock(mu_);
+  wall_ = wall;
+}
+
+void FakeClock::SetTrusted(bool trusted) {
+  std::lock_guard<std::mutex> lock(mu_);
+  trusted_ = trusted;
+}
+
+void FakeClock::Reboot() {
+  std::lock_guard<std::mutex> lock(mu_);
+  ++boot_count_;
+  since_boot_ = absl::ZeroDuration();
+}
+
+void FakeClock::SetAutoAdvance(bool auto_advance) {
+  std::lock_guard<std::mutex> lock(mu_);
+  auto_advance_ = auto_advance;
+}
+
+int FakeClock::WaiterCount() {
+  std::lock_guard<std::mutex> lock(mu_);
+  return waiter_count_;
+}
+
+}  // namespace eddy::testing

@@ -1,0 +1,258 @@
+#include "tests/fakes/fake_files.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "src/base/status.h"
+#include "tests/fakes/fake_random.h"
+
+namespace eddy::testing {
+namespace {
+
+constexpr std::align_val_t kAlign{FakeFiles::kPageBytes};
+
+char* NewZeros(size_t bytes) {
+  char* data = static_cast<char*>(::operator new(bytes, kAlign));
+  std::memset(data, 0, bytes);
+  return data;
+}
+
+}  // namespace
+
+class FakeFiles::FakeMapping : public Mapping {
+ public:
+  FakeMapping(FakeFiles& files, File& file, size_t bytes)
+      : files_(files), file_(file), bytes_(bytes) {}
+  ~FakeMapping() override {
+    std::lock_guard<std::mutex> lock(files_.mu_);
+    --file_.mapping_count;
+  }
+  char* data() override { return file_.data; }
+  size_t size() const override { return bytes_; }
+
+ private:
+  FakeFiles& files_;
+  File& file_;
+  const size_t bytes_;
+};
+
+class FakeFiles::FakeLock : public FileLock {
+ public:
+  FakeLock(FakeFiles& files, std::string path)
+      : files_(files), path_(std::move(path)) {}
+  ~FakeLock() override {
+    std::lock_guard<std::mutex> lock(files_.mu_);
+    files_.locks_.erase(path_);
+  }
+
+ private:
+  FakeFiles& files_;
+  const std::string path_;
+};
+
+FakeFiles::FakeFiles() { directories_.insert("/"); }
+
+FakeFiles::~FakeFiles() {
+  for (auto& [path, file] : files_) {
+    EDDY_CHECK(file->mapping_count == 0);
+    ::operator delete(file->data, kAlign);
+  }
+}
+
+absl::Status FakeFiles::TakeFaultLocked(Op op) {
+  for (auto fault = faults_.begin(); fault != faults_.end(); ++fault) {
+    if (fault->op != op) continue;
+    if (fault->skip > 0) {
+      --fault->skip;
+      continue;
+    }
+    absl::Status status = fault->status;
+    if (!fault->sticky) faults_.erase(fault);
+    return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status FakeFiles::CheckParentLocked(const std::string& path) const {
+  const size_t slash = path.find_last_of('/');
+  if (slash == std::string::npos) return absl::OkStatus();
+  const std::string parent = slash == 0 ? "/" : path.substr(0, slash);
+  if (directories_.count(parent) != 0) return absl::OkStatus();
+  if (files_.count(parent) != 0) {
+    return absl::FailedPreconditionError(absl::StrCat(parent, " is a file"));
+  }
+  return absl::NotFoundError(absl::StrCat("no directory ", parent));
+}
+
+absl::Status FakeFiles::GrowLocked(File& file, const std::string& path,
+                                   size_t bytes) {
+  if (bytes <= file.size) return absl::OkStatus();
+  const size_t more = bytes - file.size;
+  if (more > free_bytes_) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        path, ": ", more, " bytes wanted, ", free_bytes_, " free"));
+  }
+  char* const data = NewZeros(bytes);
+  if (file.size > 0) std::memcpy(data, file.data, file.size);
+  ::operator delete(file.data, kAlign);
+  file.data = data;
+  file.size = bytes;
+  file.durable.resize(bytes, '\0');
+  if (free_bytes_ != UINT64_MAX) free_bytes_ -= more;
+  return absl::OkStatus();
+}
+
+absl::Status FakeFiles::PrepareDirectory(const std::string& path) {
+  std::lock_guard<std::mutex> lock(mu_);
+  EDDY_RETURN_IF_ERROR(TakeFaultLocked(Op::kPrepareDirectory));
+  if (files_.count(path) != 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, " is a file, not a directory"));
+  }
+  EDDY_RETURN_IF_ERROR(CheckParentLocked(path));
+  directories_.insert(path);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<FileLock>> FakeFiles::Lock(
+    const std::string& path) {
+  std::lock_guard<std::mutex> lock(mu_);
+  EDDY_RETURN_IF_ERROR(TakeFaultLocked(Op::kLock));
+  EDDY_RETURN_IF_ERROR(CheckParentLocked(path));
+  constexpr int kOwnPid = 1;
+  const auto [held, taken] = locks_.emplace(path, kOwnPid);
+  if (!taken) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, " is locked by process ", held->second));
+  }
+  return std::unique_ptr<FileLock>(new FakeLock(*this, path));
+}
+
+bool FakeFiles::Exists(const std::string& path) {
+  std::lock_guard<std::mutex> lock(mu_);
+  return files_.count(path) != 0 || directories_.count(path) != 0;
+}
+
+absl::Status FakeFiles::Remove(const std::string& path) {
+  std::lock_guard<std::mutex> lock(mu_);
+  EDDY_RETURN_IF_ERROR(TakeFaultLocked(Op::kRemove));
+  const auto found = files_.find(path);
+  if (found == files_.end()) {
+    return absl::NotFoundError(absl::StrCat("no file ", path));
+  }
+  EDDY_CHECK(found->second->mapping_count == 0);
+  if (free_bytes_ != UINT64_MAX) free_bytes_ += found->second->size;
+  ::operator delete(found->second->data, kAlign);
+  files_.erase(found);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<Mapping>> FakeFiles::MapShared(
+    const std::string& path, size_t bytes) {
+  std::lock_guard<std::mutex> lock(mu_);
+  EDDY_RETURN_IF_ERROR(TakeFaultLocked(Op::kMapShared));
+  EDDY_RETURN_IF_ERROR(CheckParentLocked(path));
+  if (bytes == 0) return absl::InvalidArgumentError("an empty mapping");
+  std::unique_ptr<File>& file = files_[path];
+  if (file == nullptr) file = std::make_unique<File>();
+  EDDY_CHECK(file->mapping_count == 0);
+  EDDY_RETURN_IF_ERROR(GrowLocked(*file, path, bytes));
+  ++file->mapping_count;
+  return std::unique_ptr<Mapping>(new FakeMapping(*this, *file, bytes));
+}
+
+absl::StatusOr<uint64_t> FakeFiles::Size(const std::string& path) {
+  std::lock_guard<std::mutex> lock(mu_);
+  EDDY_RETURN_IF_ERROR(TakeFaultLocked(Op::kSize));
+  const auto found = files_.find(path);
+  if (found == files_.end()) {
+    return absl::NotFoundError(absl::StrCat("no file ", path));
+  }
+  return uint64_t{found->second->size};
+}
+
+void FakeFiles::PowerCut(uint64_t seed) {
+  FakeRandom random(seed);
+  std::lock_guard<std::mutex> lock(mu_);
+  locks_.clear();
+  for (auto& [path, file] : files_) {
+    EDDY_CHECK(file->mapping_count == 0);
+    for (size_t at = 0; at < file->size; at += kPageBytes) {
+      const size_t bytes = std::min(kPageBytes, file->size - at);
+      // A page that nobody has changed since the last sync cannot be lost.
+      if (std::memcmp(file->data + at, file->durable.data() + at, bytes) == 0) {
+        continue;
+      }
+      switch (random.Below(3)) {
+        case 0:
+          std::memcpy(file->data + at, file->durable.data() + at, bytes);
+          break;
+        case 1:
+          break;  // the newest
+        default:
+          std::memset(file->data + at, 0, bytes);
+          break;
+      }
+    }
+    file->durable.assign(file->data, file->size);
+  }
+}
+
+void FakeFiles::Sync() {
+  std::lock_guard<std::mutex> lock(mu_);
+  for (auto& [path, file] : files_) {
+    file->durable.assign(file->data, file->size);
+  }
+}
+
+void FakeFiles::FailNext(Op op, absl::Status status, int skip, bool sticky) {
+  std::lock_guard<std::mutex> lock(mu_);
+  faults_.push_back({op, std::move(status), skip, sticky});
+}
+
+void FakeFiles::ClearFaults() {
+  std::lock_guard<std::mutex> lock(mu_);
+  faults_.clear();
+}
+
+void FakeFiles::SetFreeBytes(uint64_t bytes) {
+  std::lock_guard<std::mutex> lock(mu_);
+  free_bytes_ = bytes;
+}
+
+std::string FakeFiles::Content(const std::string& path) {
+  std::lock_guard<std::mutex> lock(mu_);
+  const auto found = files_.find(path);
+  if (found == files_.end() || found->second->size == 0) return {};
+  return std::string(found->second->data, found->second->size);
+}
+
+void FakeFiles::SetContent(const std::string& path, const std::string& bytes) {
+  std::lock_guard<std::mutex> lock(mu_);
+  std::unique_ptr<File>& file = files_[path];
+  if (file == nullptr) file = std::make_unique<File>();
+  EDDY_CHECK(file->mapping_count == 0);
+  ::operator delete(file->data, kAlign);
+  file->data = nullptr;
+  file->size = bytes.size();
+  if (!bytes.empty()) {
+    file->data = NewZeros(bytes.size());
+    std::memcpy(file->data, bytes.data(), bytes.size());
+  }
+  file->durable = bytes;
+}
+
+void FakeFiles::HoldForeignLock(const std::string& path, int pid) {
+  std::lock_guard<std::mutex> lock(mu_);
+  locks_[path] = pid;
+}
+
+void FakeFiles::ReleaseForeignLock(const std::string& path) {
+  std::lock_guard<std::mutex> lock(mu_);
+  locks_.erase(path);
+}
+
+}  // namespace eddy::testing

