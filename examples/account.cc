@@ -12,7 +12,7 @@
 
 namespace {
 
-constexpr size_t kRowsMax = 8192;
+constexpr size_t kRowsMax = 4096;
 constexpr size_t kFileBytes = kRowsMax * sizeof(Account::Row);  // sparse
 
 }  // namespace

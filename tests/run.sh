@@ -75,7 +75,7 @@ run_ctest() {
 # The services that the integration tests talk to, from the lock file.
 install_peers() (
   cd tests/peers || exit 1
-  [ node_modules/.package-lock.json -nt package-lock.json ] ||
+  [ -n "$(find node_modules/.package-lock.json -newer package-lock.json 2>/dev/null)" ] ||
     npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
 )
 

@@ -48,7 +48,7 @@ echo "absl-tsan: building it with -fsanitize=thread"
     -DCMAKE_CXX_FLAGS="-O1 -g1 -fsanitize=thread" -DCMAKE_CXX_STANDARD=17 \
     -DBUILD_TESTING=OFF -DABSL_PROPAGATE_CXX_STD=ON -DCMAKE_INSTALL_LIBDIR=lib \
     -DCMAKE_INSTALL_PREFIX="$dir" &&
-  cmake --build "$work/build" &&
+  cmake --build "$work/build" -j "$(nproc)" &&
   DESTDIR="$work/stage" cmake --install "$work/build"
 } >"$work/log" 2>&1 || fail "the build failed"
 printf '%s\n' "$recipe" >"$work/stage$dir/.made-from"

@@ -14,9 +14,9 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/apt-sources.sh"
 
-packages="libc6-dev linux-libc-dev libgcc-12-dev libstdc++-12-dev libabsl-dev
-  libsqlite3-dev libcurl4-openssl-dev libssl-dev zlib1g-dev libmbedtls-dev
-  libxxhash-dev rapidjson-dev libcatch2-dev/bookworm-backports"
+packages=libc6-dev,linux-libc-dev,libgcc-12-dev,libstdc++-12-dev
+packages=$packages,libabsl-dev,libsqlite3-dev,libcurl4-openssl-dev,libssl-dev,zlib1g-dev
+packages=$packages,libmbedtls-dev,libxxhash-dev,rapidjson-dev,libcatch2-dev/bookworm-backports
 
 arch=${1:-}
 case $arch in
@@ -27,7 +27,7 @@ esac
 dir=${2:-$(sysroots_dir)/$arch}
 
 # What DIR was made from. Change the leading number when the steps change.
-recipe="1 $debian_arch $(echo $packages)"
+recipe="1 $debian_arch $packages"
 if [ "$(cat "$dir/.made-from" 2>/dev/null)" = "$recipe" ]; then
   echo "sysroot $arch: up to date in $dir"
   exit 0
@@ -49,7 +49,7 @@ apt-config dump 2>/dev/null |
 echo "sysroot $arch: unpacking Debian's $debian_arch packages"
 if ! mmdebstrap --quiet --variant=extract --skip=check/qemu \
     --architectures="$debian_arch" --aptopt="$work/apt.conf" \
-    --include="$(echo $packages | tr ' ' ',')" \
+    --include="$packages" \
     bookworm "$work/root" "$work/main.sources" >"$work/log" 2>&1; then
   cat "$work/log" >&2
   echo "sysroot $arch: mmdebstrap failed" >&2
@@ -63,7 +63,7 @@ find "$work/root" -type l -lname '/*' | while read -r link; do
   target=$(readlink "$link")
   ln -snf "$(realpath -m --relative-to="$(dirname "$link")" "$work/root$target")" "$link"
 done
-# A compiler needs none of these; they are a third of the size.
+# A compiler needs none of these.
 rm -rf "$work/root/dev" "$work/root/usr/share/doc" "$work/root/usr/share/man" \
   "$work/root/usr/share/locale" "$work/root/var/lib/apt/lists" "$work/root/var/cache/apt"
 printf '%s\n' "$recipe" >"$work/root/.made-from"

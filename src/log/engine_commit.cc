@@ -83,12 +83,15 @@ absl::Status EngineImpl::WaitForRoom(absl::Duration timeout) {
   room_wanted_.fetch_add(1);
   absl::Status status;
   for (;;) {
-    const uint64_t seen = committed_.Epoch();
+    // Noted before the lock is tried: the end of another thread's round, which
+    // may have come too early to free what we wait for, must not be missed.
+    uint64_t seen = committed_.Epoch();
     if (intake_->free_count() > 0) break;
     absl::Status round;
     if (commit_mu_.TryLock()) {
       round = CommitRound();
       commit_mu_.Unlock();
+      seen = committed_.Epoch();  // the end of our own round is no news
       if (intake_->free_count() > 0) break;
     }
     const absl::Duration left = deadline - clock_->SinceBoot();
@@ -145,7 +148,7 @@ void EngineImpl::SealQuietLogs() {
   }
   if (sealed > 0) return;
   for (size_t i = 0; i < (busy.size() + 3) / 4; ++i) {
-    busy[(i + rounds_ended_.load()) % busy.size()]->SealActive();
+    busy[(i + static_cast<size_t>(rounds_ended_.load())) % busy.size()]->SealActive();
   }
 }
 

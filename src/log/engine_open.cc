@@ -216,8 +216,9 @@ absl::Status EngineImpl::JumpPositions() {
   absl::MutexLock lock(&commit_mu_);
   EDDY_ASSIGN_OR_RETURN(const int64_t intake_bytes,
                         Meta(kMetaIntakeBytes, static_cast<int64_t>(kIntakeBytesMax)));
-  const uint64_t jump =
-      AlignFrame(static_cast<uint64_t>(intake_bytes) + kFrameBytesMax + kSegmentHeaderBytes);
+  constexpr uint64_t kAlign = kFrameAlignment;
+  const uint64_t jump = (static_cast<uint64_t>(intake_bytes) + kFrameBytesMax +
+                         kSegmentHeaderBytes) / kAlign * kAlign + kAlign;
   EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
   EDDY_ASSIGN_OR_RETURN(sql::Statement update, db_->Prepare(kJump));
   absl::MutexLock logs(&logs_mu_);

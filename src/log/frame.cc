@@ -60,7 +60,7 @@ bool ParseFrame(const char* from, size_t available, uint64_t position, FrameView
   const size_t size = FrameSize(word0);
   if (size < kFrameHeaderBytes || AlignFrame(size) > available) return false;
   const uint64_t time = Load<uint64_t>(from + 8);
-  const size_t key_size = time >> kKeySizeShift;
+  const size_t key_size = static_cast<size_t>(time >> kKeySizeShift);
   if (kFrameHeaderBytes + key_size > size) return false;
   view->position = position;
   view->end = position + AlignFrame(size);

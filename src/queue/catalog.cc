@@ -102,11 +102,13 @@ absl::StatusOr<std::vector<DeliveryChange>> SelectDeliveries(sql::Database& db,
 
 absl::Status WriteDeliveries(sql::Database& db, uint32_t queue,
                              const DeliverySnapshot& snapshot) {
-  const int64_t head = static_cast<int64_t>(snapshot.head);
-  EDDY_ASSIGN_OR_RETURN(sql::Statement set_head, db.Prepare(kSetHead));
-  EDDY_RETURN_IF_ERROR(set_head.Bind(1, head).Bind(2, queue).Run());
-  EDDY_ASSIGN_OR_RETURN(sql::Statement delete_below, db.Prepare(kDeleteBelow));
-  EDDY_RETURN_IF_ERROR(delete_below.Bind(1, queue).Bind(2, head).Run());
+  if (snapshot.head_moved) {
+    const int64_t head = static_cast<int64_t>(snapshot.head);
+    EDDY_ASSIGN_OR_RETURN(sql::Statement set_head, db.Prepare(kSetHead));
+    EDDY_RETURN_IF_ERROR(set_head.Bind(1, head).Bind(2, queue).Run());
+    EDDY_ASSIGN_OR_RETURN(sql::Statement delete_below, db.Prepare(kDeleteBelow));
+    EDDY_RETURN_IF_ERROR(delete_below.Bind(1, queue).Bind(2, head).Run());
+  }
   if (snapshot.changes.empty()) return absl::OkStatus();
   EDDY_ASSIGN_OR_RETURN(sql::Statement put, db.Prepare(kPutDelivery));
   for (const DeliveryChange& change : snapshot.changes) {

@@ -121,6 +121,7 @@ void DeliveryState::Remove(uint64_t position) {
 bool DeliveryState::TakeChanges(DeliverySnapshot* to) {
   if (changed_.empty() && head_ == committed_head_) return false;
   to->head = head_;
+  to->head_moved = head_ != committed_head_;
   to->changes.clear();
   to->changes.reserve(changed_.size());
   for (const uint64_t position : changed_) {

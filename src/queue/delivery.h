@@ -57,7 +57,8 @@ struct DeliveryChange {
 
 // What a commit has to write.
 struct DeliverySnapshot {
-  uint64_t head = 0;                    // rows below it are to be deleted
+  uint64_t head = 0;                    // if it has moved, rows below it go
+  bool head_moved = false;
   std::vector<DeliveryChange> changes;  // at or above the head, by position
 };
 

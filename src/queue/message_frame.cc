@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "platform/crypto/digest.h"
 #include "src/queue/byte_io.h"
 
 namespace eddy::queue {
@@ -14,6 +15,12 @@ constexpr uint8_t kFormat = 1;
 constexpr uint8_t kFormatMask = 0x0f;
 constexpr uint8_t kDelayed = 1 << 4;
 constexpr uint8_t kIsDeadLetter = 1 << 5;
+
+void AppendHex(unsigned char byte, std::string* text) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  text->push_back(kDigits[byte >> 4]);
+  text->push_back(kDigits[byte & 15]);
+}
 
 // At most the bound, never through the middle of a UTF-8 character.
 std::string_view Shorten(std::string_view text) {
@@ -89,14 +96,13 @@ absl::StatusOr<MessageView> DecodeMessage(const log::FrameView& frame) {
   return message;
 }
 
-absl::Duration DelayEnd(const Delay& delay, int64_t sent_wall_ms, Clock& clock) {
+absl::Duration DelayEnd(const Delay& delay, int64_t sent_wall_ms, const Moment& now) {
   const absl::Duration whole = absl::Milliseconds(delay.delay_ms);
-  if (delay.boot_hash == HashBootId(clock.BootId())) {
+  if (delay.boot_hash == now.boot_hash) {
     return absl::Milliseconds(static_cast<int64_t>(delay.sent_clock_ms)) + whole;
   }
-  const absl::Duration left =
-      absl::FromUnixMillis(sent_wall_ms) + whole - clock.WallNow();
-  return clock.SinceBoot() + std::clamp(left, absl::ZeroDuration(), whole);
+  const absl::Duration left = absl::FromUnixMillis(sent_wall_ms) + whole - now.wall;
+  return now.since_boot + std::clamp(left, absl::ZeroDuration(), whole);
 }
 
 MessageId NewMessageId(Random& random) {
@@ -110,15 +116,19 @@ MessageId NewMessageId(Random& random) {
 }
 
 std::string MessageIdText(const MessageId& id) {
-  constexpr char kDigits[] = "0123456789abcdef";
   std::string text;
   text.reserve(36);
   for (size_t i = 0; i < id.size(); ++i) {
     if (i == 4 || i == 6 || i == 8 || i == 10) text.push_back('-');
-    const unsigned char byte = static_cast<unsigned char>(id[i]);
-    text.push_back(kDigits[byte >> 4]);
-    text.push_back(kDigits[byte & 15]);
+    AppendHex(static_cast<unsigned char>(id[i]), &text);
   }
+  return text;
+}
+
+std::string Md5Text(std::string_view body) {
+  std::string text;
+  text.reserve(32);
+  for (const uint8_t byte : crypto::Md5(body)) AppendHex(byte, &text);
   return text;
 }
 

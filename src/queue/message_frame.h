@@ -85,11 +85,19 @@ std::string EncodeHead(const MessageHead& head);
 //   kDataLoss   the bytes are not a message of a format we know.
 absl::StatusOr<MessageView> DecodeMessage(const log::FrameView& frame);
 
+// Where we are in time: this boot, its clock, and the wall clock.
+struct Moment {
+  uint64_t boot_hash = 0;
+  absl::Duration since_boot;
+  absl::Time wall;
+};
+
 // When the delay ends, on the clock of this boot; the past if it has ended.
-absl::Duration DelayEnd(const Delay& delay, int64_t sent_wall_ms, Clock& clock);
+absl::Duration DelayEnd(const Delay& delay, int64_t sent_wall_ms, const Moment& now);
 
 MessageId NewMessageId(Random& random);  // a random UUID (RFC 9562, version 4)
 std::string MessageIdText(const MessageId& id);
+std::string Md5Text(std::string_view body);  // 32 hex digits
 uint64_t HashBootId(std::string_view boot_id);
 
 }  // namespace eddy::queue

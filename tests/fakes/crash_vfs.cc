@@ -38,7 +38,9 @@ constexpr int kShmLockCount = SQLITE_SHM_NLOCK;
 struct Version {
   uint64_t write = 0;
   bool poisoned = false;  // V3
-  size_t from = 0;        // the bytes of the sector that the write covered
+  // The bytes of the sector that the write covered. None for a truncation: what
+  // it took away reads as zeros, and it is never torn.
+  size_t from = 0;
   size_t to = 0;
   std::array<char, kSectorBytes> bytes = {};
 };
@@ -162,8 +164,8 @@ std::string SizeAndBytesAfterCut(const Inode& inode, Fates& fates) {
   size_t size = inode.durable.size();
   for (const SizeChange& change : inode.sizes) {
     const Fate fate = fates.Of(change.write);
-    const bool kept = fate == Fate::kKeep ||
-                      (fate == Fate::kTear && fates.random().OneIn(2));
+    const bool kept =
+        fate == Fate::kKeep || (fate == Fate::kTear && fates.random().OneIn(2));
     if (!kept) continue;
     size = change.extends ? std::max(size, change.size) : change.size;
   }
@@ -176,6 +178,8 @@ std::string SizeAndBytesAfterCut(const Inode& inode, Fates& fates) {
     for (const Version& version : versions) {
       Fate fate = fates.Of(version.write);
       bool garbage = false;
+      const bool data = version.to > version.from;
+      if (fate == Fate::kTear && !data) fate = Fate::kDrop;
       if (fate == Fate::kTear) {
         garbage = fates.garbage() && fates.random().OneIn(4);
         fate = garbage || fates.random().OneIn(2) ? Fate::kKeep : Fate::kDrop;
@@ -269,16 +273,19 @@ struct CrashDisk::Disk {
     return bytes;
   }
 
-  // Records what [from, to) of the visible bytes has become.
-  void Note(Inode& inode, size_t from, size_t to) {
+  // Records what [from, to) of the visible bytes has become, by a write of data
+  // or a truncation.
+  void Note(Inode& inode, size_t from, size_t to, bool data) {
     for (size_t at = from; at < to;) {
       const size_t sector = at / kSectorBytes;
       const size_t begin = sector * kSectorBytes;
       const size_t end = std::min(begin + kSectorBytes, to);
       Version version;
       version.write = last_write;
-      version.from = at - begin;
-      version.to = end - begin;
+      if (data) {
+        version.from = at - begin;
+        version.to = end - begin;
+      }
       if (begin < inode.visible.size()) {
         std::memcpy(version.bytes.data(), inode.visible.data() + begin,
                     std::min(kSectorBytes, inode.visible.size() - begin));
@@ -296,7 +303,7 @@ struct CrashDisk::Disk {
       inode.sizes.push_back({last_write, false, true, end});
     }
     std::memcpy(inode.visible.data() + offset, from, bytes);
-    Note(inode, offset, end);
+    Note(inode, offset, end, /*data=*/true);
     bytes_written[inode.name] += bytes;
   }
 
@@ -305,7 +312,7 @@ struct CrashDisk::Disk {
     const size_t old = inode.visible.size();
     inode.visible.resize(bytes, '\0');
     inode.sizes.push_back({last_write, false, bytes > old, bytes});
-    if (bytes < old) Note(inode, bytes, old);
+    if (bytes < old) Note(inode, bytes, old, /*data=*/false);
   }
 
   void SyncBytes(Inode& inode) {
@@ -372,9 +379,622 @@ struct CrashDisk::Disk {
   }
 };
 
-namespace {
+// The functions that SQLite calls.
+struct CrashVfsMethods {
+  using Disk = CrashDisk::Disk;
+  using Op = CrashDisk::Op;
+  using Fault = CrashDisk::Fault;
+  using Lock = std::lock_guard<std::mutex>;
 
-using Disk = CrashDiskAccess;
+  // What SQLite allocates for an open file.
+  struct File {
+    sqlite3_file head;
+    Disk* disk;
+    Handle* handle;  // owned
+  };
 
-}  // namespace
+  static Disk& DiskOf(sqlite3_vfs* vfs) {
+    return *static_cast<Disk*>(vfs->pAppData);
+  }
+  static Disk& DiskOf(sqlite3_file* f) {
+    return *reinterpret_cast<File*>(f)->disk;
+  }
+  static Handle& HandleOf(sqlite3_file* f) {
+    return *reinterpret_cast<File*>(f)->handle;
+  }
+
+  // --- The VFS ---------------------------------------------------------------
+
+  static int Open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file,
+                  int flags, int* out_flags) {
+    Disk& disk = DiskOf(vfs);
+    Lock lock(disk.mu);
+    file->pMethods = nullptr;
+    if (disk.power_is_off) {
+      disk.last_errno = EIO;
+      return SQLITE_CANTOPEN;
+    }
+    auto handle = std::make_unique<Handle>();
+    handle->generation = disk.generation;
+    handle->flags = flags;
+    if (name == nullptr) {  // a temporary file, in no directory
+      handle->inode = std::make_shared<Inode>();
+    } else {
+      const auto found = disk.directory.find(name);
+      if (found != disk.directory.end()) {
+        handle->inode = found->second.visible();
+      }
+      if (handle->inode == nullptr) {
+        if ((flags & SQLITE_OPEN_CREATE) == 0) {
+          disk.last_errno = ENOENT;
+          return SQLITE_CANTOPEN;
+        }
+        disk.Step();
+        Fault fault;
+        if (disk.Hit(Op::kCreate, name, &fault)) {
+          disk.Stepped();
+          return SQLITE_CANTOPEN;
+        }
+        handle->inode = std::make_shared<Inode>();
+        handle->inode->name = name;
+        handle->needs_directory_sync =
+            (flags & (SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_SUPER_JOURNAL |
+                      SQLITE_OPEN_WAL)) != 0;
+        disk.directory[name].changes.push_back(
+            {++disk.last_write, handle->inode});
+        disk.Stepped();
+      } else if ((flags & SQLITE_OPEN_EXCLUSIVE) != 0) {
+        disk.last_errno = EEXIST;
+        return SQLITE_CANTOPEN;
+      }
+    }
+    auto* self = new (file) File();
+    self->head.pMethods = &kIoMethods;
+    self->disk = &disk;
+    self->handle = handle.release();
+    ++disk.handle_count;
+    if (out_flags != nullptr) *out_flags = flags;
+    return SQLITE_OK;
+  }
+
+  static int Delete(sqlite3_vfs* vfs, const char* name, int sync_directory) {
+    Disk& disk = DiskOf(vfs);
+    Lock lock(disk.mu);
+    if (disk.power_is_off) {
+      disk.last_errno = EIO;
+      return SQLITE_IOERR_DELETE;
+    }
+    const auto found = disk.directory.find(name);
+    if (found == disk.directory.end() || found->second.visible() == nullptr) {
+      disk.last_errno = ENOENT;
+      return SQLITE_IOERR_DELETE_NOENT;
+    }
+    disk.Step();
+    Fault fault;
+    if (disk.Hit(Op::kDelete, name, &fault)) {
+      disk.Stepped();
+      return SQLITE_IOERR_DELETE;
+    }
+    found->second.changes.push_back({++disk.last_write, nullptr});
+    if (sync_directory != 0) {
+      ++disk.sync_count;
+      if (!disk.lies) disk.SyncDirectory();
+    }
+    disk.Stepped();
+    return SQLITE_OK;
+  }
+
+  static int Access(sqlite3_vfs* vfs, const char* name, int flags, int* out) {
+    Disk& disk = DiskOf(vfs);
+    Lock lock(disk.mu);
+    if (disk.power_is_off) {
+      disk.last_errno = EIO;
+      return SQLITE_IOERR_ACCESS;
+    }
+    const auto found = disk.directory.find(name);
+    const bool exists =
+        found != disk.directory.end() && found->second.visible() != nullptr;
+    // As the unix VFS: an empty file does not "exist".
+    *out = exists && (flags != SQLITE_ACCESS_EXISTS ||
+                      !found->second.visible()->visible.empty());
+    return SQLITE_OK;
+  }
+
+  static int FullPathname(sqlite3_vfs*, const char* name, int bytes,
+                          char* out) {
+    sqlite3_snprintf(bytes, out, "%s", name);
+    return SQLITE_OK;
+  }
+
+  static int Randomness(sqlite3_vfs* vfs, int bytes, char* out) {
+    Disk& disk = DiskOf(vfs);
+    for (int i = 0; i < bytes; ++i) {
+      out[i] = static_cast<char>(disk.random.Next());
+    }
+    return bytes;
+  }
+
+  // Nothing sleeps in a test. Other threads get a chance to end what SQLite
+  // waits for.
+  static int Sleep(sqlite3_vfs*, int us) {
+    std::this_thread::yield();
+    return us;
+  }
+
+  static int CurrentTimeInt64(sqlite3_vfs*, sqlite3_int64* out) {
+    constexpr sqlite3_int64 kUnixEpochMs = 210866760000000;  // in Julian days
+    constexpr sqlite3_int64 kNowMs = 1700000000000;
+    *out = kUnixEpochMs + kNowMs;
+    return SQLITE_OK;
+  }
+  static int CurrentTime(sqlite3_vfs* vfs, double* out) {
+    sqlite3_int64 ms = 0;
+    CurrentTimeInt64(vfs, &ms);
+    *out = static_cast<double>(ms) / 86400000.0;
+    return SQLITE_OK;
+  }
+
+  static int GetLastError(sqlite3_vfs* vfs, int, char*) {
+    Disk& disk = DiskOf(vfs);
+    Lock lock(disk.mu);
+    return disk.last_errno;
+  }
+
+  // --- A file ----------------------------------------------------------------
+
+  static int Close(sqlite3_file* f) {
+    Disk& disk = DiskOf(f);
+    Lock lock(disk.mu);
+    auto* self = reinterpret_cast<File*>(f);
+    ShmUnmapLocked(*self->handle);
+    UnlockLocked(*self->handle, SQLITE_LOCK_NONE);
+    delete self->handle;
+    --disk.handle_count;
+    return SQLITE_OK;
+  }
+
+  static int Read(sqlite3_file* f, void* to, int bytes, sqlite3_int64 offset) {
+    Disk& disk = DiskOf(f);
+    Lock lock(disk.mu);
+    Handle& handle = HandleOf(f);
+    if (!disk.Works(handle)) return SQLITE_IOERR_READ;
+    Fault fault;
+    if (disk.Hit(Op::kRead, handle.inode->name, &fault)) {
+      return SQLITE_IOERR_READ;
+    }
+    const std::string& from = handle.inode->visible;
+    const auto want = static_cast<size_t>(bytes);
+    const auto at = static_cast<size_t>(offset);
+    const size_t have =
+        at >= from.size() ? 0 : std::min(want, from.size() - at);
+    if (have > 0) std::memcpy(to, from.data() + at, have);
+    if (have == want) return SQLITE_OK;
+    std::memset(static_cast<char*>(to) + have, 0, want - have);
+    return SQLITE_IOERR_SHORT_READ;
+  }
+
+  static int Write(sqlite3_file* f, const void* from, int bytes,
+                   sqlite3_int64 offset) {
+    Disk& disk = DiskOf(f);
+    Lock lock(disk.mu);
+    Handle& handle = HandleOf(f);
+    Inode& inode = *handle.inode;
+    if (!disk.Works(handle)) return SQLITE_IOERR_WRITE;
+    if ((handle.flags & SQLITE_OPEN_READONLY) != 0) return SQLITE_READONLY;
+    disk.Step();
+    const auto* data = static_cast<const char*>(from);
+    const auto count = static_cast<size_t>(bytes);
+    const auto at = static_cast<size_t>(offset);
+    int code = SQLITE_OK;
+    Fault fault;
+    if (disk.Hit(Op::kWrite, inode.name, &fault)) {
+      if (count / 2 > 0) disk.WriteBytes(inode, data, count / 2, at);  // V4
+      code = fault == Fault::kFull ? SQLITE_FULL : SQLITE_IOERR_WRITE;
+    } else if (at + count > inode.visible.size() &&
+               disk.BytesUsed() + (at + count - inode.visible.size()) >
+                   disk.capacity) {
+      disk.last_errno = ENOSPC;
+      code = SQLITE_FULL;
+    } else {
+      disk.WriteBytes(inode, data, count, at);
+    }
+    disk.Stepped();
+    return code;
+  }
+
+  static int Truncate(sqlite3_file* f, sqlite3_int64 bytes) {
+    Disk& disk = DiskOf(f);
+    Lock lock(disk.mu);
+    Handle& handle = HandleOf(f);
+    if (!disk.Works(handle)) return SQLITE_IOERR_TRUNCATE;
+    disk.Step();
+    Fault fault;
+    const bool hit = disk.Hit(Op::kTruncate, handle.inode->name, &fault);
+    if (!hit) disk.TruncateTo(*handle.inode, static_cast<size_t>(bytes));
+    disk.Stepped();
+    return hit ? SQLITE_IOERR_TRUNCATE : SQLITE_OK;
+  }
+
+  static int Sync(sqlite3_file* f, int) {
+    Disk& disk = DiskOf(f);
+    Lock lock(disk.mu);
+    Handle& handle = HandleOf(f);
+    if (!disk.Works(handle)) return SQLITE_IOERR_FSYNC;
+    disk.Step();
+    ++disk.sync_count;
+    int code = SQLITE_OK;
+    Fault fault;
+    if (disk.Hit(Op::kSync, handle.inode->name, &fault)) {
+      Disk::Poison(*handle.inode);  // V3
+      code = SQLITE_IOERR_FSYNC;    // for ENOSPC too, as in the unix VFS
+    } else if (!disk.lies) {
+      disk.SyncBytes(*handle.inode);
+      if (handle.needs_directory_sync) disk.SyncDirectory();
+      handle.needs_directory_sync = false;
+    }
+    disk.Stepped();
+    return code;
+  }
+
+  static int FileSize(sqlite3_file* f, sqlite3_int64* bytes) {
+    Disk& disk = DiskOf(f);
+    Lock lock(disk.mu);
+    if (!disk.Works(HandleOf(f))) return SQLITE_IOERR_FSTAT;
+    *bytes = static_cast<sqlite3_int64>(HandleOf(f).inode->visible.size());
+    return SQLITE_OK;
+  }
+
+  // As SQLite's manual has it: SHARED by many, RESERVED by one beside them,
+  // PENDING lets no new SHARED in, EXCLUSIVE is alone.
+  static int LockFile(sqlite3_file* f, int level) {
+    Disk& disk = DiskOf(f);
+    Lock lock(disk.mu);
+    Handle& handle = HandleOf(f);
+    Inode& inode = *handle.inode;
+    if (!disk.Works(handle)) return SQLITE_IOERR_LOCK;
+    if (handle.lock_level >= level) return SQLITE_OK;
+    if (inode.pending != nullptr && inode.pending != &handle) {
+      return SQLITE_BUSY;
+    }
+    if (level == SQLITE_LOCK_SHARED) {
+      ++inode.shared_count;
+      handle.lock_level = SQLITE_LOCK_SHARED;
+      return SQLITE_OK;
+    }
+    if (inode.reserved != nullptr && inode.reserved != &handle) {
+      return SQLITE_BUSY;
+    }
+    if (level == SQLITE_LOCK_RESERVED) {
+      inode.reserved = &handle;
+      handle.lock_level = SQLITE_LOCK_RESERVED;
+      return SQLITE_OK;
+    }
+    inode.pending = &handle;
+    handle.lock_level = SQLITE_LOCK_PENDING;
+    if (inode.shared_count > 1) return SQLITE_BUSY;
+    handle.lock_level = level;
+    return SQLITE_OK;
+  }
+
+  static void UnlockLocked(Handle& handle, int level) {
+    Inode& inode = *handle.inode;
+    if (handle.lock_level <= level) return;
+    if (inode.reserved == &handle) inode.reserved = nullptr;
+    if (inode.pending == &handle) inode.pending = nullptr;
+    if (level == SQLITE_LOCK_NONE) --inode.shared_count;
+    handle.lock_level = level;
+  }
+
+  static int UnlockFile(sqlite3_file* f, int level) {
+    Disk& disk = DiskOf(f);
+    Lock lock(disk.mu);
+    UnlockLocked(HandleOf(f), level);
+    return SQLITE_OK;
+  }
+
+  static int CheckReservedLock(sqlite3_file* f, int* result) {
+    Disk& disk = DiskOf(f);
+    Lock lock(disk.mu);
+    const Inode& inode = *HandleOf(f).inode;
+    *result = inode.reserved != nullptr || inode.pending != nullptr;
+    return SQLITE_OK;
+  }
+
+  static int FileControl(sqlite3_file*, int, void*) { return SQLITE_NOTFOUND; }
+  static int SectorSize(sqlite3_file*) { return 4096; }  // as the unix VFS
+  static int DeviceCharacteristics(sqlite3_file*) {
+    return SQLITE_IOCAP_POWERSAFE_OVERWRITE;  // V2
+  }
+
+  // --- The WAL's shared memory ----------------------------------------------
+
+  static int ShmMap(sqlite3_file* f, int region, int bytes, int extend,
+                    void volatile** out) {
+    Disk& disk = DiskOf(f);
+    Lock lock(disk.mu);
+    Handle& handle = HandleOf(f);
+    Inode& inode = *handle.inode;
+    *out = nullptr;
+    if (!disk.Works(handle)) return SQLITE_IOERR_SHMMAP;
+    if (!handle.uses_shm) {
+      handle.uses_shm = true;
+      ++inode.shm_user_count;
+    }
+    const auto index = static_cast<size_t>(region);
+    if (index >= inode.regions.size() && extend == 0) return SQLITE_OK;
+    while (index >= inode.regions.size()) {
+      inode.regions.push_back(
+          std::make_unique<char[]>(static_cast<size_t>(bytes)));  // zeros
+    }
+    *out = inode.regions[index].get();
+    return SQLITE_OK;
+  }
+
+  static int ShmLock(sqlite3_file* f, int offset, int n, int flags) {
+    Disk& disk = DiskOf(f);
+    Lock lock(disk.mu);
+    Handle& handle = HandleOf(f);
+    Inode& inode = *handle.inode;
+    const unsigned mask = ((1u << n) - 1) << offset;
+    if ((flags & SQLITE_SHM_UNLOCK) != 0) {
+      ReleaseShm(handle, mask);
+      return SQLITE_OK;
+    }
+    if (!disk.Works(handle)) return SQLITE_IOERR_SHMLOCK;
+    const bool exclusive = (flags & SQLITE_SHM_EXCLUSIVE) != 0;
+    for (int i = offset; i < offset + n; ++i) {
+      const auto slot = static_cast<size_t>(i);
+      const unsigned bit = 1u << i;
+      const int others =
+          inode.shm_shared[slot] - ((handle.shm_shared & bit) != 0 ? 1 : 0);
+      const Handle* owner = inode.shm_exclusive[slot];
+      if ((owner != nullptr && owner != &handle) || (exclusive && others > 0)) {
+        return SQLITE_BUSY;
+      }
+    }
+    for (int i = offset; i < offset + n; ++i) {
+      const auto slot = static_cast<size_t>(i);
+      const unsigned bit = 1u << i;
+      if (exclusive) {
+        inode.shm_exclusive[slot] = &handle;
+        handle.shm_exclusive |= bit;
+      } else if ((handle.shm_shared & bit) == 0) {
+        ++inode.shm_shared[slot];
+        handle.shm_shared |= bit;
+      }
+    }
+    return SQLITE_OK;
+  }
+
+  static void ReleaseShm(Handle& handle, unsigned mask) {
+    Inode& inode = *handle.inode;
+    for (size_t slot = 0; slot < kShmLockCount; ++slot) {
+      const unsigned bit = 1u << slot;
+      if ((mask & bit) == 0) continue;
+      if ((handle.shm_exclusive & bit) != 0) {
+        inode.shm_exclusive[slot] = nullptr;
+      }
+      if ((handle.shm_shared & bit) != 0) --inode.shm_shared[slot];
+    }
+    handle.shm_exclusive &= ~mask;
+    handle.shm_shared &= ~mask;
+  }
+
+  static void ShmBarrier(sqlite3_file* f) {
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    Lock lock(DiskOf(f).mu);  // and one that race detectors see
+  }
+
+  static void ShmUnmapLocked(Handle& handle) {
+    if (!handle.uses_shm) return;
+    ReleaseShm(handle, ~0u);
+    handle.uses_shm = false;
+    Inode& inode = *handle.inode;
+    // The last one takes it away, kept or deleted: the next to come would begin
+    // by emptying it, as with the unix VFS.
+    if (--inode.shm_user_count == 0) inode.regions.clear();
+  }
+
+  static int ShmUnmap(sqlite3_file* f, int) {
+    Disk& disk = DiskOf(f);
+    Lock lock(disk.mu);
+    ShmUnmapLocked(HandleOf(f));
+    return SQLITE_OK;
+  }
+
+  static const sqlite3_io_methods kIoMethods;
+};
+
+const sqlite3_io_methods CrashVfsMethods::kIoMethods = {
+    /*iVersion=*/2,
+    CrashVfsMethods::Close,
+    CrashVfsMethods::Read,
+    CrashVfsMethods::Write,
+    CrashVfsMethods::Truncate,
+    CrashVfsMethods::Sync,
+    CrashVfsMethods::FileSize,
+    CrashVfsMethods::LockFile,
+    CrashVfsMethods::UnlockFile,
+    CrashVfsMethods::CheckReservedLock,
+    CrashVfsMethods::FileControl,
+    CrashVfsMethods::SectorSize,
+    CrashVfsMethods::DeviceCharacteristics,
+    CrashVfsMethods::ShmMap,
+    CrashVfsMethods::ShmLock,
+    CrashVfsMethods::ShmBarrier,
+    CrashVfsMethods::ShmUnmap,
+    /*xFetch=*/nullptr,
+    /*xUnfetch=*/nullptr,
+};
+
+CrashDisk::CrashDisk() : CrashDisk(std::make_unique<Disk>()) {}
+
+CrashDisk::CrashDisk(std::unique_ptr<Disk> disk) : disk_(std::move(disk)) {
+  EDDY_CHECK(sqlite3_initialize() == SQLITE_OK);
+  static std::atomic<uint64_t> next_number{1};
+  disk_->name = "crash-disk-" + std::to_string(next_number.fetch_add(1));
+  sqlite3_vfs& vfs = disk_->vfs;
+  vfs.iVersion = 2;
+  vfs.szOsFile = sizeof(CrashVfsMethods::File);
+  vfs.mxPathname = 512;
+  vfs.zName = disk_->name.c_str();
+  vfs.pAppData = disk_.get();
+  vfs.xOpen = CrashVfsMethods::Open;
+  vfs.xDelete = CrashVfsMethods::Delete;
+  vfs.xAccess = CrashVfsMethods::Access;
+  vfs.xFullPathname = CrashVfsMethods::FullPathname;
+  vfs.xRandomness = CrashVfsMethods::Randomness;
+  vfs.xSleep = CrashVfsMethods::Sleep;
+  vfs.xCurrentTime = CrashVfsMethods::CurrentTime;
+  vfs.xGetLastError = CrashVfsMethods::GetLastError;
+  vfs.xCurrentTimeInt64 = CrashVfsMethods::CurrentTimeInt64;
+  EDDY_CHECK(sqlite3_vfs_register(&vfs, /*makeDflt=*/0) == SQLITE_OK);
+}
+
+CrashDisk::~CrashDisk() {
+  sqlite3_vfs_unregister(&disk_->vfs);
+  EDDY_CHECK(disk_->handle_count == 0);  // a connection is still open
+}
+
+const std::string& CrashDisk::name() const { return disk_->name; }
+
+void CrashDisk::SeedSqlite(uint32_t seed) {
+  EDDY_CHECK(seed != 0);
+  sqlite3_test_control(SQLITE_TESTCTRL_PRNG_SEED, static_cast<int>(seed),
+                       static_cast<sqlite3*>(nullptr));
+}
+
+void CrashDisk::CutAt(uint64_t step) {
+  std::lock_guard<std::mutex> lock(disk_->mu);
+  disk_->cut_step = disk_->step_count + step;
+  disk_->power_is_off = step == 0;
+}
+
+bool CrashDisk::PowerIsOff() const {
+  std::lock_guard<std::mutex> lock(disk_->mu);
+  return disk_->power_is_off;
+}
+
+void CrashDisk::Cut(uint64_t seed) {
+  std::lock_guard<std::mutex> lock(disk_->mu);
+  disk_->directory = disk_->DirectoryAfterCut(seed);
+  ++disk_->generation;
+  disk_->power_is_off = false;
+  disk_->cut_step = UINT64_MAX;
+}
+
+std::unique_ptr<CrashDisk> CrashDisk::AfterCut(uint64_t seed) const {
+  auto disk = std::make_unique<Disk>();
+  {
+    std::lock_guard<std::mutex> lock(disk_->mu);
+    disk->directory = disk_->DirectoryAfterCut(seed);
+    disk->capacity = disk_->capacity;
+  }
+  return std::unique_ptr<CrashDisk>(new CrashDisk(std::move(disk)));
+}
+
+void CrashDisk::KillProcess() {
+  std::lock_guard<std::mutex> lock(disk_->mu);
+  ++disk_->generation;
+  // The same bytes in new inodes, which no dead connection has locked.
+  std::map<const Inode*, std::shared_ptr<Inode>> moved;
+  const auto move = [&moved](std::shared_ptr<Inode>& inode) {
+    if (inode == nullptr) return;
+    std::shared_ptr<Inode>& to = moved[inode.get()];
+    if (to == nullptr) {
+      to = std::make_shared<Inode>();
+      to->name = inode->name;
+      to->visible = inode->visible;
+      to->durable = inode->durable;
+      to->dirty = inode->dirty;
+      to->sizes = inode->sizes;
+    }
+    inode = to;
+  };
+  for (auto& [file, entry] : disk_->directory) {
+    move(entry.durable);
+    for (Entry::Change& change : entry.changes) move(change.inode);
+  }
+}
+
+void CrashDisk::FailNth(Op op, uint64_t nth, Fault fault, bool sticky,
+                        const std::string& file_suffix) {
+  std::lock_guard<std::mutex> lock(disk_->mu);
+  disk_->rules.push_back({op, nth, fault, sticky, file_suffix});
+}
+
+void CrashDisk::ClearFaults() {
+  std::lock_guard<std::mutex> lock(disk_->mu);
+  disk_->rules.clear();
+}
+
+uint64_t CrashDisk::fault_count() const {
+  std::lock_guard<std::mutex> lock(disk_->mu);
+  return disk_->fault_count;
+}
+
+void CrashDisk::SetCapacity(uint64_t bytes) {
+  std::lock_guard<std::mutex> lock(disk_->mu);
+  disk_->capacity = bytes;
+}
+
+void CrashDisk::LieAboutSyncs(bool lie) {
+  std::lock_guard<std::mutex> lock(disk_->mu);
+  disk_->lies = lie;
+}
+
+uint64_t CrashDisk::step_count() const {
+  std::lock_guard<std::mutex> lock(disk_->mu);
+  return disk_->step_count;
+}
+
+uint64_t CrashDisk::sync_count() const {
+  std::lock_guard<std::mutex> lock(disk_->mu);
+  return disk_->sync_count;
+}
+
+uint64_t CrashDisk::BytesWritten(const std::string& file_suffix) const {
+  std::lock_guard<std::mutex> lock(disk_->mu);
+  uint64_t bytes = 0;
+  for (const auto& [file, written] : disk_->bytes_written) {
+    if (EndsWith(file, file_suffix)) bytes += written;
+  }
+  return bytes;
+}
+
+std::vector<std::string> CrashDisk::List() const {
+  std::lock_guard<std::mutex> lock(disk_->mu);
+  std::vector<std::string> files;
+  for (const auto& [file, entry] : disk_->directory) {
+    if (entry.visible() != nullptr) files.push_back(file);
+  }
+  return files;
+}
+
+bool CrashDisk::Exists(const std::string& file) const {
+  std::lock_guard<std::mutex> lock(disk_->mu);
+  const auto found = disk_->directory.find(file);
+  return found != disk_->directory.end() && found->second.visible() != nullptr;
+}
+
+std::string CrashDisk::Content(const std::string& file) const {
+  std::lock_guard<std::mutex> lock(disk_->mu);
+  const auto found = disk_->directory.find(file);
+  if (found == disk_->directory.end() || found->second.visible() == nullptr) {
+    return {};
+  }
+  return found->second.visible()->visible;
+}
+
+void CrashDisk::SetContent(const std::string& file, const std::string& bytes) {
+  std::lock_guard<std::mutex> lock(disk_->mu);
+  auto inode = std::make_shared<Inode>();
+  inode->name = file;
+  inode->visible = bytes;
+  inode->durable = bytes;
+  Entry& entry = disk_->directory[file];
+  entry.durable = std::move(inode);
+  entry.changes.clear();
+}
+
 }  // namespace eddy::testing

@@ -10,7 +10,8 @@
 //       for each 512-byte sector: old, new, or garbage where the write lay.
 //       Bytes outside a write are never harmed (SQLite's "powersafe overwrite",
 //       which its unix VFS also assumes). A file that grew may keep its new
-//       size with zeros inside. Each name keeps a prefix of its changes.
+//       size with zeros inside; a truncation happens or does not. Each name
+//       keeps a prefix of its changes.
 //   V3  A sync that fails leaves what it covered unsynced for good: a later
 //       sync that succeeds does not cover it, unless it was written anew (Linux
 //       marks the pages clean: "fsyncgate").
@@ -20,7 +21,8 @@
 //       exist.
 //   V6  With LieAboutSyncs no sync has any effect, and all return OK. No
 //       software survives that; it shows that a crash test can fail.
-// One seed, one outcome. Depends on SQLite and fake_random.h only.
+// One seed, one outcome. All files lie in one directory. Depends on SQLite and
+// fake_random.h only.
 #ifndef EDDY_TESTS_FAKES_CRASH_VFS_H_
 #define EDDY_TESTS_FAKES_CRASH_VFS_H_
 
@@ -109,9 +111,9 @@ class CrashDisk {
   void SetContent(const std::string& file, const std::string& bytes);
 
  private:
+  friend struct CrashVfsMethods;  // the functions that SQLite calls
   struct Disk;
   explicit CrashDisk(std::unique_ptr<Disk> disk);
-  void Register();
 
   std::unique_ptr<Disk> disk_;
 };

@@ -32,8 +32,6 @@ void FakeClock::Wait(std::unique_lock<std::mutex>& lock,
                      std::condition_variable& condition,
                      absl::Duration timeout) {
   timeout = std::max(timeout, absl::ZeroDuration());
-  int64_t boot;
-  absl::Duration deadline;
   {
     std::unique_lock<std::mutex> own(mu_);
     if (auto_advance_) {
@@ -43,18 +41,13 @@ void FakeClock::Wait(std::unique_lock<std::mutex>& lock,
       lock.lock();
       return;
     }
-    boot = boot_count_;
-    deadline = since_boot_ + timeout;
     ++waiter_count_;
   }
-  constexpr auto kLook = std::chrono::milliseconds(1);
-  bool done = false;
-  while (!done) {
-    done = condition.wait_for(lock, kLook) == std::cv_status::no_timeout;
-    std::lock_guard<std::mutex> own(mu_);
-    done = done || since_boot_ >= deadline || boot_count_ != boot;
-    if (done) --waiter_count_;
-  }
+  // One look, then back to the caller, who checks its condition and deadline: a
+  // notification that comes just as a look ends must not be swallowed here.
+  condition.wait_for(lock, std::chrono::milliseconds(1));
+  std::lock_guard<std::mutex> own(mu_);
+  --waiter_count_;
 }
 
 void FakeClock::MoveLocked(absl::Duration d) {

@@ -1,8 +1,8 @@
 // A clock that moves when a test says so.
 //
-// A blocked Wait looks at this clock once in a real millisecond instead of being
-// woken by Advance: so no lock of a waiter is ever taken from outside, and a
-// test may hold any lock while it moves the time.
+// A blocked Wait looks at this clock once in a real millisecond instead of
+// being woken by Advance: so no lock of a waiter is ever taken from outside,
+// and a test may hold any lock while it moves the time.
 //
 // Promises to the code above
 //   C1  SinceBoot never goes back except across Reboot, which also changes the

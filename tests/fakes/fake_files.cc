@@ -41,16 +41,20 @@ class FakeFiles::FakeMapping : public Mapping {
 
 class FakeFiles::FakeLock : public FileLock {
  public:
-  FakeLock(FakeFiles& files, std::string path)
-      : files_(files), path_(std::move(path)) {}
+  FakeLock(FakeFiles& files, std::string path, uint64_t number)
+      : files_(files), path_(std::move(path)), number_(number) {}
   ~FakeLock() override {
     std::lock_guard<std::mutex> lock(files_.mu_);
-    files_.locks_.erase(path_);
+    const auto held = files_.locks_.find(path_);
+    if (held != files_.locks_.end() && held->second.number == number_) {
+      files_.locks_.erase(held);
+    }
   }
 
  private:
   FakeFiles& files_;
   const std::string path_;
+  const uint64_t number_;
 };
 
 FakeFiles::FakeFiles() { directories_.insert("/"); }
@@ -63,6 +67,7 @@ FakeFiles::~FakeFiles() {
 }
 
 absl::Status FakeFiles::TakeFaultLocked(Op op) {
+  if (frozen_) return absl::UnavailableError("the process is dead");
   for (auto fault = faults_.begin(); fault != faults_.end(); ++fault) {
     if (fault->op != op) continue;
     if (fault->skip > 0) {
@@ -123,12 +128,14 @@ absl::StatusOr<std::unique_ptr<FileLock>> FakeFiles::Lock(
   EDDY_RETURN_IF_ERROR(TakeFaultLocked(Op::kLock));
   EDDY_RETURN_IF_ERROR(CheckParentLocked(path));
   constexpr int kOwnPid = 1;
-  const auto [held, taken] = locks_.emplace(path, kOwnPid);
+  const auto [held, taken] =
+      locks_.emplace(path, Holder{kOwnPid, lock_count_ + 1});
   if (!taken) {
     return absl::FailedPreconditionError(
-        absl::StrCat(path, " is locked by process ", held->second));
+        absl::StrCat(path, " is locked by process ", held->second.pid));
   }
-  return std::unique_ptr<FileLock>(new FakeLock(*this, path));
+  ++lock_count_;
+  return std::unique_ptr<FileLock>(new FakeLock(*this, path, lock_count_));
 }
 
 bool FakeFiles::Exists(const std::string& path) {
@@ -174,12 +181,34 @@ absl::StatusOr<uint64_t> FakeFiles::Size(const std::string& path) {
   return uint64_t{found->second->size};
 }
 
-void FakeFiles::PowerCut(uint64_t seed) {
-  FakeRandom random(seed);
+void FakeFiles::Freeze() {
   std::lock_guard<std::mutex> lock(mu_);
+  if (frozen_) return;
+  frozen_ = true;
+  for (auto& [path, file] : files_) file->frozen.assign(file->data, file->size);
+}
+
+void FakeFiles::ThawLocked() {
   locks_.clear();
   for (auto& [path, file] : files_) {
     EDDY_CHECK(file->mapping_count == 0);
+    if (!frozen_ || file->size == 0) continue;
+    std::memcpy(file->data, file->frozen.data(), file->size);
+    file->frozen.clear();
+  }
+  frozen_ = false;
+}
+
+void FakeFiles::KillProcess() {
+  std::lock_guard<std::mutex> lock(mu_);
+  ThawLocked();
+}
+
+void FakeFiles::PowerCut(uint64_t seed) {
+  FakeRandom random(seed);
+  std::lock_guard<std::mutex> lock(mu_);
+  ThawLocked();
+  for (auto& [path, file] : files_) {
     for (size_t at = 0; at < file->size; at += kPageBytes) {
       const size_t bytes = std::min(kPageBytes, file->size - at);
       // A page that nobody has changed since the last sync cannot be lost.
@@ -247,7 +276,7 @@ void FakeFiles::SetContent(const std::string& path, const std::string& bytes) {
 
 void FakeFiles::HoldForeignLock(const std::string& path, int pid) {
   std::lock_guard<std::mutex> lock(mu_);
-  locks_[path] = pid;
+  locks_[path] = Holder{pid, ++lock_count_};
 }
 
 void FakeFiles::ReleaseForeignLock(const std::string& path) {

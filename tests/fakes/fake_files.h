@@ -3,8 +3,7 @@
 //
 // Fault model (promises to the code above)
 //   F1  What was stored through a mapping is there for every later mapping of
-//       the file, after the mapping's destruction and after process death: the
-//       test destroys its objects and goes on with the same FakeFiles.
+//       the file, after the mapping's destruction and after process death.
 //   F2  PowerCut leaves of each 4 KiB page of each mapped file the content at
 //       the last Sync (or at the last cut, or at its creation), the newest one,
 //       or zeros: each page for itself, chosen by the seed. Nothing else is
@@ -54,8 +53,18 @@ class FakeFiles : public Files {
                                                      size_t bytes) override;
   absl::StatusOr<uint64_t> Size(const std::string& path) override;
 
-  // F2. Mappings must have been destroyed.
-  void PowerCut(uint64_t seed);
+  // A test cannot stop a process in the middle; it can only destroy objects,
+  // whose destructors go on working. So it calls Freeze at the moment of death,
+  // destroys the objects, and then goes on with the state at the Freeze:
+  //
+  //   files.Freeze();  store.reset();  files.KillProcess();  // or PowerCut
+  //
+  // While frozen every operation fails with kUnavailable, and what is stored
+  // through mappings will be gone. KillProcess and PowerCut want all mappings
+  // destroyed, free all locks, and may come without Freeze.
+  void Freeze();
+  void KillProcess();            // F1
+  void PowerCut(uint64_t seed);  // F2
 
   // Makes all content of all files durable, as the kernel does now and then.
   void Sync();
@@ -77,9 +86,10 @@ class FakeFiles : public Files {
 
  private:
   struct File {
-    std::unique_ptr<char[]> data;  // page-aligned start not promised
+    char* data = nullptr;  // owned by the FakeFiles; starts on a page
     size_t size = 0;
     std::string durable;  // content at the last Sync
+    std::string frozen;   // content at the Freeze
     int mapping_count = 0;
   };
   struct Fault {
@@ -90,6 +100,11 @@ class FakeFiles : public Files {
   };
   class FakeMapping;
   class FakeLock;
+  struct Holder {
+    int pid;
+    uint64_t number;  // of the locking: an old FakeLock frees no newer one
+  };
+  void ThawLocked();
   absl::Status TakeFaultLocked(Op op);
   absl::Status CheckParentLocked(const std::string& path) const;
   absl::Status GrowLocked(File& file, const std::string& path, size_t bytes);
@@ -97,7 +112,9 @@ class FakeFiles : public Files {
   std::mutex mu_;
   std::set<std::string> directories_;
   std::map<std::string, std::unique_ptr<File>> files_;
-  std::map<std::string, int> locks_;  // path to pid
+  std::map<std::string, Holder> locks_;
+  uint64_t lock_count_ = 0;
+  bool frozen_ = false;
   std::vector<Fault> faults_;
   uint64_t free_bytes_ = UINT64_MAX;
 };

@@ -28,6 +28,7 @@ const { deliver } = require('./deliver.js');
 const { CREDENTIALS, REGION } = require('./identity.js');
 const { Journal } = require('./journal.js');
 const limits = require('./limits.js');
+const { reset } = require('./reset.js');
 const { Rules, chosenParts, nameOf } = require('./rules.js');
 const { SERVICES, errorAnswer } = require('./services.js');
 const { DEFAULT_RATE, Throttle } = require('./throttle.js');
@@ -82,7 +83,6 @@ class Front {
 
   async serve(request, response) {
     const port = request.socket.remotePort;
-    const reset = () => this.sockets.get(port)?.resetAndDestroy();
     if (Number(request.headers['content-length']) > BODY_BYTES_MAX) {
       response.writeHead(413, { 'Connection': 'close' });
       response.end();
@@ -111,7 +111,12 @@ class Front {
     }
     this.journal.end(entry);
     if (fault?.action === 'hang') this.hanging.add(port);
-    await deliver(response, answer, fault, reset);
+    await deliver(response, answer, fault, () => this.reset(port));
+  }
+
+  reset(port) {
+    const socket = this.sockets.get(port);
+    if (socket) reset(socket); // or the client has left
   }
 
   // Steps 2 to 6. Resolves to {answer, fault}; answer is absent when the fault needs none.
@@ -261,7 +266,7 @@ class Front {
     switch (order.action) {
       case 'restore':
         this.rules.clear();
-        for (const port of this.hanging) this.sockets.get(port)?.resetAndDestroy();
+        for (const port of this.hanging) this.reset(port);
         this.hanging.clear();
         return this.set(DEFAULT_SETTINGS);
       case 'forget': return this.journal.forget();

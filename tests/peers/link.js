@@ -3,6 +3,7 @@
 'use strict';
 
 const net = require('node:net');
+const { reset } = require('./reset.js');
 
 const HELD_BYTES_MAX = 1 << 20; // of one direction, before its sender has to wait
 
@@ -24,7 +25,7 @@ class Link {
   }
 
   reset() {
-    for (const end of this.ends) end.resetAndDestroy();
+    for (const end of this.ends) reset(end);
   }
 
   finish() {

@@ -1,0 +1,203 @@
+// Queue over a log: Send appends, Receive claims, Delete forgets.
+//
+//   Send      log.Append, no lock of the queue's own (a delayed one notes itself)
+//   Receive   1 find visible messages (reads the log), 2 claim them in memory
+//             and in the journal, 3 at kPower wait for the commit, 4 hand out
+//   Delete    forget in memory and in the journal, at kPower wait
+//
+// Invariants
+//   I1  A change of durable state is made under the engine's cut and mu_, in
+//       memory and in the journal: journal first, so that a full intake leaves
+//       nothing half done.
+//   I2  A message moves to the dead-letter queue in one cut: appended there,
+//       gone here. A SIGKILL between the two is found at the next open by the
+//       source that the dead letter names, and mended. Only a message too large
+//       for the intake (Engine::inline_bytes_max) is committed there before it
+//       goes here: a crash in between leaves it in both.
+//   I3  The log is trimmed only below a head that is committed, so that a power
+//       cut cannot take a moved message from both queues.
+//   I4  Leases are in memory only: they end with the process. Receive counts,
+//       deletes and delays do not.
+//
+// Lock order: receive_mu_, the engine's cut, mu_, the log's own. No two queues'
+// mu_ are ever held together: a dead letter needs the target's log, not its
+// state, and the target is told afterwards. receive_mu_ alone is held over
+// reads from disk; nobody but receivers takes it.
+//
+// Depends on log/, sql/, runtime/, base/. Receive is in queue_receive.cc, Delete
+// and ChangeVisibility in queue_settle.cc, opening in queue_load.cc.
+#ifndef EDDY_SRC_QUEUE_QUEUE_IMPL_H_
+#define EDDY_SRC_QUEUE_QUEUE_IMPL_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "eddy/queue.h"
+#include "src/log/engine.h"
+#include "src/log/log.h"
+#include "src/queue/catalog.h"
+#include "src/queue/delivery.h"
+#include "src/queue/message_frame.h"
+#include "src/queue/receipt.h"
+#include "src/runtime/signal.h"
+
+namespace eddy::queue {
+
+// As SQS. More make a short poll fail and a long poll wait.
+inline constexpr size_t kInFlightMax = 120000;
+
+// How long a kPower call waits for its commit before kUnavailable.
+inline constexpr absl::Duration kCommitWaitMax = absl::Seconds(30);
+
+// Lifetime: outlives the engine's Close(), dies before the engine.
+class QueueImpl final : public Queue, public log::Participant {
+ public:
+  // Creates the queue durably, in one transaction. `dead_letter_queue` is the
+  // queue that options.dead_letter_queue names, or null.
+  //   kInvalidArgument   name or an option out of its range.
+  //   kAlreadyExists     the name is taken (look first, see SameOptions).
+  static absl::StatusOr<std::unique_ptr<QueueImpl>> Create(log::Engine& engine,
+                                                           std::string_view name,
+                                                           const QueueOptions& options,
+                                                           QueueImpl* dead_letter_queue);
+
+  // The queues of the tables. To be called between Engine::Open and
+  // Engine::FinishOpen, which replays the journal into them; then FinishLoad,
+  // before any other call.
+  static absl::StatusOr<std::vector<std::unique_ptr<QueueImpl>>> LoadAll(log::Engine& engine);
+  static absl::Status FinishLoad(log::Engine& engine,
+                                 const std::vector<std::unique_ptr<QueueImpl>>& queues);
+
+  // For CreateQueue on a name that exists: OK, or kAlreadyExists naming the
+  // first option that differs.
+  absl::Status SameOptions(const QueueOptions& wanted) const;
+
+  const std::string& name() const override { return row_.name; }
+  QueueDescription Describe() override;
+  absl::StatusOr<SendResult> Send(std::string_view body, const SendOptions& options) override;
+  absl::StatusOr<std::vector<absl::StatusOr<SendResult>>> SendBatch(
+      const std::vector<SendEntry>& entries, const SendOptions& options) override;
+  absl::StatusOr<std::vector<Message>> Receive(const ReceiveOptions& options) override;
+  absl::Status Delete(std::string_view receipt_handle, Durability durability) override;
+  absl::StatusOr<std::vector<absl::Status>> DeleteBatch(
+      const std::vector<std::string_view>& receipt_handles, Durability durability) override;
+  absl::Status ChangeVisibility(std::string_view receipt_handle,
+                                absl::Duration visibility_timeout,
+                                Durability durability) override;
+  // Takes any bytes, none too: whoever gives a record up must not lose it here.
+  absl::StatusOr<SendResult> SendDeadLetter(std::string_view body, std::string_view source,
+                                            std::string_view reason,
+                                            const SendOptions& options) override;
+  uint64_t StaleDeletes() override { return stale_deletes_.load(std::memory_order_relaxed); }
+
+  // Messages and positions that memory holds something for.
+  size_t TouchedCount() const ABSL_LOCKS_EXCLUDED(mu_);
+
+  // log::Participant
+  bool Capture() override;
+  absl::Status Write(sql::Database& db) override;
+  void Finish(bool committed) override;
+  absl::Status Replay(std::string_view op) override;
+
+ private:
+  // A visible message that a receive has found and may claim.
+  struct Candidate {
+    uint64_t position = 0;
+    uint64_t end = 0;
+    MessageView message;     // points into a pin
+    bool untouched = false;  // it had no entry
+  };
+  struct Candidates {
+    std::vector<Candidate> messages;
+    std::vector<std::shared_ptr<const void>> pins;
+  };
+  struct Taken {
+    Candidate candidate;
+    DeliveryChange received;
+  };
+  // What one look at the queue has brought.
+  struct Attempt {
+    std::vector<Taken> taken;
+    std::vector<Candidate> large_moves;  // to be moved outside of the cut
+    size_t moved_count = 0;
+    uint64_t journal_end = 0;            // to wait for, at kPower
+    uint64_t dead_letter_end = 0;
+    bool needs_room = false;             // the intake was full
+    bool over_limit = false;             // kInFlightMax
+    Candidates candidates;               // keeps the bytes
+  };
+
+  QueueImpl(log::Engine& engine, QueueRow row, log::Log* log, QueueImpl* dead_letter_queue);
+
+  Moment Now() const;
+  bool IsPower(Durability asked) const;
+  absl::Status WaitPower(log::LogId log, uint64_t end);
+  absl::StatusOr<SendResult> Accept(MessageHead head, std::string_view body,
+                                    absl::Duration delay, const SendOptions& options);
+  void NoteArrived(size_t count);
+
+  absl::Status TryReceive(size_t count, absl::Duration visibility, Attempt* attempt)
+      ABSL_LOCKS_EXCLUDED(receive_mu_, mu_);
+  absl::Status FindCandidates(size_t count, Candidates* found)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(receive_mu_) ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status FindEntries(const std::vector<uint64_t>& positions, Candidates* found)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(receive_mu_) ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status FindUntouched(size_t count, uint64_t from, Candidates* found)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(receive_mu_) ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status Claim(size_t count, absl::Duration visibility, Attempt* attempt)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(receive_mu_) ABSL_LOCKS_EXCLUDED(mu_);
+  void Move(const Candidate& candidate, const Moment& now, Attempt* attempt)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status MoveLarge(const Candidate& candidate, Attempt* attempt)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  MessageHead DeadLetterHead(const Candidate& candidate, uint32_t receive_count) const;
+  bool ReceivedTooOften(const Candidate& candidate, const Delivery* entry) const;
+  void Release(const std::vector<Taken>& taken) ABSL_LOCKS_EXCLUDED(mu_);
+  std::vector<Message> HandOut(const std::vector<Taken>& taken) const;
+
+  bool IsNewest(const Receipt& receipt, const Delivery* entry) const;
+
+  absl::Status MendMoves(const std::vector<std::unique_ptr<QueueImpl>>& queues);
+  absl::Status CountUntouched() ABSL_LOCKS_EXCLUDED(mu_);
+
+  log::Engine& engine_;  // not owned
+  Clock* const clock_;
+  const QueueRow row_;
+  log::Log* const log_;
+  QueueImpl* const dead_letter_queue_;  // null: none; created before this one
+  const uint64_t receipt_salt_;
+  const uint32_t session_;              // drawn at each open
+  const uint64_t boot_hash_;
+  const uint64_t recovered_from_;       // the log's committed end at the open
+
+  Signal signal_;                       // something may have become visible
+  // Messages without an entry, at or above the scan. Counted after the append,
+  // so that it may be below zero for a moment.
+  std::atomic<int64_t> untouched_{0};
+  std::atomic<uint64_t> stale_deletes_{0};
+
+  absl::Mutex receive_mu_ ABSL_ACQUIRED_BEFORE(mu_);  // one receiver looks at a time
+
+  mutable absl::Mutex mu_;
+  DeliveryState state_ ABSL_GUARDED_BY(mu_);
+
+  DeliverySnapshot snapshot_;  // the committer's, from Capture to Finish
+};
+
+// Writes the whole of a dead letter or message in one frame.
+log::FrameParts MessageParts(const MessageHead& head, const std::string& encoded_head,
+                             std::string_view body, Clock& clock);
+
+}  // namespace eddy::queue
+
+#endif  // EDDY_SRC_QUEUE_QUEUE_IMPL_H_

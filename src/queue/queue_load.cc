@@ -1,0 +1,154 @@
+// Creating a queue and opening those that are there.
+//
+// After an open the scan starts again at the committed head. Touched messages
+// have rows, or come out of the journal, and are stepped over or found visible
+// again; a message above the head without either was never received, or its
+// receive was lost to a power cut (kProcess): it counts as fresh.
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "src/base/status.h"
+#include "src/base/strings.h"
+#include "src/queue/catalog.h"
+#include "src/queue/message_rules.h"
+#include "src/queue/queue_impl.h"
+
+namespace eddy::queue {
+
+absl::StatusOr<std::unique_ptr<QueueImpl>> QueueImpl::Create(log::Engine& engine,
+                                                             std::string_view name,
+                                                             const QueueOptions& options,
+                                                             QueueImpl* dead_letter_queue) {
+  EDDY_RETURN_IF_ERROR(CheckQueueName(name));
+  EDDY_RETURN_IF_ERROR(CheckQueueOptions(options));
+  if (!options.dead_letter_queue.empty() && dead_letter_queue == nullptr) {
+    return absl::NotFoundError(absl::StrCat("dead_letter_queue ", options.dead_letter_queue,
+                                            " of queue ", AbslView(name), " does not exist"));
+  }
+  QueueRow row;
+  row.name = std::string(name);
+  row.created_ms = absl::ToUnixMillis(engine.platform().clock->WallNow());
+  row.options = Normalised(options);
+  if (dead_letter_queue != nullptr) {
+    EDDY_CHECK(dead_letter_queue->name() == options.dead_letter_queue);
+    row.dead_letter_queue = dead_letter_queue->row_.id;
+  }
+  log::Log* log = nullptr;
+  EDDY_RETURN_IF_ERROR(engine.WithDatabase([&](sql::Database& db) -> absl::Status {
+    EDDY_ASSIGN_OR_RETURN(row.id, AddView(db));
+    EDDY_ASSIGN_OR_RETURN(log, engine.AddLog(db));
+    row.log = log->id();
+    return InsertQueue(db, row);
+  }));
+  const uint32_t id = row.id;
+  std::unique_ptr<QueueImpl> queue(new QueueImpl(engine, std::move(row), log, dead_letter_queue));
+  engine.AddParticipant(id, queue.get());
+  return queue;
+}
+
+absl::StatusOr<std::vector<std::unique_ptr<QueueImpl>>> QueueImpl::LoadAll(
+    log::Engine& engine) {
+  std::vector<QueueRow> rows;
+  std::vector<std::vector<DeliveryChange>> deliveries;
+  EDDY_RETURN_IF_ERROR(engine.WithDatabase([&](sql::Database& db) -> absl::Status {
+    EDDY_ASSIGN_OR_RETURN(rows, SelectQueues(db));
+    for (const QueueRow& row : rows) {
+      EDDY_ASSIGN_OR_RETURN(deliveries.emplace_back(), SelectDeliveries(db, row.id));
+    }
+    return absl::OkStatus();
+  }));
+
+  std::vector<std::unique_ptr<QueueImpl>> queues;
+  absl::flat_hash_map<uint32_t, QueueImpl*> by_id;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    QueueRow& row = rows[i];
+    QueueImpl* dead_letter_queue = nullptr;
+    if (row.dead_letter_queue != 0) {
+      const auto found = by_id.find(row.dead_letter_queue);
+      if (found == by_id.end()) {
+        return absl::DataLossError(absl::StrCat("queue ", row.name, ": its dead-letter queue ",
+                                                row.dead_letter_queue, " is missing"));
+      }
+      dead_letter_queue = found->second;
+      row.options.dead_letter_queue = dead_letter_queue->name();
+    }
+    EDDY_ASSIGN_OR_RETURN(log::Log* const log, engine.OpenLog(row.log));
+    const uint32_t id = row.id;
+    std::unique_ptr<QueueImpl> queue(
+        new QueueImpl(engine, std::move(row), log, dead_letter_queue));
+    {
+      absl::MutexLock lock(&queue->mu_);
+      for (const DeliveryChange& change : deliveries[i]) {
+        queue->state_.Restore(change, /*committed=*/true, queue->clock_->SinceBoot());
+      }
+    }
+    by_id[id] = queue.get();
+    engine.AddParticipant(id, queue.get());
+    queues.push_back(std::move(queue));
+  }
+  return queues;
+}
+
+absl::Status QueueImpl::FinishLoad(log::Engine&,
+                                   const std::vector<std::unique_ptr<QueueImpl>>& queues) {
+  for (const auto& queue : queues) EDDY_RETURN_IF_ERROR(queue->MendMoves(queues));
+  for (const auto& queue : queues) EDDY_RETURN_IF_ERROR(queue->CountUntouched());
+  return absl::OkStatus();
+}
+
+// I2: a killed process may have appended a dead letter here and not have come
+// to the journal. The frames it left in the intake are few; each dead letter
+// among them names the message that must be gone.
+absl::Status QueueImpl::MendMoves(const std::vector<std::unique_ptr<QueueImpl>>& queues) {
+  for (uint64_t at = recovered_from_;;) {
+    EDDY_ASSIGN_OR_RETURN(const log::ReadResult result, log_->Read(at, {}));
+    if (result.frames.empty()) return absl::OkStatus();
+    at = result.next;
+    for (const log::FrameView& frame : result.frames) {
+      if (frame.kind != kDeadLetterKind) continue;
+      EDDY_ASSIGN_OR_RETURN(const MessageView message, DecodeMessage(frame));
+      const DeadLetter& letter = *message.head.dead_letter;
+      for (const auto& source : queues) {
+        if (source->row_.id != letter.source_queue) continue;
+        absl::ReaderMutexLock cut(&engine_.cut());
+        absl::MutexLock lock(&source->mu_);
+        DeliveryChange gone;
+        gone.position = letter.source_position;
+        gone.gone = true;
+        source->state_.Restore(gone, /*committed=*/false, clock_->SinceBoot());
+      }
+    }
+  }
+}
+
+// Whole blocks by their rows, and by reading only what lies between the head
+// and the first of them: at most one block.
+absl::Status QueueImpl::CountUntouched() {
+  uint64_t head;
+  uint64_t touched;
+  {
+    absl::MutexLock lock(&mu_);
+    head = state_.head();
+    touched = state_.entry_count() + state_.gone_count();
+  }
+  BlockFrames blocks;
+  EDDY_RETURN_IF_ERROR(engine_.WithDatabase([&](sql::Database& db) -> absl::Status {
+    EDDY_ASSIGN_OR_RETURN(blocks, CountBlockFrames(db, log_->id(), head));
+    return absl::OkStatus();
+  }));
+  uint64_t count = blocks.count;
+  for (uint64_t at = head; at < blocks.first;) {
+    EDDY_ASSIGN_OR_RETURN(const log::ReadResult result, log_->Read(at, {}));
+    if (result.frames.empty()) break;
+    for (const log::FrameView& frame : result.frames) count += frame.position < blocks.first;
+    at = result.next;
+  }
+  untouched_.store(static_cast<int64_t>(count) - static_cast<int64_t>(touched),
+                   std::memory_order_relaxed);
+  return absl::OkStatus();
+}
+
+}  // namespace eddy::queue

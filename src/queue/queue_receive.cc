@@ -1,0 +1,366 @@
+// Receiving: find, claim, commit, hand out.
+//
+// Order of the steps, and what a crash after each leaves:
+//   1  find candidates (reads only)                 nothing
+//   2  in one cut: the raised counts into the       the counts, once committed;
+//      journal and into memory; dead letters        visible again, since leases
+//      appended to their queue, gone here           end with the process
+//   3  at kPower: wait for the commit               the counts
+//   4  hand out
+// So a message that kills its handler has been counted before the handler saw it.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "src/base/status.h"
+#include "src/queue/delivery_journal.h"
+#include "src/queue/message_rules.h"
+#include "src/queue/queue_impl.h"
+
+namespace eddy::queue {
+namespace {
+
+// A look steps over gone and delayed messages in reads that grow up to this.
+constexpr size_t kScanFramesMax = 256;
+
+// How long a message is kept out of sight while it is moved outside of the cut.
+constexpr absl::Duration kMoveLease = absl::Minutes(1);
+
+}  // namespace
+
+absl::StatusOr<std::vector<Message>> QueueImpl::Receive(const ReceiveOptions& options) {
+  if (options.max_messages < 1 ||
+      options.max_messages > static_cast<int>(kMessageBatchMax)) {
+    return absl::InvalidArgumentError(absl::StrCat("max_messages ", options.max_messages,
+                                                   ": 1 to ", kMessageBatchMax,
+                                                   " is allowed"));
+  }
+  const absl::Duration wait = options.wait_time.value_or(row_.options.receive_wait_time);
+  const absl::Duration visibility =
+      options.visibility_timeout.value_or(row_.options.visibility_timeout);
+  EDDY_RETURN_IF_ERROR(CheckRange("wait_time", wait, kWaitTimeMax));
+  EDDY_RETURN_IF_ERROR(CheckRange("visibility_timeout", visibility, kVisibilityTimeoutMax));
+
+  const absl::Duration deadline = clock_->SinceBoot() + wait;
+  for (;;) {
+    const uint64_t seen = signal_.Epoch();
+    Attempt attempt;
+    EDDY_RETURN_IF_ERROR(
+        TryReceive(static_cast<size_t>(options.max_messages), visibility, &attempt));
+    absl::Status status;
+    if (attempt.moved_count > 0) dead_letter_queue_->NoteArrived(attempt.moved_count);
+    for (const Candidate& large : attempt.large_moves) status.Update(MoveLarge(large, &attempt));
+    if (IsPower(options.durability)) {
+      absl::Status committed;
+      if (attempt.journal_end != 0) {
+        committed = WaitPower(engine_.journal().id(), attempt.journal_end);
+      }
+      if (committed.ok() && attempt.dead_letter_end != 0) {
+        committed = WaitPower(dead_letter_queue_->log_->id(), attempt.dead_letter_end);
+      }
+      if (!committed.ok()) {
+        Release(attempt.taken);
+        return committed;
+      }
+    }
+    if (!attempt.taken.empty()) return HandOut(attempt.taken);
+    EDDY_RETURN_IF_ERROR(status);
+    if (attempt.moved_count > 0 || !attempt.large_moves.empty()) continue;
+    if (attempt.needs_room) {
+      EDDY_RETURN_IF_ERROR(engine_.WaitForRoom(engine_.options().append_timeout));
+      continue;
+    }
+    const absl::Duration now = clock_->SinceBoot();
+    if (now >= deadline) {
+      if (attempt.over_limit && wait == absl::ZeroDuration()) {
+        return absl::ResourceExhaustedError(absl::StrCat(
+            "queue ", row_.name, ": ", kInFlightMax, " messages are in flight: delete some"));
+      }
+      return std::vector<Message>();
+    }
+    absl::Duration wake = deadline;
+    {
+      absl::MutexLock lock(&mu_);
+      wake = std::min(wake, state_.NextDue().value_or(wake));
+    }
+    signal_.Wait(seen, wake - now);
+  }
+}
+
+absl::Status QueueImpl::TryReceive(size_t count, absl::Duration visibility, Attempt* attempt) {
+  absl::MutexLock one_at_a_time(&receive_mu_);
+  EDDY_RETURN_IF_ERROR(FindCandidates(count, &attempt->candidates));
+  if (attempt->candidates.messages.empty()) return absl::OkStatus();
+  return Claim(count, visibility, attempt);
+}
+
+absl::Status QueueImpl::FindCandidates(size_t count, Candidates* found) {
+  std::vector<uint64_t> entries;
+  uint64_t scan;
+  {
+    absl::MutexLock lock(&mu_);
+    state_.ExpireUntil(clock_->SinceBoot());
+    entries = state_.VisibleEntries(count);
+    scan = state_.scan();
+  }
+  EDDY_RETURN_IF_ERROR(FindEntries(entries, found));
+  // Those above the scan have to stand back behind older untouched ones.
+  const auto below = [&](uint64_t position) { return position < scan; };
+  const size_t older =
+      static_cast<size_t>(std::count_if(entries.begin(), entries.end(), below));
+  if (older < count) EDDY_RETURN_IF_ERROR(FindUntouched(count - older, scan, found));
+  std::sort(found->messages.begin(), found->messages.end(),
+            [](const Candidate& a, const Candidate& b) { return a.position < b.position; });
+  return absl::OkStatus();
+}
+
+absl::Status QueueImpl::FindEntries(const std::vector<uint64_t>& positions,
+                                    Candidates* found) {
+  log::ReadOptions one;
+  one.frames_max = 1;
+  for (const uint64_t position : positions) {
+    EDDY_ASSIGN_OR_RETURN(log::ReadResult result, log_->Read(position, one));
+    if (result.frames.empty() || result.frames.front().position != position) {
+      // Deleted meanwhile, and its block with it?
+      absl::MutexLock lock(&mu_);
+      if (state_.Find(position) == nullptr) continue;
+      return absl::DataLossError(absl::StrCat("queue ", row_.name, ": the message at ",
+                                              position, " is not in its log"));
+    }
+    Candidate candidate;
+    candidate.position = position;
+    candidate.end = result.frames.front().end;
+    EDDY_ASSIGN_OR_RETURN(candidate.message, DecodeMessage(result.frames.front()));
+    found->messages.push_back(std::move(candidate));
+    found->pins.insert(found->pins.end(), result.pins.begin(), result.pins.end());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status QueueImpl::FindUntouched(size_t count, uint64_t from, Candidates* found) {
+  const Moment now = Now();
+  log::ReadOptions options;
+  options.frames_max = count;
+  size_t found_count = 0;
+  for (uint64_t at = from; found_count < count;) {
+    EDDY_ASSIGN_OR_RETURN(log::ReadResult result, log_->Read(at, options));
+    if (result.frames.empty()) break;
+    at = result.next;
+    std::vector<MessageView> messages;
+    for (const log::FrameView& frame : result.frames) {
+      EDDY_ASSIGN_OR_RETURN(messages.emplace_back(), DecodeMessage(frame));
+    }
+    const size_t found_before = found_count;
+    {
+      absl::MutexLock lock(&mu_);
+      for (size_t i = 0; i < messages.size() && found_count < count; ++i) {
+        const uint64_t position = result.frames[i].position;
+        if (!state_.IsUntouched(position)) continue;
+        const MessageView& message = messages[i];
+        if (message.head.delay) {
+          const absl::Duration due = DelayEnd(*message.head.delay, message.sent_ms, now);
+          if (due > now.since_boot) {
+            EDDY_CHECK(state_.Delay(position, due));
+            untouched_.fetch_sub(1, std::memory_order_relaxed);
+            continue;
+          }
+        }
+        Candidate candidate;
+        candidate.position = position;
+        candidate.end = result.frames[i].end;
+        candidate.message = message;
+        candidate.untouched = true;
+        found->messages.push_back(std::move(candidate));
+        ++found_count;
+      }
+      // Nothing found so far: everything up to here is touched or gone.
+      if (found_count == 0) state_.PassTo(at);
+    }
+    if (found_count > found_before) {
+      found->pins.insert(found->pins.end(), result.pins.begin(), result.pins.end());
+    }
+    options.frames_max = std::min(options.frames_max * 2, kScanFramesMax);
+  }
+  return absl::OkStatus();
+}
+
+bool QueueImpl::ReceivedTooOften(const Candidate& candidate, const Delivery* entry) const {
+  if (dead_letter_queue_ == nullptr || entry == nullptr) return false;
+  // Receives of an earlier queue stay in the count and are not held against the
+  // message here.
+  const uint32_t here = entry->receive_count - candidate.message.carried_receive_count();
+  return here >= static_cast<uint32_t>(row_.options.max_receive_count);
+}
+
+absl::Status QueueImpl::Claim(size_t count, absl::Duration visibility, Attempt* attempt) {
+  absl::ReaderMutexLock cut(&engine_.cut());
+  absl::MutexLock lock(&mu_);
+  const Moment now = Now();
+  const size_t room = kInFlightMax - std::min(kInFlightMax, state_.in_flight_count());
+  std::vector<const Candidate*> moves;
+  std::string op;
+  for (const Candidate& candidate : attempt->candidates.messages) {
+    // Since they were found only a Delete or ChangeVisibility can have come in
+    // between: receivers exclude each other.
+    const Delivery* const entry = state_.Find(candidate.position);
+    const bool visible = candidate.untouched
+                             ? state_.IsUntouched(candidate.position)
+                             : entry != nullptr && entry->phase == DeliveryPhase::kVisible;
+    if (!visible) continue;
+    if (ReceivedTooOften(candidate, entry)) {
+      moves.push_back(&candidate);
+      continue;
+    }
+    if (attempt->taken.size() == std::min(count, room)) {
+      attempt->over_limit = room < count;
+      break;
+    }
+    Taken& taken = attempt->taken.emplace_back();
+    taken.candidate = candidate;
+    taken.received.position = candidate.position;
+    taken.received.receive_count =
+        1 + (entry != nullptr ? entry->receive_count
+                              : candidate.message.carried_receive_count());
+    taken.received.first_received_ms = entry != nullptr && entry->first_received_ms != 0
+                                           ? entry->first_received_ms
+                                           : absl::ToUnixMillis(now.wall);
+    AppendChange(taken.received, &op);
+  }
+  if (!op.empty()) {
+    const absl::StatusOr<log::Appended> journaled = engine_.TryJournal(row_.id, op);
+    if (!journaled.ok()) {
+      attempt->taken.clear();
+      attempt->needs_room = absl::IsResourceExhausted(journaled.status());
+      return attempt->needs_room ? absl::OkStatus() : journaled.status();
+    }
+    attempt->journal_end = journaled->end;
+  }
+  for (const Taken& taken : attempt->taken) {
+    state_.Receive(taken.received, now.since_boot, now.since_boot + visibility);
+    if (!taken.candidate.untouched) continue;
+    untouched_.fetch_sub(1, std::memory_order_relaxed);
+    state_.PassTo(taken.candidate.end);
+  }
+  for (const Candidate* const candidate : moves) Move(*candidate, now, attempt);
+  return absl::OkStatus();
+}
+
+MessageHead QueueImpl::DeadLetterHead(const Candidate& candidate,
+                                      uint32_t receive_count) const {
+  MessageHead head;
+  head.id = candidate.message.head.id;
+  DeadLetter& letter = head.dead_letter.emplace();
+  letter.receive_count = receive_count;
+  letter.source_queue = row_.id;
+  letter.source_position = candidate.position;
+  letter.first_sent_ms = candidate.message.sent_ms;
+  letter.source = row_.name;
+  letter.reason = absl::StrCat("receive count ", receive_count + 1, " above ", receive_count);
+  return head;
+}
+
+void QueueImpl::Move(const Candidate& candidate, const Moment& now, Attempt* attempt) {
+  const uint64_t position = candidate.position;
+  const MessageHead head =
+      DeadLetterHead(candidate, state_.Find(position)->receive_count);
+  const std::string encoded = EncodeHead(head);
+  const log::FrameParts parts =
+      MessageParts(head, encoded, candidate.message.body, *clock_);
+  if (log::AlignFrame(parts.Bytes()) > engine_.inline_bytes_max()) {
+    state_.SetDue(position, now.since_boot, now.since_boot + kMoveLease);
+    attempt->large_moves.push_back(candidate);
+    return;
+  }
+  const absl::StatusOr<log::Appended> appended = dead_letter_queue_->log_->TryAppend(parts);
+  if (!appended.ok()) {  // it stays visible, to be moved by a later receive
+    attempt->needs_room = true;
+    return;
+  }
+  attempt->dead_letter_end = appended->end;
+  DeliveryChange gone;
+  gone.position = position;
+  gone.gone = true;
+  std::string op;
+  AppendChange(gone, &op);
+  // If there is no room for it, the commit of this cut records it as well, and
+  // MendMoves does after a SIGKILL before that.
+  const absl::StatusOr<log::Appended> journaled = engine_.TryJournal(row_.id, op);
+  if (journaled.ok()) attempt->journal_end = journaled->end;
+  state_.Remove(position);
+  ++attempt->moved_count;
+}
+
+absl::Status QueueImpl::MoveLarge(const Candidate& candidate, Attempt* attempt) {
+  const uint64_t position = candidate.position;
+  uint32_t receive_count;
+  {
+    absl::MutexLock lock(&mu_);
+    const Delivery* const entry = state_.Find(position);
+    if (entry == nullptr) return absl::OkStatus();  // deleted meanwhile
+    receive_count = entry->receive_count;
+  }
+  const MessageHead head = DeadLetterHead(candidate, receive_count);
+  const std::string encoded = EncodeHead(head);
+  const absl::StatusOr<log::Appended> appended = dead_letter_queue_->log_->Append(
+      MessageParts(head, encoded, candidate.message.body, *clock_),
+      engine_.options().append_timeout);
+  if (!appended.ok()) {
+    absl::MutexLock lock(&mu_);
+    const absl::Duration now = clock_->SinceBoot();
+    if (state_.Find(position) != nullptr) state_.SetDue(position, now, now);
+    return appended.status();
+  }
+  dead_letter_queue_->NoteArrived(1);
+  absl::ReaderMutexLock cut(&engine_.cut());
+  absl::MutexLock lock(&mu_);
+  if (state_.Find(position) == nullptr) return absl::OkStatus();
+  DeliveryChange gone;
+  gone.position = position;
+  gone.gone = true;
+  std::string op;
+  AppendChange(gone, &op);
+  // Without room for it the next commit still records it; a SIGKILL before that
+  // leaves the message in both queues (I2).
+  const absl::StatusOr<log::Appended> journaled = engine_.TryJournal(row_.id, op);
+  if (journaled.ok()) attempt->journal_end = journaled->end;
+  state_.Remove(position);
+  return absl::OkStatus();
+}
+
+void QueueImpl::Release(const std::vector<Taken>& taken) {
+  if (taken.empty()) return;
+  {
+    absl::MutexLock lock(&mu_);
+    const absl::Duration now = clock_->SinceBoot();
+    for (const Taken& one : taken) {
+      const Delivery* const entry = state_.Find(one.received.position);
+      if (entry == nullptr || entry->receive_count != one.received.receive_count) continue;
+      state_.SetDue(one.received.position, now, now);
+    }
+  }
+  signal_.Notify();
+}
+
+std::vector<Message> QueueImpl::HandOut(const std::vector<Taken>& taken) const {
+  std::vector<Message> messages;
+  messages.reserve(taken.size());
+  for (const Taken& one : taken) {
+    const MessageView& view = one.candidate.message;
+    Message& message = messages.emplace_back();
+    message.message_id = MessageIdText(view.head.id);
+    message.receipt_handle = EncodeReceipt(
+        {row_.id, session_, one.received.position, one.received.receive_count}, receipt_salt_);
+    message.body = std::string(view.body);
+    message.md5_of_body = Md5Text(view.body);
+    message.receive_count = static_cast<int>(one.received.receive_count);
+    message.sent = absl::FromUnixMillis(view.sent_ms);
+    message.first_received = absl::FromUnixMillis(one.received.first_received_ms);
+    if (view.head.dead_letter) {
+      message.dead_letter_source = view.head.dead_letter->source;
+      message.dead_letter_reason = view.head.dead_letter->reason;
+    }
+  }
+  return messages;
+}
+
+}  // namespace eddy::queue

@@ -1,0 +1,192 @@
+// Store: opens the engine, loads the views, and finds them by name.
+#include "eddy/store.h"
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "src/base/status.h"
+#include "src/log/engine.h"
+#include "src/log/intake.h"
+#include "src/queue/queue_impl.h"
+#include "src/runtime/runner.h"
+#include "src/stream/stream.h"
+
+namespace eddy {
+namespace {
+
+using queue::QueueImpl;
+using stream::StreamImpl;
+
+constexpr size_t kIntakeUnit = 64 << 10;
+
+absl::Status CheckOptions(std::string_view directory, const StoreOptions& options) {
+  if (directory.empty()) return absl::InvalidArgumentError("the store's directory is empty");
+  if (directory.find('\0') != std::string_view::npos) {
+    return absl::InvalidArgumentError("the store's directory holds a zero byte");
+  }
+  if (options.flush_interval < absl::Milliseconds(1) ||
+      options.flush_interval > absl::Hours(1)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("flush_interval ", absl::FormatDuration(options.flush_interval).c_str(),
+                     " is not within 1 ms to 1 h"));
+  }
+  if (options.intake_bytes < log::kIntakeBytesMin ||
+      options.intake_bytes > log::kIntakeBytesMax || options.intake_bytes % kIntakeUnit != 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("intake_bytes ", options.intake_bytes, " is not a multiple of ", kIntakeUnit,
+                     " within ", log::kIntakeBytesMin, " to ", log::kIntakeBytesMax));
+  }
+  if (options.commit_bytes == 0) return absl::InvalidArgumentError("commit_bytes is 0");
+  if (options.append_timeout < absl::ZeroDuration()) {
+    return absl::InvalidArgumentError("append_timeout is negative");
+  }
+  return absl::OkStatus();
+}
+
+StoreOptions WithDefaults(StoreOptions options) {
+  const Platform& system = DefaultPlatform();
+  if (options.platform.clock == nullptr) options.platform.clock = system.clock;
+  if (options.platform.random == nullptr) options.platform.random = system.random;
+  if (options.platform.files == nullptr) options.platform.files = system.files;
+  return options;
+}
+
+std::string WithoutTrailingSlashes(std::string_view directory) {
+  while (directory.size() > 1 && directory.back() == '/') directory.remove_suffix(1);
+  return std::string(directory);
+}
+
+// Threads: safe. mu_ is held over a creation, so that two calls for one name
+// cannot both create it; it is the first lock of the order.
+class StoreImpl final : public Store {
+ public:
+  StoreImpl() = default;
+
+  absl::Status Open(std::string directory, const StoreOptions& options) {
+    EDDY_ASSIGN_OR_RETURN(engine_, log::Engine::Open({std::move(directory), options}));
+    absl::MutexLock lock(&mu_);
+    EDDY_ASSIGN_OR_RETURN(auto streams, StreamImpl::LoadAll(*engine_));
+    EDDY_ASSIGN_OR_RETURN(auto queues, QueueImpl::LoadAll(*engine_));
+    EDDY_RETURN_IF_ERROR(engine_->FinishOpen());
+    EDDY_RETURN_IF_ERROR(QueueImpl::FinishLoad(*engine_, queues));
+    for (auto& s : streams) streams_.emplace(s->name(), std::move(s));
+    for (auto& q : queues) queues_.emplace(q->name(), std::move(q));
+    opened_ = true;
+    if (options.threads) {
+      committer_ = std::make_unique<Runner>([this] { return engine_->RunOnce(); },
+                                            options.platform.clock);
+      engine_->OnCommitDue([this] { committer_->Wake(); });
+    }
+    return absl::OkStatus();
+  }
+
+  ~StoreImpl() override {
+    committer_.reset();
+    // What cannot be committed now stays in the intake for the next open.
+    if (opened_) engine_->Close().IgnoreError();
+  }
+
+  absl::StatusOr<Stream*> CreateStream(std::string_view name,
+                                       const StreamOptions& options) override {
+    absl::MutexLock lock(&mu_);
+    if (streams_.find(name) != streams_.end()) {
+      return absl::AlreadyExistsError(absl::StrCat("stream ", std::string(name), " exists"));
+    }
+    EDDY_ASSIGN_OR_RETURN(auto made, StreamImpl::Create(*engine_, name, options));
+    Stream* const stream = made.get();
+    streams_.emplace(std::string(name), std::move(made));
+    return stream;
+  }
+
+  absl::StatusOr<Stream*> OpenStream(std::string_view name) override {
+    absl::MutexLock lock(&mu_);
+    const auto found = streams_.find(name);
+    if (found != streams_.end()) return static_cast<Stream*>(found->second.get());
+    return absl::NotFoundError(absl::StrCat("no stream ", std::string(name)));
+  }
+
+  std::vector<std::string> ListStreams() override {
+    absl::MutexLock lock(&mu_);
+    return Names(streams_);
+  }
+
+  absl::StatusOr<Queue*> CreateQueue(std::string_view name,
+                                     const QueueOptions& options) override {
+    absl::MutexLock lock(&mu_);
+    const auto found = queues_.find(name);
+    if (found != queues_.end()) {
+      EDDY_RETURN_IF_ERROR(found->second->SameOptions(options));
+      return static_cast<Queue*>(found->second.get());
+    }
+    QueueImpl* dead_letter_queue = nullptr;
+    if (!options.dead_letter_queue.empty()) {
+      const auto target = queues_.find(options.dead_letter_queue);
+      if (target == queues_.end()) {
+        return absl::NotFoundError(absl::StrCat("queue ", std::string(name),
+                                                ": no dead-letter queue ",
+                                                options.dead_letter_queue));
+      }
+      dead_letter_queue = target->second.get();
+    }
+    EDDY_ASSIGN_OR_RETURN(auto made,
+                          QueueImpl::Create(*engine_, name, options, dead_letter_queue));
+    Queue* const queue = made.get();
+    queues_.emplace(std::string(name), std::move(made));
+    return queue;
+  }
+
+  absl::StatusOr<Queue*> OpenQueue(std::string_view name) override {
+    absl::MutexLock lock(&mu_);
+    const auto found = queues_.find(name);
+    if (found != queues_.end()) return static_cast<Queue*>(found->second.get());
+    return absl::NotFoundError(absl::StrCat("no queue ", std::string(name)));
+  }
+
+  std::vector<std::string> ListQueues() override {
+    absl::MutexLock lock(&mu_);
+    return Names(queues_);
+  }
+
+  absl::Status Flush() override { return engine_->Flush(); }
+  absl::Status Wait(const CommitToken& token, absl::Duration timeout) override {
+    return engine_->WaitCommitted(token.log, token.end, timeout);
+  }
+  absl::Duration Pump() override { return engine_->RunOnce(); }
+  StoreStats Stats() override { return engine_->Stats(); }
+
+ private:
+  template <typename Map>
+  static std::vector<std::string> Names(const Map& views) {
+    std::vector<std::string> names;
+    for (const auto& [name, view] : views) names.push_back(name);
+    return names;
+  }
+
+  std::unique_ptr<log::Engine> engine_;
+  bool opened_ = false;
+
+  absl::Mutex mu_;
+  std::map<std::string, std::unique_ptr<StreamImpl>, std::less<>> streams_ ABSL_GUARDED_BY(mu_);
+  std::map<std::string, std::unique_ptr<QueueImpl>, std::less<>> queues_ ABSL_GUARDED_BY(mu_);
+
+  std::unique_ptr<Runner> committer_;  // stops before anything above it dies
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Store>> Store::Open(std::string_view directory,
+                                                   StoreOptions options) {
+  EDDY_RETURN_IF_ERROR(CheckOptions(directory, options));
+  auto store = std::make_unique<StoreImpl>();
+  EDDY_RETURN_IF_ERROR(
+      store->Open(WithoutTrailingSlashes(directory), WithDefaults(std::move(options))));
+  return std::unique_ptr<Store>(std::move(store));
+}
+
+}  // namespace eddy

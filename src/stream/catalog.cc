@@ -1,0 +1,158 @@
+#include "src/stream/catalog.h"
+
+#include <string_view>
+
+#include "absl/strings/str_cat.h"
+#include "src/base/status.h"
+
+namespace eddy::stream {
+namespace {
+
+constexpr char kInsertView[] = "INSERT INTO views (id) VALUES (NULL)";
+
+constexpr char kFindStream[] = "SELECT id FROM streams WHERE name = ?";
+
+constexpr char kInsertStream[] =
+    "INSERT INTO streams (id, name, created_ms, durability) "
+    "VALUES (?, ?, ?, ?)";
+
+constexpr char kInsertShard[] =
+    "INSERT INTO shards (stream_id, shard, log_id, starting_hash_key,"
+    " ending_hash_key) VALUES (?, ?, ?, ?, ?)";
+
+constexpr char kSelectStreams[] =
+    "SELECT id, name, created_ms, durability FROM streams ORDER BY id";
+
+constexpr char kSelectShards[] =
+    "SELECT shard, log_id, starting_hash_key, ending_hash_key FROM shards"
+    " WHERE stream_id = ? ORDER BY shard";
+
+constexpr char kSelectCursors[] =
+    "SELECT name, shard, position FROM cursors WHERE stream_id = ?"
+    " ORDER BY name, shard";
+
+constexpr char kWriteCursor[] =
+    "INSERT OR REPLACE INTO cursors (stream_id, name, shard, position)"
+    " VALUES (?, ?, ?, ?)";
+
+// Adds the stream's shards, read through `select`.
+absl::Status ReadShards(sql::Statement& select, StreamRow* row) {
+  sql::AutoReset reset(select);
+  select.Bind(1, row->id);
+  const auto damaged = [&](const char* what) {
+    return absl::DataLossError(absl::StrCat("stream ", row->name, ", shard ",
+                                            row->ranges.size(), ": ", what));
+  };
+  for (;;) {
+    EDDY_ASSIGN_OR_RETURN(const bool has_row, select.Step());
+    if (!has_row) break;
+    const std::string_view starting = select.ColumnBlob(2);
+    const std::string_view ending = select.ColumnBlob(3);
+    if (select.ColumnInt(0) != static_cast<int64_t>(row->ranges.size())) {
+      return damaged("its row is missing");
+    }
+    if (starting.size() != kHashKeyBytes || ending.size() != kHashKeyBytes) {
+      return damaged("a hash key is not 16 bytes long");
+    }
+    row->logs.push_back(static_cast<log::LogId>(select.ColumnInt(1)));
+    row->ranges.push_back(
+        {LoadHashKey(starting.data()), LoadHashKey(ending.data())});
+  }
+  if (!TilesTheSpace(row->ranges)) {
+    return absl::DataLossError(
+        absl::StrCat("stream ", row->name, ": its ", row->ranges.size(),
+                     " shards do not cover every hash key exactly once"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<uint32_t> AddView(sql::Database& db) {
+  EDDY_ASSIGN_OR_RETURN(sql::Statement insert, db.Prepare(kInsertView));
+  EDDY_RETURN_IF_ERROR(insert.Run());
+  return static_cast<uint32_t>(db.LastInsertRowid());
+}
+
+absl::Status InsertStream(sql::Database& db, const StreamRow& row) {
+  // Asked first, for a message that people understand.
+  EDDY_ASSIGN_OR_RETURN(sql::Statement find, db.Prepare(kFindStream));
+  find.BindText(1, row.name);
+  EDDY_ASSIGN_OR_RETURN(const bool taken, find.Step());
+  if (taken) {
+    return absl::AlreadyExistsError(
+        absl::StrCat("stream ", row.name, " exists already"));
+  }
+  EDDY_ASSIGN_OR_RETURN(sql::Statement insert, db.Prepare(kInsertStream));
+  EDDY_RETURN_IF_ERROR(insert.Bind(1, row.id)
+                           .BindText(2, row.name)
+                           .Bind(3, row.created_ms)
+                           .Bind(4, static_cast<int64_t>(row.durability))
+                           .Run());
+  EDDY_ASSIGN_OR_RETURN(sql::Statement shard, db.Prepare(kInsertShard));
+  for (size_t i = 0; i < row.ranges.size(); ++i) {
+    char starting[kHashKeyBytes];
+    char ending[kHashKeyBytes];
+    StoreHashKey(row.ranges[i].starting, starting);
+    StoreHashKey(row.ranges[i].ending, ending);
+    EDDY_RETURN_IF_ERROR(shard.Bind(1, row.id)
+                             .Bind(2, static_cast<int64_t>(i))
+                             .Bind(3, row.logs[i])
+                             .BindBlob(4, {starting, kHashKeyBytes})
+                             .BindBlob(5, {ending, kHashKeyBytes})
+                             .Run());
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<StreamRow>> SelectStreams(sql::Database& db) {
+  EDDY_ASSIGN_OR_RETURN(sql::Statement select, db.Prepare(kSelectStreams));
+  EDDY_ASSIGN_OR_RETURN(sql::Statement shards, db.Prepare(kSelectShards));
+  std::vector<StreamRow> rows;
+  for (;;) {
+    EDDY_ASSIGN_OR_RETURN(const bool has_row, select.Step());
+    if (!has_row) return rows;
+    StreamRow& row = rows.emplace_back();
+    row.id = static_cast<uint32_t>(select.ColumnInt(0));
+    row.name = std::string(select.ColumnText(1));
+    row.created_ms = select.ColumnInt(2);
+    const int64_t durability = select.ColumnInt(3);
+    if (durability != static_cast<int64_t>(Durability::kProcess) &&
+        durability != static_cast<int64_t>(Durability::kPower)) {
+      return absl::DataLossError(absl::StrCat("stream ", row.name,
+                                              ": its durability ", durability,
+                                              " is none that exists"));
+    }
+    row.durability = static_cast<Durability>(durability);
+    EDDY_RETURN_IF_ERROR(ReadShards(shards, &row));
+  }
+}
+
+absl::StatusOr<std::vector<CursorRow>> SelectCursors(sql::Database& db,
+                                                     uint32_t stream_id) {
+  EDDY_ASSIGN_OR_RETURN(sql::Statement select, db.Prepare(kSelectCursors));
+  select.Bind(1, stream_id);
+  std::vector<CursorRow> rows;
+  for (;;) {
+    EDDY_ASSIGN_OR_RETURN(const bool has_row, select.Step());
+    if (!has_row) return rows;
+    rows.push_back({std::string(select.ColumnText(0)),
+                    static_cast<ShardId>(select.ColumnInt(1)),
+                    static_cast<uint64_t>(select.ColumnInt(2))});
+  }
+}
+
+absl::Status WriteCursors(sql::Database& db, uint32_t stream_id,
+                          const std::vector<CursorRow>& rows) {
+  EDDY_ASSIGN_OR_RETURN(sql::Statement write, db.Prepare(kWriteCursor));
+  for (const CursorRow& row : rows) {
+    EDDY_RETURN_IF_ERROR(write.Bind(1, stream_id)
+                             .BindText(2, row.name)
+                             .Bind(3, row.shard)
+                             .Bind(4, static_cast<int64_t>(row.position))
+                             .Run());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace eddy::stream

@@ -1,0 +1,212 @@
+#include "src/stream/cursor_set.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "src/base/status.h"
+#include "src/base/strings.h"
+#include "src/stream/commit_wait.h"
+#include "src/stream/cursor_journal.h"
+#include "src/stream/record_rules.h"
+
+namespace eddy::stream {
+
+class CursorSet::CursorImpl final : public Cursor {
+ public:
+  CursorImpl(CursorSet* set, size_t index, std::string name)
+      : set_(set), index_(index), name_(std::move(name)) {}
+
+  const std::string& name() const override { return name_; }
+
+  SequenceNumber Position(ShardId shard) const override {
+    if (shard >= set_->reader_->shard_count()) return 0;
+    return set_->Position(index_, shard);
+  }
+
+  absl::StatusOr<RecordBatch> Read(ShardId shard,
+                                   const GetRecordsOptions& options) override {
+    return set_->reader_->Read(shard, Position(shard), options);
+  }
+
+  absl::Status Advance(ShardId shard, SequenceNumber next,
+                       Durability durability) override {
+    return set_->Advance(index_, name_, shard, next,
+                         IsPower(durability, Durability::kProcess));
+  }
+
+ private:
+  CursorSet* const set_;
+  const size_t index_;
+  const std::string name_;
+};
+
+CursorSet::CursorSet(log::Engine& engine, uint32_t stream_id,
+                     const ShardReader* reader)
+    : engine_(engine), stream_id_(stream_id), reader_(reader) {}
+
+CursorSet::~CursorSet() = default;
+
+absl::StatusOr<Cursor*> CursorSet::Open(std::string_view name) {
+  EDDY_RETURN_IF_ERROR(CheckName("cursor name", name));
+  absl::MutexLock one_at_a_time(&create_mu_);
+  if (Cursor* const found = Find(name); found != nullptr) return found;
+  std::vector<CursorRow> rows;
+  for (ShardId shard = 0; shard < reader_->shard_count(); ++shard) {
+    rows.push_back(
+        {std::string(name), shard, reader_->shard_log(shard).oldest()});
+  }
+  // Replaces what a transaction may have left behind whose outcome nobody knew.
+  EDDY_RETURN_IF_ERROR(engine_.WithDatabase(
+      [&](sql::Database& db) { return WriteCursors(db, stream_id_, rows); }));
+  absl::MutexLock lock(&mu_);
+  const size_t cursor = Add(std::string(name));
+  for (const CursorRow& row : rows) {
+    places_[cursor][row.shard].position = row.position;
+  }
+  return static_cast<Cursor*>(cursors_[cursor].get());
+}
+
+Cursor* CursorSet::Find(std::string_view name) const {
+  absl::MutexLock lock(&mu_);
+  const auto found = by_name_.find(name);
+  return found == by_name_.end() ? nullptr : cursors_[found->second].get();
+}
+
+size_t CursorSet::Add(const std::string& name) {
+  const auto [at, is_new] = by_name_.emplace(name, cursors_.size());
+  if (is_new) {
+    cursors_.push_back(std::make_unique<CursorImpl>(this, at->second, name));
+    places_.emplace_back(reader_->shard_count());
+  }
+  return at->second;
+}
+
+std::vector<std::string> CursorSet::List() const {
+  absl::MutexLock lock(&mu_);
+  std::vector<std::string> names;
+  for (const auto& [name, cursor] : by_name_) names.push_back(name);
+  return names;
+}
+
+uint64_t CursorSet::Position(size_t cursor, ShardId shard) const {
+  absl::MutexLock lock(&mu_);
+  return places_[cursor][shard].position;
+}
+
+absl::Status CursorSet::Advance(size_t cursor, const std::string& name,
+                                ShardId shard, uint64_t next, bool power) {
+  EDDY_RETURN_IF_ERROR(reader_->CheckShard(shard));
+  // Outside of the cut, since it may wait for a moment. The tail only grows.
+  const uint64_t tail = reader_->shard_log(shard).tail();
+  if (next > tail) {
+    return absl::OutOfRangeError(
+        absl::StrCat("cursor ", name, ", shard ", shard, ": position ", next,
+                     " is above ", tail, ", where the next record will go"));
+  }
+  Clock* const clock = engine_.platform().clock;
+  const absl::Duration deadline =
+      clock->SinceBoot() + engine_.options().append_timeout;
+  absl::StatusOr<uint64_t> end = TryAdvance(cursor, name, shard, next);
+  while (absl::IsResourceExhausted(end.status())) {
+    EDDY_RETURN_IF_ERROR(engine_.WaitForRoom(deadline - clock->SinceBoot()));
+    end = TryAdvance(cursor, name, shard, next);
+  }
+  EDDY_RETURN_IF_ERROR(end.status());
+  if (!power) return absl::OkStatus();
+  return WaitCommitted(engine_, {engine_.journal().id(), *end});
+}
+
+absl::StatusOr<uint64_t> CursorSet::TryAdvance(size_t cursor,
+                                               const std::string& name,
+                                               ShardId shard, uint64_t next) {
+  absl::ReaderMutexLock cut(&engine_.cut());
+  absl::MutexLock lock(&mu_);
+  Place& place = places_[cursor][shard];
+  if (next < place.position) {
+    return absl::OutOfRangeError(
+        absl::StrCat("cursor ", name, ", shard ", shard, ": position ", next,
+                     " is below the present ", place.position));
+  }
+  // Nothing to write; a kPower call waits for what has moved it here.
+  if (next == place.position) return place.journal_end;
+  EDDY_ASSIGN_OR_RETURN(
+      const log::Appended journaled,
+      engine_.TryJournal(stream_id_, EncodeMove({name, shard, next})));
+  place.position = next;
+  place.journal_end = journaled.end;
+  MarkChanged({cursor, shard});
+  return journaled.end;
+}
+
+void CursorSet::MarkChanged(const PlaceId& id) {
+  Place& place = places_[id.cursor][id.shard];
+  if (!place.changed) changed_.push_back(id);
+  place.changed = true;
+}
+
+absl::Status CursorSet::Load(const std::vector<CursorRow>& rows) {
+  absl::MutexLock lock(&mu_);
+  for (const CursorRow& row : rows) {
+    if (row.shard >= reader_->shard_count()) {
+      return absl::DataLossError(
+          absl::StrCat("cursor ", row.name, ": its shard ", row.shard,
+                       " does not exist, there are ", reader_->shard_count()));
+    }
+    // C2, here and in Replay: the process may have died with a frame claimed
+    // and not published, or too large for the intake and not committed. The
+    // tail is then lower than it was, and what comes there is new.
+    places_[Add(row.name)][row.shard].position =
+        std::min(row.position, reader_->shard_log(row.shard).tail());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CursorSet::Replay(std::string_view op) {
+  EDDY_ASSIGN_OR_RETURN(const CursorMove move, DecodeMove(op));
+  absl::MutexLock lock(&mu_);
+  const auto found = by_name_.find(move.name);
+  if (found == by_name_.end() || move.shard >= reader_->shard_count()) {
+    return absl::DataLossError(
+        absl::StrCat("a journal frame moves the cursor ", AbslView(move.name),
+                     " in shard ", move.shard, ", which does not exist"));
+  }
+  Place& place = places_[found->second][move.shard];
+  const uint64_t position =
+      std::min(move.position, reader_->shard_log(move.shard).tail());
+  if (position > place.position) {
+    place.position = position;
+    MarkChanged({found->second, move.shard});
+  }
+  return absl::OkStatus();
+}
+
+bool CursorSet::Capture() {
+  EDDY_CHECK(captured_.empty());
+  absl::MutexLock lock(&mu_);
+  captured_.swap(changed_);
+  for (const PlaceId& id : captured_) {
+    Place& place = places_[id.cursor][id.shard];
+    place.changed = false;
+    captured_rows_.push_back(
+        {cursors_[id.cursor]->name(), id.shard, place.position});
+  }
+  return !captured_.empty();
+}
+
+absl::Status CursorSet::Write(sql::Database& db) {
+  return WriteCursors(db, stream_id_, captured_rows_);
+}
+
+void CursorSet::Finish(bool committed) {
+  if (!committed) {
+    // Only that they have to be written: with the newest position, not the
+    // captured one.
+    absl::MutexLock lock(&mu_);
+    for (const PlaceId& id : captured_) MarkChanged(id);
+  }
+  captured_.clear();
+  captured_rows_.clear();
+}
+
+}  // namespace eddy::stream

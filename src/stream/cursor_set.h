@@ -1,0 +1,109 @@
+// CursorSet: the cursors of one stream, kept in memory and committed with the
+// logs.
+//
+//   Advance   under the engine's cut, shared, and mu_: journal, then memory
+//   commit    Capture takes what has moved, Write puts it into the table
+//   open      the table's rows, then Replay of the journal's frames
+//
+// Invariants
+//   C1  A position never moves back while the store is open.
+//   C2  A position lies at or below its log's tail, so that no record to come
+//       is skipped.
+//   C3  A cursor has a row for each shard before anybody holds it, so a journal
+//       frame that names an unknown one is damage.
+// Depends on log/, catalog.h, cursor_journal.h, shard_reader.h.
+#ifndef EDDY_SRC_STREAM_CURSOR_SET_H_
+#define EDDY_SRC_STREAM_CURSOR_SET_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "eddy/stream.h"
+#include "src/log/engine.h"
+#include "src/stream/catalog.h"
+#include "src/stream/shard_reader.h"
+
+namespace eddy::stream {
+
+// Threads: safe. Lock order: create_mu_ (held over a transaction), the engine's
+// cut, mu_, the logs' own.
+// Lifetime: outlives the engine's last commit; engine and reader outlive it.
+class CursorSet final : public log::Participant {
+ public:
+  CursorSet(log::Engine& engine, uint32_t stream_id, const ShardReader* reader);
+  ~CursorSet() override;
+
+  // The table's rows, before the journal is replayed.
+  //   kDataLoss   a row names a shard that does not exist.
+  absl::Status Load(const std::vector<CursorRow>& rows)
+      ABSL_LOCKS_EXCLUDED(mu_);
+
+  // The cursor of this name, made durably if there is none.
+  absl::StatusOr<Cursor*> Open(std::string_view name)
+      ABSL_LOCKS_EXCLUDED(create_mu_, mu_);
+  std::vector<std::string> List() const ABSL_LOCKS_EXCLUDED(mu_);  // sorted
+
+  // log::Participant
+  bool Capture() override ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status Write(sql::Database& db) override;
+  void Finish(bool committed) override ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status Replay(std::string_view op) override ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  class CursorImpl;
+
+  struct Place {
+    uint64_t position = 0;
+    uint64_t journal_end =
+        0;                 // of the frame that moved it here; 0: in the table
+    bool changed = false;  // it stands in changed_
+  };
+  struct PlaceId {
+    size_t cursor = 0;
+    ShardId shard = 0;
+  };
+
+  uint64_t Position(size_t cursor, ShardId shard) const
+      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status Advance(size_t cursor, const std::string& name, ShardId shard,
+                       uint64_t next, bool power) ABSL_LOCKS_EXCLUDED(mu_);
+  // Returns the end of the journal frame to wait for.
+  absl::StatusOr<uint64_t> TryAdvance(size_t cursor, const std::string& name,
+                                      ShardId shard, uint64_t next)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  Cursor* Find(std::string_view name) const ABSL_LOCKS_EXCLUDED(mu_);
+  size_t Add(const std::string& name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void MarkChanged(const PlaceId& id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  log::Engine& engine_;  // not owned
+  const uint32_t stream_id_;
+  const ShardReader* const reader_;
+
+  absl::Mutex create_mu_ ABSL_ACQUIRED_BEFORE(mu_);  // one cursor at a time
+
+  mutable absl::Mutex mu_;
+  std::vector<std::unique_ptr<CursorImpl>> cursors_ ABSL_GUARDED_BY(mu_);
+  std::vector<std::vector<Place>> places_
+      ABSL_GUARDED_BY(mu_);  // [cursor][shard]
+  std::map<std::string, size_t, std::less<>> by_name_ ABSL_GUARDED_BY(mu_);
+  std::vector<PlaceId> changed_ ABSL_GUARDED_BY(mu_);  // since the last Capture
+
+  // The committer's, from Capture to Finish.
+  std::vector<PlaceId> captured_;
+  std::vector<CursorRow> captured_rows_;
+};
+
+}  // namespace eddy::stream
+
+#endif  // EDDY_SRC_STREAM_CURSOR_SET_H_

@@ -1,0 +1,177 @@
+#include "src/stream/record_rules.h"
+
+#include <cstdint>
+#include <cstring>
+
+#include "absl/base/optimization.h"
+#include "absl/strings/str_cat.h"
+#include "src/base/status.h"
+#include "src/base/strings.h"
+
+namespace eddy::stream {
+namespace {
+
+constexpr size_t kUtf8BytesMax = 4;  // a character
+
+bool IsNameCharacter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+         (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
+}
+
+bool IsAscii(std::string_view text) {
+  uint64_t bits = 0;
+  while (text.size() >= sizeof(bits)) {
+    uint64_t word;
+    std::memcpy(&word, text.data(), sizeof(word));
+    bits |= word;
+    text.remove_prefix(sizeof(word));
+  }
+  for (const char c : text) bits |= static_cast<unsigned char>(c);
+  return (bits & 0x8080808080808080u) == 0;
+}
+
+// Bytes of the character at the front (RFC 3629: no over-long forms, no
+// surrogates, nothing above U+10FFFF), 0 if there is none.
+size_t CharacterBytes(std::string_view text) {
+  const auto byte = [&](size_t i) {
+    return static_cast<unsigned char>(text[i]);
+  };
+  const unsigned char lead = byte(0);
+  if (lead < 0x80) return 1;
+  size_t size;
+  unsigned char second_min = 0x80;
+  unsigned char second_max = 0xbf;
+  if (lead >= 0xc2 && lead <= 0xdf) {
+    size = 2;
+  } else if (lead >= 0xe0 && lead <= 0xef) {
+    size = 3;
+    if (lead == 0xe0) second_min = 0xa0;
+    if (lead == 0xed) second_max = 0x9f;
+  } else if (lead >= 0xf0 && lead <= 0xf4) {
+    size = 4;
+    if (lead == 0xf0) second_min = 0x90;
+    if (lead == 0xf4) second_max = 0x8f;
+  } else {
+    return 0;
+  }
+  if (text.size() < size || byte(1) < second_min || byte(1) > second_max) {
+    return 0;
+  }
+  for (size_t i = 2; i < size; ++i) {
+    if (byte(i) < 0x80 || byte(i) > 0xbf) return 0;
+  }
+  return size;
+}
+
+absl::Status KeyTooLong(std::string_view key) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("partition key of ", key.size(), " bytes: more than the ",
+                   kPartitionKeyCharactersMax, " characters that are allowed"));
+}
+
+// Apart, so that the usual key of ASCII never comes here.
+absl::Status CheckUnicodeKey(std::string_view key) {
+  if (key.size() > kPartitionKeyCharactersMax * kUtf8BytesMax) {
+    return KeyTooLong(key);
+  }
+  size_t characters = 0;
+  for (std::string_view left = key; !left.empty(); ++characters) {
+    const size_t bytes = CharacterBytes(left);
+    if (bytes == 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("partition key of ", key.size(),
+                       " bytes: no UTF-8 at byte ", key.size() - left.size()));
+    }
+    left.remove_prefix(bytes);
+  }
+  return characters > kPartitionKeyCharactersMax ? KeyTooLong(key)
+                                                 : absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CheckName(std::string_view what, std::string_view name) {
+  bool allowed = !name.empty() && name.size() <= kNameBytesMax;
+  for (const char c : name) allowed = allowed && IsNameCharacter(c);
+  if (allowed) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      AbslView(what), " '", AbslView(name.substr(0, kNameBytesMax)), "' of ",
+      name.size(), " bytes: 1 to ", kNameBytesMax,
+      " of a-z, A-Z, 0-9, '_', '.' and '-' are allowed"));
+}
+
+absl::Status CheckStreamOptions(const StreamOptions& options) {
+  if (options.shard_count < 1 || options.shard_count > kShardCountMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("shard_count ", options.shard_count, ": 1 to ",
+                     kShardCountMax, " are allowed"));
+  }
+  if (options.durability > Durability::kPower) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("durability ", static_cast<int>(options.durability),
+                     " is none that exists"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckPartitionKey(std::string_view key) {
+  if (ABSL_PREDICT_FALSE(key.empty())) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("partition key: it is empty; 1 to ",
+                     kPartitionKeyCharactersMax, " characters are allowed"));
+  }
+  if (ABSL_PREDICT_TRUE(key.size() <= kPartitionKeyCharactersMax &&
+                        IsAscii(key))) {
+    return absl::OkStatus();
+  }
+  return CheckUnicodeKey(key);
+}
+
+absl::Status CheckRecord(std::string_view key, std::string_view data) {
+  EDDY_RETURN_IF_ERROR(CheckPartitionKey(key));
+  if (ABSL_PREDICT_FALSE(data.size() > kStreamRecordBytesMax ||
+                         key.size() + data.size() > kStreamRecordBytesMax)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "record of ", data.size(), " bytes of data and ", key.size(),
+        " of partition key: ", kStreamRecordBytesMax, " together are allowed"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckRequest(const std::vector<PutRecordsEntry>& entries) {
+  if (entries.empty() || entries.size() > kPutRecordsMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("PutRecords of ", entries.size(), " entries: 1 to ",
+                     kPutRecordsMax, " are allowed"));
+  }
+  uint64_t bytes = 0;
+  for (const PutRecordsEntry& entry : entries) {
+    bytes += uint64_t{entry.partition_key.size()} + entry.data.size();
+  }
+  if (bytes > kPutRecordsBytesMax) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "PutRecords of ", bytes, " bytes of data and partition keys: ",
+        kPutRecordsBytesMax, " are allowed"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckGetRecordsOptions(const GetRecordsOptions& options) {
+  if (options.limit < 1 || options.limit > kGetRecordsMax) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "limit ", options.limit, ": 1 to ", kGetRecordsMax, " are allowed"));
+  }
+  if (options.bytes_max < 1 || options.bytes_max > kGetRecordsBytesMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("bytes_max ", options.bytes_max, ": 1 to ",
+                     kGetRecordsBytesMax, " are allowed"));
+  }
+  if (options.wait_time < absl::ZeroDuration()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "wait_time ", absl::FormatDuration(options.wait_time).c_str(),
+        ": it is below zero"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace eddy::stream

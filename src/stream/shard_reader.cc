@@ -1,0 +1,111 @@
+#include "src/stream/shard_reader.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "src/base/status.h"
+#include "src/runtime/signal.h"
+#include "src/stream/record_frame.h"
+#include "src/stream/record_rules.h"
+
+namespace eddy::stream {
+namespace {
+
+// How often a reader that waits for a commit looks whether there was one.
+constexpr absl::Duration kCommitLookInterval = absl::Milliseconds(20);
+
+}  // namespace
+
+ShardReader::ShardReader(log::Engine& engine,
+                         const ShardIteratorCodec* iterators,
+                         std::vector<log::Log*> logs)
+    : engine_(engine),
+      clock_(engine.platform().clock),
+      iterators_(iterators),
+      logs_(std::move(logs)) {}
+
+absl::Status ShardReader::CheckShard(ShardId shard) const {
+  if (shard < logs_.size()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "shard ", shard, ": the stream has shards 0 to ", logs_.size() - 1));
+}
+
+absl::StatusOr<RecordBatch> ShardReader::Read(
+    ShardId shard, uint64_t position, const GetRecordsOptions& options) const {
+  EDDY_RETURN_IF_ERROR(CheckShard(shard));
+  EDDY_RETURN_IF_ERROR(CheckGetRecordsOptions(options));
+  log::Log& log = *logs_[shard];
+  // A place beyond the tail was given out by a process that died before it had
+  // filled what lies below. It will be filled now, and is not to be skipped.
+  position = std::min(position, log.tail());
+
+  log::ReadOptions read;
+  read.frames_max = options.limit;
+  read.bytes_max = options.bytes_max;
+  read.committed_only = options.read_committed;
+  const bool wait = options.wait_time > absl::ZeroDuration();
+  const absl::Duration deadline =
+      wait ? clock_->SinceBoot() + options.wait_time : absl::ZeroDuration();
+  for (;;) {
+    const uint64_t committed = log.committed();
+    EDDY_ASSIGN_OR_RETURN(log::ReadResult result, log.Read(position, read));
+    if (!result.frames.empty()) return ToBatch(shard, std::move(result));
+    // What was committed before the read would have been seen by it. Without
+    // this, a reader in the gap that a power cut leaves in the positions would
+    // find "something is committed above" again and again, and never sleep.
+    position = result.next = std::max(result.next, committed);
+    if (!wait) return ToBatch(shard, std::move(result));
+    const absl::Duration left = deadline - clock_->SinceBoot();
+    if (left <= absl::ZeroDuration() || !log.WaitForFrame(position, left) ||
+        (options.read_committed &&
+         !WaitForCommit(log, position, deadline - clock_->SinceBoot()))) {
+      return ToBatch(shard, std::move(result));
+    }
+  }
+}
+
+// Until the frame that is readable at `position` is committed. A reader does
+// not hurry the commit, which would cost a sync for each record; but where
+// nobody else runs it when it is due (StoreOptions::threads == false), this one
+// does.
+bool ShardReader::WaitForCommit(log::Log& log, uint64_t position,
+                                absl::Duration timeout) const {
+  const absl::Duration deadline = clock_->SinceBoot() + timeout;
+  Signal nobody(clock_);
+  while (log.committed() <= position) {
+    const absl::Duration due = engine_.RunOnce();
+    const absl::Duration left = deadline - clock_->SinceBoot();
+    if (left <= absl::ZeroDuration()) return log.committed() > position;
+    nobody.Wait(nobody.Epoch(), std::min({due, left, kCommitLookInterval}));
+  }
+  return true;
+}
+
+absl::StatusOr<RecordBatch> ShardReader::ToBatch(ShardId shard,
+                                                 log::ReadResult result) const {
+  RecordBatch batch;
+  batch.records.reserve(result.frames.size());
+  for (const log::FrameView& frame : result.frames) {
+    absl::StatusOr<Record> record = DecodeRecord(frame);
+    if (!record.ok()) {
+      return absl::Status(
+          record.status().code(),
+          absl::StrCat("shard ", shard, ": ", record.status().message()));
+    }
+    batch.records.push_back(*record);
+  }
+  batch.next_sequence_number = result.next;
+  batch.next_shard_iterator = iterators_->Encode({shard, result.next});
+  if (result.more) {
+    // At least the least there is: R2, whatever the wall clock did since.
+    batch.behind_latest =
+        std::max(absl::Milliseconds(absl::ToUnixMillis(clock_->WallNow()) -
+                                    result.next_time_ms),
+                 absl::Milliseconds(1));
+  }
+  batch.pins = std::move(result.pins);
+  return batch;
+}
+
+}  // namespace eddy::stream

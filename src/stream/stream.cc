@@ -1,0 +1,120 @@
+#include "src/stream/stream.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "src/base/status.h"
+#include "src/stream/record_rules.h"
+
+namespace eddy::stream {
+
+absl::StatusOr<std::unique_ptr<StreamImpl>> StreamImpl::Create(
+    log::Engine& engine, std::string_view name, const StreamOptions& options) {
+  EDDY_RETURN_IF_ERROR(CheckName("stream name", name));
+  EDDY_RETURN_IF_ERROR(CheckStreamOptions(options));
+  StreamRow row;
+  row.name = std::string(name);
+  row.created_ms = absl::ToUnixMillis(engine.platform().clock->WallNow());
+  row.durability = options.durability == Durability::kDefault
+                       ? Durability::kProcess
+                       : options.durability;
+  row.ranges = SplitEvenly(options.shard_count);
+  std::vector<log::Log*> logs;
+  EDDY_RETURN_IF_ERROR(
+      engine.WithDatabase([&](sql::Database& db) -> absl::Status {
+        EDDY_ASSIGN_OR_RETURN(row.id, AddView(db));
+        for (uint32_t shard = 0; shard < options.shard_count; ++shard) {
+          EDDY_ASSIGN_OR_RETURN(log::Log* const log, engine.AddLog(db));
+          logs.push_back(log);
+          row.logs.push_back(log->id());
+        }
+        return InsertStream(db, row);
+      }));
+  auto stream = std::unique_ptr<StreamImpl>(
+      new StreamImpl(engine, std::move(row), std::move(logs)));
+  engine.AddParticipant(stream->row_.id, &stream->cursors_);
+  return stream;
+}
+
+absl::StatusOr<std::vector<std::unique_ptr<StreamImpl>>> StreamImpl::LoadAll(
+    log::Engine& engine) {
+  std::vector<StreamRow> rows;
+  std::vector<std::vector<CursorRow>> cursors;
+  EDDY_RETURN_IF_ERROR(
+      engine.WithDatabase([&](sql::Database& db) -> absl::Status {
+        EDDY_ASSIGN_OR_RETURN(rows, SelectStreams(db));
+        for (const StreamRow& row : rows) {
+          EDDY_ASSIGN_OR_RETURN(std::vector<CursorRow> of_stream,
+                                SelectCursors(db, row.id));
+          cursors.push_back(std::move(of_stream));
+        }
+        return absl::OkStatus();
+      }));
+  std::vector<std::unique_ptr<StreamImpl>> streams;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    std::vector<log::Log*> logs;
+    for (const log::LogId id : rows[i].logs) {
+      const absl::StatusOr<log::Log*> log = engine.OpenLog(id);
+      if (!log.ok()) {
+        return absl::DataLossError(absl::StrCat("stream ", rows[i].name,
+                                                ", shard ", logs.size(), ": ",
+                                                log.status().ToString()));
+      }
+      logs.push_back(*log);
+    }
+    streams.push_back(std::unique_ptr<StreamImpl>(
+        new StreamImpl(engine, std::move(rows[i]), std::move(logs))));
+    StreamImpl& stream = *streams.back();
+    EDDY_RETURN_IF_ERROR(stream.cursors_.Load(cursors[i]));
+  }
+  // Last, so that an error above leaves the engine with no dangling view.
+  for (const auto& stream : streams) {
+    engine.AddParticipant(stream->row_.id, &stream->cursors_);
+  }
+  return streams;
+}
+
+StreamImpl::StreamImpl(log::Engine& engine, StreamRow row,
+                       std::vector<log::Log*> logs)
+    : engine_(engine),
+      clock_(engine.platform().clock),
+      row_(std::move(row)),
+      router_(row_.ranges),
+      iterators_(row_.id, row_.name, row_.created_ms),
+      reader_(engine, &iterators_, std::move(logs)),
+      arrival_(clock_),
+      cursors_(engine, row_.id, &reader_) {}
+
+StreamDescription StreamImpl::Describe() {
+  StreamDescription description;
+  description.name = row_.name;
+  description.created = absl::FromUnixMillis(row_.created_ms);
+  description.durability = row_.durability;
+  for (ShardId i = 0; i < shard_count(); ++i) {
+    const log::Log& log = reader_.shard_log(i);
+    ShardDescription& shard = description.shards.emplace_back();
+    shard.shard = i;
+    shard.shard_id = absl::StrCat("shardId-", absl::Dec(i, absl::kZeroPad12));
+    shard.starting_hash_key = FormatHashKey(row_.ranges[i].starting);
+    shard.ending_hash_key = FormatHashKey(row_.ranges[i].ending);
+    // In this order, so that oldest <= committed <= next whatever happens
+    // meanwhile: all three only grow.
+    shard.oldest = log.oldest();
+    shard.committed = log.committed();
+    shard.next = log.tail();
+  }
+  return description;
+}
+
+absl::StatusOr<Cursor*> StreamImpl::OpenCursor(std::string_view name) {
+  return cursors_.Open(name);
+}
+
+std::vector<std::string> StreamImpl::ListCursors() { return cursors_.List(); }
+
+absl::Status StreamImpl::Trim(ShardId shard, SequenceNumber before) {
+  EDDY_RETURN_IF_ERROR(reader_.CheckShard(shard));
+  return reader_.shard_log(shard).Trim(before);
+}
+
+}  // namespace eddy::stream

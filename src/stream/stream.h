@@ -1,0 +1,99 @@
+// Stream over logs: one log a shard, a map of hash ranges, readers by position.
+//
+//   Put          check, route, log.Append; at kPower wait for the commit
+//   GetRecords   decode the iterator, log.Read
+//   Cursor       a position a shard, committed with the logs (cursor_set.h)
+//
+// The Put path allocates nothing, takes no lock of this room and reads one
+// clock. Putting is in stream_put.cc, reading in stream_read.cc, creating and
+// loading in stream.cc.
+//
+// Not yet: resharding. Shards never close, so there is always a next iterator.
+//
+// Depends on log/, sql/, runtime/, base/ and platform/crypto.
+#ifndef EDDY_SRC_STREAM_STREAM_H_
+#define EDDY_SRC_STREAM_STREAM_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "eddy/stream.h"
+#include "src/log/engine.h"
+#include "src/stream/arrival_clock.h"
+#include "src/stream/catalog.h"
+#include "src/stream/cursor_set.h"
+#include "src/stream/shard_iterator.h"
+#include "src/stream/shard_reader.h"
+#include "src/stream/shard_router.h"
+
+namespace eddy::stream {
+
+// Threads:    safe; constant after construction but for its cursors.
+// Durability: as in eddy/stream.h.
+// Lifetime:   outlives the engine's Close(), dies before the engine.
+class StreamImpl final : public Stream {
+ public:
+  // Creates the stream durably, in one transaction, and registers its cursors
+  // with the engine. To be called after Engine::FinishOpen.
+  //   kInvalidArgument   name or an option out of its range.
+  //   kAlreadyExists     the name is taken.
+  static absl::StatusOr<std::unique_ptr<StreamImpl>> Create(
+      log::Engine& engine, std::string_view name, const StreamOptions& options);
+
+  // The streams of the tables, by age. To be called between Engine::Open and
+  // Engine::FinishOpen, which replays the journal into their cursors.
+  //   kDataLoss   the tables do not fit together; the message names the stream.
+  static absl::StatusOr<std::vector<std::unique_ptr<StreamImpl>>> LoadAll(
+      log::Engine& engine);
+
+  const std::string& name() const override { return row_.name; }
+  StreamDescription Describe() override;
+  uint32_t shard_count() const override { return reader_.shard_count(); }
+
+  absl::StatusOr<PutResult> Put(std::string_view partition_key,
+                                std::string_view data,
+                                const PutOptions& options) override;
+  // options.explicit_hash_key is for the entries that name none.
+  absl::StatusOr<std::vector<absl::StatusOr<PutResult>>> PutRecords(
+      const std::vector<PutRecordsEntry>& entries,
+      const PutOptions& options) override;
+
+  absl::StatusOr<std::string> GetShardIterator(
+      ShardId shard, const ShardIteratorPosition& position) override;
+  absl::StatusOr<RecordBatch> GetRecords(
+      std::string_view shard_iterator,
+      const GetRecordsOptions& options) override;
+
+  absl::StatusOr<Cursor*> OpenCursor(std::string_view name) override;
+  std::vector<std::string> ListCursors() override;
+
+  absl::Status Trim(ShardId shard, SequenceNumber before) override;
+
+ private:
+  StreamImpl(log::Engine& engine, StreamRow row, std::vector<log::Log*> logs);
+
+  absl::StatusOr<PutResult> Accept(const PutRecordsEntry& entry,
+                                   absl::Duration timeout);
+  void WaitForAll(std::vector<absl::StatusOr<PutResult>>* results);
+  absl::StatusOr<uint64_t> Locate(log::Log& log,
+                                  const ShardIteratorPosition& position) const;
+
+  log::Engine& engine_;  // not owned
+  Clock* const clock_;
+  const StreamRow row_;
+  const ShardRouter router_;
+  const ShardIteratorCodec iterators_;
+  const ShardReader reader_;
+  ArrivalClock arrival_;
+  CursorSet cursors_;
+};
+
+}  // namespace eddy::stream
+
+#endif  // EDDY_SRC_STREAM_STREAM_H_

@@ -1,0 +1,101 @@
+#include "tests/fakes/fake_clock.h"
+
+#include <catch2/catch_test_macros.hpp>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+namespace eddy::testing {
+namespace {
+
+TEST_CASE("both clocks move together and only when told", "[fakes][clock]") {
+  FakeClock clock(absl::FromUnixSeconds(1000), absl::Seconds(5));
+  CHECK(clock.WallNow() == absl::FromUnixSeconds(1000));
+  CHECK(clock.SinceBoot() == absl::Seconds(5));
+  clock.Advance(absl::Milliseconds(1500));
+  CHECK(clock.WallNow() == absl::FromUnixMillis(1001500));
+  CHECK(clock.SinceBoot() == absl::Milliseconds(6500));
+}
+
+TEST_CASE("the wall clock jumps alone", "[fakes][clock]") {
+  FakeClock clock;
+  const absl::Duration since_boot = clock.SinceBoot();
+  clock.SetWall(absl::FromUnixSeconds(0));
+  CHECK(clock.WallNow() == absl::FromUnixSeconds(0));
+  CHECK(clock.SinceBoot() == since_boot);
+}
+
+TEST_CASE("trust is what the test says", "[fakes][clock]") {
+  FakeClock clock;
+  CHECK(clock.WallIsTrusted());
+  clock.SetTrusted(false);
+  CHECK_FALSE(clock.WallIsTrusted());
+}
+
+TEST_CASE("a reboot changes the boot id and starts SinceBoot at 0",
+          "[fakes][clock]") {
+  FakeClock clock;
+  const std::string before = clock.BootId();
+  CHECK(clock.BootId() == before);
+  clock.Reboot();
+  CHECK(clock.BootId() != before);
+  CHECK(clock.SinceBoot() == absl::ZeroDuration());
+}
+
+TEST_CASE("a wait with auto_advance takes exactly its timeout",
+          "[fakes][clock]") {
+  FakeClock clock;
+  std::mutex mu;
+  std::condition_variable condition;
+  std::unique_lock<std::mutex> lock(mu);
+  const absl::Duration start = clock.SinceBoot();
+
+  SECTION("finite") {
+    clock.Wait(lock, condition, absl::Seconds(30));
+    CHECK(clock.SinceBoot() - start == absl::Seconds(30));
+  }
+  SECTION("negative: none at all") {
+    clock.Wait(lock, condition, -absl::Seconds(1));
+    CHECK(clock.SinceBoot() == start);
+  }
+  SECTION("infinite: a spurious wake-up") {
+    clock.Wait(lock, condition, absl::InfiniteDuration());
+    CHECK(clock.SinceBoot() == start);
+  }
+  CHECK(lock.owns_lock());
+}
+
+TEST_CASE("a wait without auto_advance blocks", "[fakes][clock]") {
+  FakeClock clock;
+  clock.SetAutoAdvance(false);
+  std::mutex mu;
+  std::condition_variable condition;
+  bool returned = false;
+  std::thread waiter([&] {
+    std::unique_lock<std::mutex> lock(mu);
+    clock.Wait(lock, condition, absl::Seconds(10));
+    returned = true;
+  });
+  while (clock.WaiterCount() == 0) std::this_thread::yield();
+
+  SECTION("until another thread has passed its deadline") {
+    clock.Advance(absl::Seconds(9));
+    CHECK(clock.WaiterCount() == 1);
+    clock.Advance(absl::Seconds(1));
+  }
+  SECTION("until it is notified") {
+    // Again and again: a notification before the wait has begun is lost.
+    for (bool done = false; !done;) {
+      condition.notify_all();
+      std::lock_guard<std::mutex> lock(mu);
+      done = returned;
+    }
+  }
+  SECTION("until the machine reboots") { clock.Reboot(); }
+  waiter.join();
+  CHECK(returned);
+  CHECK(clock.WaiterCount() == 0);
+}
+
+}  // namespace
+}  // namespace eddy::testing

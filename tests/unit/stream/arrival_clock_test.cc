@@ -1,0 +1,70 @@
+#include "src/stream/arrival_clock.h"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include "tests/fakes/fake_clock.h"
+
+namespace eddy::stream {
+namespace {
+
+class CountingClock : public testing::FakeClock {
+ public:
+  bool WallIsTrusted() override {
+    ++looks;
+    return FakeClock::WallIsTrusted();
+  }
+  int looks = 0;
+};
+
+TEST_CASE("whether the clock is trusted is asked once a second",
+          "[stream][time]") {
+  CountingClock clock;
+  ArrivalClock arrival(&clock);
+  for (int i = 0; i < 10000; ++i) {
+    clock.Advance(absl::Milliseconds(1));
+    CHECK(arrival.Now().trusted);
+  }
+  CHECK(clock.looks == 11);
+}
+
+TEST_CASE("a clock that is set is trusted from the next record on",
+          "[stream][time]") {
+  CountingClock clock;
+  clock.SetTrusted(false);
+  clock.SetWall(absl::FromUnixSeconds(5));
+  ArrivalClock arrival(&clock);
+  CHECK_FALSE(arrival.Now().trusted);
+  clock.SetTrusted(true);
+  CHECK_FALSE(arrival.Now().trusted);  // not looked at again
+
+  SECTION("when it jumps forward") {
+    clock.SetWall(absl::FromUnixSeconds(1700000000));
+    CHECK(arrival.Now().trusted);
+    CHECK(arrival.Now().time_ms == 1700000000000);
+  }
+  SECTION("when it jumps back") {
+    clock.SetWall(absl::FromUnixSeconds(1));
+    CHECK(arrival.Now().trusted);
+  }
+  SECTION("and after a second when it does not jump") {
+    clock.Advance(absl::Milliseconds(999));
+    CHECK_FALSE(arrival.Now().trusted);
+    clock.Advance(absl::Milliseconds(1));
+    CHECK(arrival.Now().trusted);
+  }
+}
+
+TEST_CASE("a wall clock outside of what a frame holds is brought to its border",
+          "[stream][time]") {
+  testing::FakeClock clock;
+  ArrivalClock arrival(&clock);
+  clock.SetWall(absl::FromUnixSeconds(-1));
+  CHECK(arrival.Now().time_ms == 0);
+  clock.SetWall(absl::InfinitePast());
+  CHECK(arrival.Now().time_ms == 0);
+  clock.SetWall(absl::InfiniteFuture());
+  CHECK(arrival.Now().time_ms == (int64_t{1} << 47) - 1);
+}
+
+}  // namespace
+}  // namespace eddy::stream
