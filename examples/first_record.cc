@@ -1,5 +1,4 @@
 #include <cstdio>
-#include <string>
 
 #include "eddy/eddy.h"
 
@@ -11,9 +10,9 @@ int main(int argc, char** argv) {
   // Accepted without a lock or a system call, and already safe from SIGKILL.
   (*stream)->Put("pump-7", R"({"pressure": 4.2})").value();
 
-  const std::string oldest = (*stream)->GetShardIterator(0, {}).value();
-  for (const eddy::Record& record : (*stream)->GetRecords(oldest).value().records) {
-    std::printf("%s: %s\n", std::string(record.partition_key).c_str(),
-                std::string(record.data).c_str());
+  const auto oldest = (*stream)->GetShardIterator(0, {}).value();
+  const auto batch = (*stream)->GetRecords(oldest).value();
+  for (const eddy::Record& record : batch.records) {
+    std::printf("%.*s\n", static_cast<int>(record.data.size()), record.data.data());
   }
 }

@@ -5,7 +5,7 @@
 //       acknowledged: at least once. What may come twice is bounded by what was
 //       in flight.
 //   F2  Records of one partition key arrive in order, through partial failures
-//       and outages too.
+//       and outages too (KeyOrder::kStrict, the default).
 //   F3  No call of the application waits for the network; nothing expires here;
 //       only the records that failed are sent again.
 //   F4  A record the service can never accept goes to the route's dead-letter
@@ -58,6 +58,16 @@ enum class LinkState : uint8_t {
   kOffline,     // the service could not be reached
 };
 
+// How a stream's records of one partition key stand in a request.
+enum class KeyOrder : uint8_t {
+  // F2 in full. A service promises no order within a request, and may fail any part
+  // of it: so a request holds at most one record of each key. With k keys waiting a
+  // route carries at most k records a round trip (50 keys, 100 ms: 500 a second).
+  kStrict,
+  // Requests are filled. A record that fails may arrive behind later ones of its key.
+  kBestEffort,
+};
+
 struct RouteOptions {
   // Name of a local queue for what the service will never accept; empty: none,
   // and the route stops at such a record.
@@ -65,6 +75,7 @@ struct RouteOptions {
   size_t records_max = 0;         // a request; 0: the service's limit
   size_t bytes_max = 0;           // a request; 0: the service's limit
   absl::Duration linger = absl::Milliseconds(100);  // wait so long for a fuller batch
+  KeyOrder key_order = KeyOrder::kStrict;  // of a stream's route
 };
 
 struct RouteStatus {

@@ -120,6 +120,7 @@ class QueueImpl final : public Queue, public log::Participant {
   struct Candidates {
     std::vector<Candidate> messages;
     std::vector<std::shared_ptr<const void>> pins;
+    bool overtaken = false;  // one was deleted or taken under our eyes
   };
   struct Taken {
     Candidate candidate;

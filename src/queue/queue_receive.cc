@@ -66,6 +66,7 @@ absl::StatusOr<std::vector<Message>> QueueImpl::Receive(const ReceiveOptions& op
     if (!attempt.taken.empty()) return HandOut(attempt.taken);
     EDDY_RETURN_IF_ERROR(status);
     if (attempt.moved_count > 0 || !attempt.large_moves.empty()) continue;
+    if (attempt.candidates.overtaken) continue;  // there may be others
     if (attempt.needs_room) {
       EDDY_RETURN_IF_ERROR(engine_.WaitForRoom(engine_.options().append_timeout));
       continue;
@@ -104,12 +105,27 @@ absl::Status QueueImpl::FindCandidates(size_t count, Candidates* found) {
     scan = state_.scan();
   }
   EDDY_RETURN_IF_ERROR(FindEntries(entries, found));
-  // Those above the scan have to stand back behind older untouched ones.
-  const auto below = [&](uint64_t position) { return position < scan; };
-  const size_t older =
-      static_cast<size_t>(std::count_if(entries.begin(), entries.end(), below));
-  if (older < count) EDDY_RETURN_IF_ERROR(FindUntouched(count - older, scan, found));
-  std::sort(found->messages.begin(), found->messages.end(),
+  // Entries above the scan do not count here: they have to stand back behind
+  // older untouched messages.
+  const size_t older = static_cast<size_t>(
+      std::lower_bound(entries.begin(), entries.end(), scan) - entries.begin());
+  // Either list may go on behind its end; what lies beyond the nearer of the two
+  // ends would overtake what we have not seen.
+  uint64_t known_to = entries.size() == count ? entries.back() : UINT64_MAX;
+  if (older < count) {
+    const size_t before = found->messages.size();
+    EDDY_RETURN_IF_ERROR(FindUntouched(count - older, scan, found));
+    if (found->messages.size() - before == count - older) {
+      known_to = std::min(known_to, found->messages.back().position);
+    }
+  }
+  std::vector<Candidate>& messages = found->messages;
+  messages.erase(std::remove_if(messages.begin(), messages.end(),
+                                [&](const Candidate& candidate) {
+                                  return candidate.position > known_to;
+                                }),
+                 messages.end());
+  std::sort(messages.begin(), messages.end(),
             [](const Candidate& a, const Candidate& b) { return a.position < b.position; });
   return absl::OkStatus();
 }
@@ -123,7 +139,10 @@ absl::Status QueueImpl::FindEntries(const std::vector<uint64_t>& positions,
     if (result.frames.empty() || result.frames.front().position != position) {
       // Deleted meanwhile, and its block with it?
       absl::MutexLock lock(&mu_);
-      if (state_.Find(position) == nullptr) continue;
+      if (state_.Find(position) == nullptr) {
+        found->overtaken = true;
+        continue;
+      }
       return absl::DataLossError(absl::StrCat("queue ", row_.name, ": the message at ",
                                               position, " is not in its log"));
     }
@@ -155,15 +174,18 @@ absl::Status QueueImpl::FindUntouched(size_t count, uint64_t from, Candidates* f
       absl::MutexLock lock(&mu_);
       for (size_t i = 0; i < messages.size() && found_count < count; ++i) {
         const uint64_t position = result.frames[i].position;
-        if (!state_.IsUntouched(position)) continue;
         const MessageView& message = messages[i];
-        if (message.head.delay) {
+        if (message.head.delay && state_.IsUntouched(position)) {
           const absl::Duration due = DelayEnd(*message.head.delay, message.sent_ms, now);
           if (due > now.since_boot) {
-            EDDY_CHECK(state_.Delay(position, due));
+            state_.Delay(position, due);
             untouched_.fetch_sub(1, std::memory_order_relaxed);
-            continue;
           }
+        }
+        if (!state_.IsUntouched(position)) {
+          // Everything up to here is touched or gone.
+          if (found_count == 0) state_.PassTo(result.frames[i].end);
+          continue;
         }
         Candidate candidate;
         candidate.position = position;
@@ -173,8 +195,6 @@ absl::Status QueueImpl::FindUntouched(size_t count, uint64_t from, Candidates* f
         found->messages.push_back(std::move(candidate));
         ++found_count;
       }
-      // Nothing found so far: everything up to here is touched or gone.
-      if (found_count == 0) state_.PassTo(at);
     }
     if (found_count > found_before) {
       found->pins.insert(found->pins.end(), result.pins.begin(), result.pins.end());
@@ -206,7 +226,10 @@ absl::Status QueueImpl::Claim(size_t count, absl::Duration visibility, Attempt* 
     const bool visible = candidate.untouched
                              ? state_.IsUntouched(candidate.position)
                              : entry != nullptr && entry->phase == DeliveryPhase::kVisible;
-    if (!visible) continue;
+    if (!visible) {
+      attempt->candidates.overtaken = true;
+      continue;
+    }
     if (ReceivedTooOften(candidate, entry)) {
       moves.push_back(&candidate);
       continue;

@@ -12,8 +12,11 @@ const COMMANDS = {
   'create-stream': async (peers, name, shards) => {
     const kinesis = (operation, input) => mustCall(peers.kinesis.emulator, 'kinesis', operation, input);
     await kinesis('CreateStream', { StreamName: name, ShardCount: Number(shards) });
-    const status = async () => (await kinesis('DescribeStreamSummary', { StreamName: name })).StreamDescriptionSummary.StreamStatus;
-    while (await status() !== 'ACTIVE') await sleep(5);
+    for (;;) {
+      const { StreamDescriptionSummary } = await kinesis('DescribeStreamSummary', { StreamName: name });
+      if (StreamDescriptionSummary.StreamStatus === 'ACTIVE') return;
+      await sleep(5);
+    }
   },
   'create-queue': async (peers, name, ...attributes) => {
     const Attributes = Object.fromEntries(attributes.map((text) => text.split(/=(.*)/s, 2)));

@@ -51,7 +51,8 @@ function makeCertificates(dir) {
   fs.mkdirSync(dir, { recursive: true });
   const write = (name, text) => fs.writeFileSync(path.join(dir, name), text);
   const openssl = (...args) => execFileSync('openssl', args, { cwd: dir, stdio: ['ignore', 'ignore', 'pipe'] });
-  const key = (name) => openssl('genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-out', name);
+  const key = (name) => openssl(
+    'genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-out', `${name}.key`);
   const request = (name) => openssl('req', '-new', '-config', 'openssl.cnf', '-subj', `/CN=eddy test ${name}`,
     '-key', `${name}.key`, '-out', `${name}.csr`);
   const issue = (name, from, to, ...args) => openssl('ca', '-batch', '-notext', '-config', 'openssl.cnf',
@@ -61,10 +62,10 @@ function makeCertificates(dir) {
     `[${kind}]\nbasicConstraints = CA:FALSE\nextendedKeyUsage = serverAuth\nsubjectAltName = ${names}\n`).join(''));
   write('index.txt', '');
   write('serial', '01\n');
-  key('ca.key');
+  key('ca');
   request('ca');
   issue('ca', -31, 31, '-selfsign', '-keyfile', 'ca.key', '-extensions', 'as_authority', '-in', 'ca.csr');
-  key('server.key');
+  key('server');
   request('server');
   for (const [kind, { from, to }] of Object.entries(KINDS)) {
     issue(kind, from, to, '-extensions', kind, '-in', 'server.csr');

@@ -4,7 +4,7 @@
 // It knows nothing of HTTP or TLS: it passes bytes, in two directions, "up" from the client and
 // "down" to it. Orders come on a second port at /_chaos. An order stays in force until "restore";
 // those with `after` act once on a connection, and on `times` connections (default 1, or
-// "always").
+// "always"). Of two delays or trickles the later counts.
 //
 //   delay        every byte waits `ms` (default 100)
 //   trickle      `bytes` at a time (default 1), one lot every `everyMs` (default 10)
@@ -35,9 +35,11 @@ const { Link } = require('./link.js');
 const FIRST_PORT = 20_000;
 const PORTS = 12_000;
 
-const LASTING = ['delay', 'trickle'];
-const AFTER_BYTES = ['rst', 'fin', 'half-close', 'stall'];
-const DEFAULTS = { delay: { ms: 100 }, trickle: { bytes: 1, everyMs: 10 }, afterBytes: { after: 0, times: 1 } };
+// Orders that stay, with their fields and what these are if not given.
+const LASTING = { 'delay': { ms: 100 }, 'trickle': { bytes: 1, everyMs: 10 } };
+const ONCE = { after: 0, times: 1 };
+const AFTER_BYTES = { 'rst': ONCE, 'fin': ONCE, 'half-close': ONCE, 'stall': ONCE };
+const FIELDS = { ...LASTING, ...AFTER_BYTES };
 
 class Chaos {
   constructor(upstream) {
@@ -47,7 +49,8 @@ class Chaos {
     this.blackhole = false;
     this.links = new Set();
     this.forget();
-    this.server = net.createServer({ allowHalfOpen: true, noDelay: true }, (client) => this.links.add(new Link(this, client)));
+    this.server = net.createServer({ allowHalfOpen: true, noDelay: true });
+    this.server.on('connection', (client) => this.links.add(new Link(this, client)));
   }
 
   async listen() {
@@ -72,11 +75,14 @@ class Chaos {
   }
 
   async obey(order) {
-    const { action, direction = 'down' } = order;
-    if (LASTING.includes(action) || AFTER_BYTES.includes(action)) {
-      const directions = LASTING.includes(action) ? ['up', 'down', 'both'] : ['up', 'down'];
+    const { action, direction = 'down', ...fields } = order;
+    const known = FIELDS[action] ?? {};
+    const unknown = Object.keys(fields).find((field) => !(field in known));
+    if (unknown) throw new Error(`no such field in ${action}: ${unknown}`);
+    if (action in FIELDS) {
+      const directions = action in LASTING ? ['up', 'down', 'both'] : ['up', 'down'];
       if (!directions.includes(direction)) throw new Error(`no such direction: ${direction}`);
-      this.orders.push({ ...DEFAULTS[action] ?? DEFAULTS.afterBytes, ...order, direction });
+      this.orders.push({ action, direction, ...known, ...fields });
       return;
     }
     switch (action) {
@@ -107,11 +113,12 @@ class Chaos {
   // What link.js asks for, many times a second.
 
   lasting(action, direction) {
-    return this.orders.findLast((order) => order.action === action && [direction, 'both'].includes(order.direction));
+    const applies = (order) => order.action === action && [direction, 'both'].includes(order.direction);
+    return this.orders.findLast(applies);
   }
 
   afterBytes(direction) {
-    return this.orders.filter((order) => AFTER_BYTES.includes(order.action) && order.direction === direction);
+    return this.orders.filter((order) => order.action in AFTER_BYTES && order.direction === direction);
   }
 
   useUp(order) {

@@ -19,7 +19,8 @@ function call(endpoint, service, operation, input, options = {}) {
     method: 'POST', url: '/', body,
     headers: { 'Host': url.host, 'Content-Type': contentType, 'X-Amz-Target': `${target}.${operation}` },
   }, credentials, { region: REGION, service, now });
-  return send(url, { method: 'POST', ca, agent, headers: { ...headers, 'Content-Length': body.length, ...changed } }, body);
+  const all = { ...headers, 'Content-Length': body.length, ...changed };
+  return send(url, { method: 'POST', ca, agent, headers: all }, body);
 }
 
 // The same, but resolves to the output itself and rejects on any error that the service tells.

@@ -22,7 +22,6 @@ const { parseArgs } = require('node:util');
 const batch = require('./batch.js');
 const { readCertificate } = require('./certificates.js');
 const { announce, endWithParent, listen } = require('./child.js');
-const { mustCall } = require('./client.js');
 const { serveControl } = require('./control.js');
 const { deliver } = require('./deliver.js');
 const { CREDENTIALS, REGION } = require('./identity.js');
@@ -32,6 +31,7 @@ const { reset } = require('./reset.js');
 const { Rules, chosenParts, nameOf } = require('./rules.js');
 const { SERVICES, errorAnswer } = require('./services.js');
 const { DEFAULT_RATE, Throttle } = require('./throttle.js');
+const { Upstream, readAll } = require('./upstream.js');
 const { verify } = require('./verify.js');
 
 const BODY_BYTES_MAX = 16 << 20; // beyond it a bare 413; far above what any call may carry
@@ -49,18 +49,13 @@ const DEFAULT_SETTINGS = {
 class Front {
   constructor({ service, upstream, certificates }) {
     this.service = service;
-    this.upstream = new URL(upstream);
     this.certificates = certificates;
-    this.agent = new http.Agent({ keepAlive: true });
+    this.upstream = new Upstream(upstream);
 
     this.settings = { ...DEFAULT_SETTINGS };
     this.rules = new Rules();
     this.journal = new Journal();
-    this.throttle = new Throttle(async (StreamName) => {
-      const { Shards } = await mustCall(upstream, 'kinesis', 'ListShards', { StreamName }, { agent: this.agent })
-        .catch(() => ({ Shards: [] }));
-      return Shards;
-    });
+    this.throttle = new Throttle((stream) => this.upstream.listShards(stream));
 
     this.server = certificates
       ? https.createServer(readCertificate(certificates, 'good'), this.serve.bind(this))
@@ -106,7 +101,8 @@ class Front {
     if (fault) entry.fault = nameOf(fault);
     if (answer) {
       entry.status = answer.status;
-      Object.assign(answer.headers, { 'Date': new Date(this.now()).toUTCString(), 'Content-Length': answer.body.length });
+      answer.headers.Date = new Date(this.now()).toUTCString();
+      answer.headers['Content-Length'] = answer.body.length;
       answer.headers['x-amzn-requestid'] ??= crypto.randomUUID();
     }
     this.journal.end(entry);
@@ -173,7 +169,8 @@ class Front {
   parse({ method, headers, body }, operation) {
     const { contentType } = SERVICES[this.service];
     if (method !== 'POST' || operation === 'unknown' || headers['content-type'] !== contentType) {
-      return { error: { code: 'UnknownOperationException', message: `Only POST of ${contentType} to a known target is read.` } };
+      const message = `Only POST of ${contentType} to a known target is read.`;
+      return { error: { code: 'UnknownOperationException', message } };
     }
     try {
       const input = JSON.parse(body);
@@ -208,37 +205,22 @@ class Front {
     if (failures.size > 0 && failures.size === entry.parts) {
       return jsonAnswer(this.service, batch.merge(operation, input, failures));
     }
-    const body = failures.size > 0 ? Buffer.from(JSON.stringify(batch.without(operation, input, failures))) : request.body;
     entry.forwarded = true;
-    const answer = await this.ask(request, body);
-    if (answer.status !== 200) return answer;
-
-    let output;
-    if (failures.size > 0) {
-      output = batch.merge(operation, input, failures, JSON.parse(answer.body));
-      answer.body = Buffer.from(JSON.stringify(output));
+    if (failures.size === 0) {
+      const answer = await this.upstream.ask(request, request.body);
+      if (answer.status === 200) this.record(entry, operation, input, answer);
+      return answer;
     }
-    if (this.settings.record) this.journal.noteTaken(entry.call, operation, input, output ?? JSON.parse(answer.body));
+    const rest = Buffer.from(JSON.stringify(batch.without(operation, input, failures)));
+    const answer = await this.upstream.ask(request, rest);
+    if (answer.status !== 200) return answer;
+    answer.body = Buffer.from(JSON.stringify(batch.merge(operation, input, failures, JSON.parse(answer.body))));
+    this.record(entry, operation, input, answer);
     return answer;
   }
 
-  // One exchange with the emulator. It does not look at the signature, which no longer fits.
-  ask({ headers }, body) {
-    return new Promise((resolve, reject) => {
-      const kept = ['content-type', 'x-amz-target', 'x-amz-date', 'authorization'].filter((name) => headers[name]);
-      const request = http.request(this.upstream, {
-        method: 'POST',
-        agent: this.agent,
-        headers: { ...Object.fromEntries(kept.map((name) => [name, headers[name]])), 'content-length': body.length },
-      }, async (response) => {
-        const passed = Object.entries(response.headers).filter(([name]) => /^(content-type|x-amzn?-.*)$/.test(name));
-        const answered = await readAll(response);
-        if (answered === null) reject(new Error('the emulator broke off its answer'));
-        else resolve({ status: response.statusCode, headers: Object.fromEntries(passed), body: answered });
-      });
-      request.on('error', reject);
-      request.end(body);
-    });
+  record({ call }, operation, input, { body }) {
+    if (this.settings.record) this.journal.noteTaken(call, operation, input, JSON.parse(body));
   }
 
   orderedError({ code, message, status, headers = {}, body }) {
@@ -290,23 +272,17 @@ function streamOf({ StreamName, StreamARN = '' }) {
 }
 
 function jsonAnswer(service, output) {
-  return { status: 200, headers: { 'content-type': SERVICES[service].contentType }, body: Buffer.from(JSON.stringify(output)) };
-}
-
-// All bytes of a message, or null when its sender broke it off.
-async function readAll(stream) {
-  const chunks = [];
-  try {
-    for await (const chunk of stream) chunks.push(chunk);
-  } catch {
-    return null;
-  }
-  return stream.complete ? Buffer.concat(chunks) : null;
+  const headers = { 'Content-Type': SERVICES[service].contentType };
+  return { status: 200, headers, body: Buffer.from(JSON.stringify(output)) };
 }
 
 async function main() {
   const { values } = parseArgs({ options: {
-    service: { type: 'string' }, upstream: { type: 'string' }, certificates: { type: 'string' }, stdin: { type: 'boolean' } } });
+    service: { type: 'string' },
+    upstream: { type: 'string' },
+    certificates: { type: 'string' },
+    stdin: { type: 'boolean' },
+  } });
   endWithParent();
   const front = new Front(values);
   const [port, control] = await Promise.all([listen(front.server), listen(front.control)]);

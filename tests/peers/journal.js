@@ -28,7 +28,8 @@ class Journal {
 
   // The entry of a new call; the front fills it in and hands it to end().
   begin(op) {
-    return { call: ++this.calls, at: new Date().toISOString(), op, verdict: 'verified', forwarded: false, parts: 0, failed: 0 };
+    const at = new Date().toISOString();
+    return { call: ++this.calls, at, op, verdict: 'verified', forwarded: false, parts: 0, failed: 0 };
   }
 
   end(entry) {

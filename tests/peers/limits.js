@@ -29,9 +29,9 @@ function check(operation, input, limits) {
 
 // Kinesis: one bad record fails the request.
 function checkRecords(records, limits) {
-  if (!Array.isArray(records) || records.length === 0) return invalid('records: length must be at least 1');
+  if (!Array.isArray(records) || records.length === 0) return invalid("Value at 'records' failed to satisfy constraint: Member must have length at least 1");
   if (records.length > limits.recordsMax) {
-    return invalid("1 validation error detected: Value at 'records' failed to satisfy constraint: " +
+    return invalid("Value at 'records' failed to satisfy constraint: " +
       `Member must have length less than or equal to ${limits.recordsMax}`);
   }
   let total = 0;
@@ -41,36 +41,40 @@ function checkRecords(records, limits) {
     total += recordBytes(record);
   }
   if (total > limits.requestBytesMax) {
-    return { error: { code: 'InvalidArgumentException', message: `Records size exceeds ${limits.requestBytesMax} bytes: ${total}` } };
+    return error('InvalidArgumentException', `Records size exceeds ${limits.requestBytesMax} bytes: ${total}`);
   }
   return {};
 }
 
 function flawOfRecord({ Data, PartitionKey, ExplicitHashKey }, at, limits) {
   if (typeof PartitionKey !== 'string' || PartitionKey.length < 1 || PartitionKey.length > 256) {
-    return invalid(`1 validation error detected: Value at '${at}.partitionKey' failed to satisfy constraint: ` +
+    return invalid(`Value at '${at}.partitionKey' failed to satisfy constraint: ` +
       'Member must have length between 1 and 256');
   }
   if (typeof Data !== 'string' || Buffer.from(Data, 'base64').toString('base64') !== Data) {
-    return { error: { code: 'SerializationException', message: `${at}.data is not base64` } };
+    return error('SerializationException', `${at}.data is not base64`);
   }
   if (recordBytes({ Data, PartitionKey }) > limits.recordBytesMax) {
-    return invalid(`1 validation error detected: Value at '${at}.data' failed to satisfy constraint: ` +
+    return invalid(`Value at '${at}.data' failed to satisfy constraint: ` +
       `Data and partition key must be at most ${limits.recordBytesMax} bytes`);
   }
   if (ExplicitHashKey != null && !/^(0|[1-9]\d{0,38})$/.test(ExplicitHashKey)) {
-    return invalid(`1 validation error detected: Value '${ExplicitHashKey}' at '${at}.explicitHashKey' failed to satisfy ` +
-      'constraint: Member must satisfy regular expression pattern: 0|([1-9]\\d{0,38})');
+    return invalid(`Value '${ExplicitHashKey}' at '${at}.explicitHashKey' failed to satisfy constraint: ` +
+      'Member must satisfy regular expression pattern: 0|([1-9]\\d{0,38})');
   }
   if (ExplicitHashKey != null && BigInt(ExplicitHashKey) >= HASH_KEY_END) {
-    return { error: { code: 'InvalidArgumentException',
-      message: `Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. Specified value was ${ExplicitHashKey}` } };
+    return error('InvalidArgumentException', 'Invalid ExplicitHashKey. ExplicitHashKey must be in the range: ' +
+      `[0, 2^128-1]. Specified value was ${ExplicitHashKey}`);
   }
   return null;
 }
 
-function invalid(message) {
-  return { error: { code: 'ValidationException', message } };
+function error(code, message) {
+  return { error: { code, message } };
+}
+
+function invalid(constraint) {
+  return error('ValidationException', `1 validation error detected: ${constraint}`);
 }
 
 function recordBytes({ Data, PartitionKey }) {
@@ -79,7 +83,6 @@ function recordBytes({ Data, PartitionKey }) {
 
 // SQS: the batch as a whole first, then each entry for itself.
 function checkBatch(entries, limits, carryMessages) {
-  const error = (code, message) => ({ error: { code, message } });
   if (!Array.isArray(entries) || entries.length === 0) {
     return error('EmptyBatchRequest', 'There should be at least one entry in the request.');
   }
@@ -88,8 +91,8 @@ function checkBatch(entries, limits, carryMessages) {
       `Maximum number of entries per request are ${limits.entriesMax}. You have sent ${entries.length}.`);
   }
   if (entries.some(({ Id }) => !/^[A-Za-z0-9_-]{1,80}$/.test(Id))) {
-    return error('InvalidBatchEntryId',
-      'A batch entry id can only contain alphanumeric characters, hyphens and underscores. It can be at most 80 letters long.');
+    return error('InvalidBatchEntryId', 'A batch entry id can only contain alphanumeric characters, hyphens and ' +
+      'underscores. It can be at most 80 letters long.');
   }
   if (new Set(entries.map(({ Id }) => Id)).size < entries.length) {
     return error('BatchEntryIdsNotDistinct', 'Two or more batch entries in the request have the same Id.');
@@ -119,13 +122,17 @@ function flawOfMessage(message, limits) {
     return flaw('Invalid characters found.', 'InvalidMessageContents');
   }
   if (messageBytes(message) > limits.messageBytesMax) {
-    return flaw(`One or more parameters are invalid. Reason: Message must be shorter than ${limits.messageBytesMax} bytes.`);
+    return flaw('One or more parameters are invalid. ' +
+      `Reason: Message must be shorter than ${limits.messageBytesMax} bytes.`);
   }
   if (!Number.isInteger(DelaySeconds) || DelaySeconds < 0 || DelaySeconds > 900) {
-    return flaw(`Value ${DelaySeconds} for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0 and <= 900.`);
+    return flaw(`Value ${DelaySeconds} for parameter DelaySeconds is invalid. ` +
+      'Reason: DelaySeconds must be >= 0 and <= 900.');
   }
   const attributes = Object.entries(MessageAttributes);
-  if (attributes.length > 10) return flaw(`Number of message attributes [${attributes.length}] exceeds the allowed maximum [10].`);
+  if (attributes.length > 10) {
+    return flaw(`Number of message attributes [${attributes.length}] exceeds the allowed maximum [10].`);
+  }
   for (const [name, value] of attributes) {
     const wrong = flawOfAttribute(name, value);
     if (wrong) return flaw(wrong);

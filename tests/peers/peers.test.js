@@ -7,7 +7,7 @@
 'use strict';
 
 const assert = require('node:assert');
-const { execFileSync, spawn } = require('node:child_process');
+const { execFileSync } = require('node:child_process');
 const { once } = require('node:events');
 const fs = require('node:fs');
 const http = require('node:http');
@@ -18,11 +18,11 @@ const { after, afterEach, before, test: timelessTest } = require('node:test');
 const { setTimeout: sleep } = require('node:timers/promises');
 const tls = require('node:tls');
 const { call, control, mustCall } = require('./client.js');
+const { exchange, pidsOf, runs, start, waitUntil } = require('./harness.js');
 const { CREDENTIALS, REGION } = require('./identity.js');
 const { sha256, sign } = require('./sigv4.js');
 
 const PATIENCE_MS = 250;
-const WAIT_MS_MAX = 5000; // for what must come, on a machine that is busy
 const TEST_MS_MAX = 30_000;
 const MINUTE = 60_000;
 
@@ -513,7 +513,7 @@ test('TLS: the CA is needed, bad certificates are refused, a reset is a reset, a
   await control(frontControl, { action: 'restore' });
   assert.strictEqual((await list()).status, 200);
 
-  // The first answer also takes away what TLS itself has to say, see exchange() below.
+  // The first answer also takes away what TLS itself has to say, see exchange() in harness.js.
   const socket = tls.connect({ host: '127.0.0.1', port: new URL(endpoint).port, ca });
   socket.write(signedPut('any', endpoint));
   await once(socket, 'data');
@@ -531,47 +531,13 @@ test('TLS: the CA is needed, bad certificates are refused, a reset is a reset, a
 });
 
 test('no child outlives the set when it is killed, or when its standard input ends', async () => {
-  const [first, second] = [await start(path.join(dir, 'killed'), '--stdin'), await start(path.join(dir, 'deserted'), '--stdin')];
+  const [first, second] = [await start(path.join(dir, 'killed')), await start(path.join(dir, 'deserted'))];
   first.child.kill('SIGKILL');
   second.child.stdin.end();
   await waitUntil(() => ![...pidsOf(first.peers), ...pidsOf(second.peers)].some(runs), 'the end of all');
 });
 
 // Helpers.
-
-function start(where, ...flags) {
-  const child = spawn(process.execPath, [path.join(__dirname, 'start.js'), '--dir', where, ...flags],
-    { stdio: ['pipe', 'pipe', 'inherit'] });
-  const exited = new Promise((resolve) => child.on('exit', resolve));
-  return new Promise((resolve, reject) => {
-    child.on('exit', (code) => reject(new Error(`start.js ended with ${code}`)));
-    child.stdout.on('data', (text) => {
-      assert.strictEqual(text.toString(), 'ready\n');
-      resolve({ peers: JSON.parse(fs.readFileSync(path.join(where, 'peers.json'))), child, exited });
-    });
-  });
-}
-
-async function waitUntil(isSo, what = 'that') {
-  const limit = performance.now() + WAIT_MS_MAX;
-  while (!await isSo()) {
-    assert.ok(performance.now() < limit, `waited in vain for ${what}`);
-    await sleep(5);
-  }
-}
-
-function pidsOf({ pid, ...peers }) {
-  return [pid, ...Object.values(peers.kinesis.pids), ...Object.values(peers.sqs.pids)];
-}
-
-// A zombie has ended; whether its new parent has noticed is not our matter.
-function runs(pid) {
-  try {
-    return !/\) Z /.test(fs.readFileSync(`/proc/${pid}/stat`, 'latin1'));
-  } catch {
-    return false;
-  }
-}
 
 function tool(program, ...args) {
   return execFileSync(process.execPath, [path.join(__dirname, program), path.join(dir, 'plain/peers.json'), ...args],
@@ -618,28 +584,4 @@ function signedPut(StreamName, endpoint = kinesis.endpoint) {
   }, CREDENTIALS[0], { region: REGION, service: 'kinesis' });
   const lines = Object.entries({ ...headers, 'Content-Length': body.length }).map(([name, value]) => `${name}: ${value}\r\n`);
   return Buffer.from(`POST / HTTP/1.1\r\n${lines.join('')}\r\n${body}`);
-}
-
-// Sends bytes on a connection of its own and tells what came back and how it ended: "end" (FIN),
-// "reset" (RST) or "open" (neither, and nothing for a while).
-//
-// It reads single bytes, because node calls a reset an orderly end when it arrives together with
-// bytes that do not fill the reader's buffer.
-function exchange(endpoint, bytes, { patience = WAIT_MS_MAX } = {}) {
-  return new Promise((resolve, reject) => {
-    const read = [];
-    const buffer = Buffer.alloc(1);
-    const socket = net.connect({
-      port: new URL(endpoint).port, host: '127.0.0.1', allowHalfOpen: true,
-      onread: { buffer, callback: () => read.push(buffer[0]) },
-    });
-    const done = (ending) => {
-      resolve({ bytes: Buffer.from(read), ending });
-      socket.destroy();
-    };
-    socket.setTimeout(patience, () => done('open'));
-    socket.on('end', () => done('end'));
-    socket.on('error', (error) => (error.code === 'ECONNRESET' ? done('reset') : reject(error)));
-    socket.write(bytes);
-  });
 }

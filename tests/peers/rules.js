@@ -53,7 +53,9 @@ class Rules {
       throw new Error(`times must be "always" or a positive number: ${rule.times}`);
     }
     if (rule.action === 'error' && !rule.code && !rule.status) throw new Error('an error needs a code or a status');
-    if (rule.status !== undefined && !(rule.status in http.STATUS_CODES)) throw new Error(`no such status: ${rule.status}`);
+    if (rule.status !== undefined && !(rule.status in http.STATUS_CODES)) {
+      throw new Error(`no such status: ${rule.status}`);
+    }
     for (const [name, value] of Object.entries(rule.headers ?? {})) http.validateHeaderValue(name, value);
     if (aboutParts(rule) && rule.op !== '*' && !isBatch(rule.op)) throw new Error(`${rule.op} has no parts to fail`);
     rule.applied ??= APPLIED[rule.action];

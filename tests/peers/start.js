@@ -66,7 +66,11 @@ async function startLayers(service, node, emulatorFile, certificates) {
     frontControl: `http://127.0.0.1:${front.control}/_front`,
     front: `${scheme}://127.0.0.1:${front.port}`,
     emulator: upstream,
-    ports: { chaos: chaos.port, chaosControl: chaos.control, front: front.port, frontControl: front.control, emulator: emulator.port },
+    ports: {
+      chaos: chaos.port, chaosControl: chaos.control,
+      front: front.port, frontControl: front.control,
+      emulator: emulator.port,
+    },
     pids: { chaos: chaos.pid, front: front.pid, emulator: emulator.pid },
   };
 }
@@ -79,7 +83,9 @@ function startChild(name, node, program, ...args) {
   fs.closeSync(log);
   children.push(child);
   child.on('error', fail);
-  child.on('exit', (code, signal) => fail(new Error(`${name} (pid ${child.pid}) ended: ${signal ?? code}; see ${name}.log`)));
+  child.on('exit', (code, signal) => {
+    fail(new Error(`${name} (pid ${child.pid}) ended: ${signal ?? code}; see ${name}.log`));
+  });
   return new Promise((resolve) => {
     let line = '';
     child.stdout.on('data', (text) => {

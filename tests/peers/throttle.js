@@ -29,7 +29,6 @@ class Throttle {
     for (const [i, record] of records.entries()) {
       const key = hashKey(record);
       const shard = shards.find(({ first, last }) => first <= key && key <= last);
-      // A stream that does not exist has no shards; the emulator says so better than we could.
       if (shard && !this.take(`${stream}/${shard.id}`, recordBytes(record), rate)) {
         failures.set(i, {
           code: 'ProvisionedThroughputExceededException',

@@ -12,7 +12,8 @@ const sigv4 = require('./sigv4.js');
 const MINUTES_TOLERATED = 5;
 
 // A proxy or the HTTP client may change these after signing.
-const NEVER_SIGNED = /^(connection|expect|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|user-agent|x-amzn-trace-id)$/;
+const NEVER_SIGNED = new RegExp('^(connection|expect|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade' +
+  '|user-agent|x-amzn-trace-id)$');
 
 const CREDENTIAL = /^([^/\s]+)\/(\d{8})\/([a-z0-9-]+)\/([a-z0-9-]+)\/aws4_request$/;
 
@@ -24,7 +25,7 @@ function verify(request, world) {
   const authorizations = only('authorization');
   if (authorizations.length === 0) return no('MissingAuthenticationTokenException', 'Missing Authentication Token');
   const claim = parseAuthorization(authorizations);
-  if (!claim) return no('IncompleteSignatureException', 'Authorization header is not of the one form that is accepted.');
+  if (!claim) return no('IncompleteSignatureException', 'Authorization does not have the one form that is accepted.');
 
   const times = only('x-amz-date');
   if (times.length !== 1 || !/^\d{8}T\d{6}Z$/.test(times[0])) {

@@ -114,6 +114,26 @@ holds "check passes then, too" run 0 check store
 holds "and the store can be owned again" run 0 stream put store s k v
 trap - EXIT
 
+# --- Following: owners come and go, the tail stays
+"$eddy" stream tail store s --from latest --follow >followed 2>err &
+follower=$!
+trap 'kill $follower 2>/dev/null' EXIT
+tries=0
+until [ -s followed ] || [ $tries = 100 ]; do # it may be slow to start
+  tries=$((tries + 1))
+  run 0 stream put store s pump-9 start
+  sleep 0.1
+done
+for value in one two three; do run 0 stream put store s pump-9 $value; done
+followed() { [ "$(cut -f 5 followed | grep -v start | tr '\n' ' ')" = "one two three " ]; }
+tries=0
+until followed || [ $tries = 100 ]; do tries=$((tries + 1)); sleep 0.1; done
+cp followed out
+holds "tail --follow prints what is committed later, in order, once" followed
+kill $follower
+wait $follower 2>/dev/null
+trap - EXIT
+
 # --- Damage, done by a hand that knows SQLite
 damage() { # DIRECTORY SQL
   rm -rf "$1" && cp -r store "$1" && python3 - "$1/eddy.db" "$2" <<'SQL'

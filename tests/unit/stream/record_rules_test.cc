@@ -43,15 +43,15 @@ TEST_CASE("a partition key that is empty, longer or no UTF-8 is refused",
   const std::string bad = GENERATE(
       std::string(), std::string(257, 'k'), Repeat("\xc3\xa4", 257),
       Repeat("\xf0\x9f\x8c\x8a", 256) + "k", std::string(1 << 20, 'k'),
-      std::string("\x80"),                  // a continuation alone
-      std::string("\xc3"),                  // cut
+      std::string("\x80"),  // a continuation alone
+      std::string("\xc3"),  // cut
       std::string("\xc3k"), std::string("\xe2\x82"),
       std::string("\xf0\x9f\x8c"),
-      std::string("\xc0\x80"),              // over-long forms
+      std::string("\xc0\x80"),  // over-long forms
       std::string("\xc1\xbf"), std::string("\xe0\x9f\xbf"),
       std::string("\xf0\x8f\xbf\xbf"),
-      std::string("\xed\xa0\x80"),          // a surrogate
-      std::string("\xf4\x90\x80\x80"),      // above U+10FFFF
+      std::string("\xed\xa0\x80"),      // a surrogate
+      std::string("\xf4\x90\x80\x80"),  // above U+10FFFF
       std::string("\xf5\x80\x80\x80"), std::string("\xff"),
       std::string("12345678\xff"), std::string("\xff") + std::string(15, 'k'));
   INFO(bad.size());

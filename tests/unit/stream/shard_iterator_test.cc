@@ -13,8 +13,8 @@ const ShardIteratorCodec& Codec() {
 }
 
 TEST_CASE("an iterator holds its place", "[stream][iterator]") {
-  const uint64_t position = GENERATE(uint64_t{0}, uint64_t{64},
-                                     uint64_t{1} << 45, UINT64_MAX);
+  const uint64_t position =
+      GENERATE(uint64_t{0}, uint64_t{64}, uint64_t{1} << 45, UINT64_MAX);
   const ShardId shard = GENERATE(0u, 999u, UINT32_MAX);
   const std::string token = Codec().Encode({shard, position});
   CHECK(token.size() == kShardIteratorBytes);

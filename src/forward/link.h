@@ -1,0 +1,60 @@
+// Link: whether the service can be reached, and when to try again.
+//
+//                        answered
+//        +----------------------------------------+
+//        v                                        |
+//     ONLINE --throttled, 5xx, refused--> BACKING OFF <--+
+//        |                                        |      | service answers,
+//        +-----not reached, no answer----> OFFLINE +------+ but with an error
+//
+// Each failure in a row doubles the bound of the next delay, up to the maximum; the
+// delay is drawn evenly from zero to the bound (full jitter), so that a fleet does
+// not come back in step. One answered request ends it. Gives up never.
+// Pure: time and random numbers come in.
+#ifndef EDDY_SRC_FORWARD_LINK_H_
+#define EDDY_SRC_FORWARD_LINK_H_
+
+#include <cstdint>
+
+#include "absl/time/time.h"
+#include "eddy/forwarder.h"
+#include "src/forward/reply.h"
+
+namespace eddy::forward {
+
+// Threads: none of its own; one caller at a time.
+class Link {
+ public:
+  struct Delays {
+    absl::Duration base;  // the bound after the first failure
+    absl::Duration max;   // no bound exceeds it
+  };
+  // Throttled services and problems that a person must solve start here instead.
+  static constexpr absl::Duration kSlowBase = absl::Seconds(1);
+
+  explicit Link(Delays delays) : delays_(delays) {}
+
+  LinkState state() const { return state_; }
+  // On the clock that counts suspend; a time in the past means at once.
+  absl::Duration next_attempt() const { return next_attempt_; }
+
+  void Succeeded();
+
+  // `trouble` is not kNone. `at_least` is what the service asked for, or zero.
+  void Failed(Trouble trouble, absl::Duration now, uint64_t random,
+              absl::Duration at_least = absl::ZeroDuration());
+
+  // The application knows better: the next attempt is due now. The count of
+  // failures stays, in case it does not.
+  void TryNow() { next_attempt_ = absl::ZeroDuration(); }
+
+ private:
+  const Delays delays_;
+  LinkState state_ = LinkState::kOnline;
+  int failure_count_ = 0;  // in a row
+  absl::Duration next_attempt_;
+};
+
+}  // namespace eddy::forward
+
+#endif  // EDDY_SRC_FORWARD_LINK_H_

@@ -1,0 +1,43 @@
+// Reply: what became of one request, in the words that a route acts on.
+#ifndef EDDY_SRC_FORWARD_REPLY_H_
+#define EDDY_SRC_FORWARD_REPLY_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+
+namespace eddy::forward {
+
+// Whether the service has applied the request.
+enum class Outcome : uint8_t {
+  kAnswered,  // HTTP 2xx, complete: the body says what
+  kRefused,   // an error of the service: nothing of it was applied
+  kNotSent,   // it cannot have arrived
+  kUnknown,   // perhaps: no answer, a cut one, or one that cannot be understood
+};
+
+// What a route does about it.
+enum class Trouble : uint8_t {
+  kNone,
+  kUnreachable,    // try again; the link is down
+  kServiceFault,   // try again; the service is in trouble
+  kThrottled,      // try again, slower
+  kSignedAnew,     // credentials or the clock's offset were renewed: try again at once, once
+  kNeedsOperator,  // keep all, try again seldom, say what to do
+  kBadContent,     // an entry is malformed: find it
+};
+
+struct Reply {
+  Outcome outcome = Outcome::kNotSent;
+  Trouble trouble = Trouble::kNone;  // kNone if and only if answered
+  std::string body;                  // if answered
+  absl::Status status;               // OK if and only if answered; says what to do
+  absl::Duration retry_after;        // the service's wish; zero: none
+  bool timed_out = false;            // the request may be too large for the link
+};
+
+}  // namespace eddy::forward
+
+#endif  // EDDY_SRC_FORWARD_REPLY_H_
