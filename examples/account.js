@@ -18,9 +18,8 @@ function accountFiles(directory, kind) {
     .sort((a, b) => a.run - b.run);
 }
 
-// [{sensor, captured, accepted, refused}]
-function readRows(file) {
-  const bytes = fs.readFileSync(file);
+// [{sensor, captured, accepted, refused}] of a file's bytes.
+function parseRows(bytes) {
   const counter = (at) => Number(os.endianness() === 'LE' ? bytes.readBigUInt64LE(at) : bytes.readBigUInt64BE(at));
   const rows = [];
   for (let at = 0; at + ROW_BYTES <= bytes.length && bytes[at] !== 0; at += ROW_BYTES) {
@@ -31,4 +30,4 @@ function readRows(file) {
   return rows;
 }
 
-module.exports = { accountFiles, readRows };
+module.exports = { accountFiles, parseRows };

@@ -34,6 +34,7 @@ constexpr char kStream[] = "telemetry";
 constexpr char kQueue[] = "events";
 constexpr char kRejected[] = "rejected";  // what the services will never accept
 constexpr uint32_t kShardCount = 2;
+constexpr absl::Duration kTrimPeriod = absl::Seconds(5);
 
 volatile std::sig_atomic_t stop_requested = 0;
 void RequestStop(int) { stop_requested = 1; }
@@ -97,7 +98,8 @@ class Gateway {
     auto events = Account::Create(directory, run_, "queue");
     if (!events.ok()) return events.status();
     events_ = *std::move(events);
-    return arguments_.forward ? StartForwarder() : absl::OkStatus();
+    if (arguments_.forward) return StartForwarder();
+    return absl::OkStatus();
   }
 
   void Run() {
@@ -108,6 +110,7 @@ class Gateway {
         Keep(sensor, value);
       });
       ShowProgress();
+      TrimDelivered();
       absl::SleepFor(absl::Milliseconds(10));
     }
     const absl::Time deadline = absl::Now() + arguments_.drain_time;
@@ -140,7 +143,12 @@ class Gateway {
     route.dead_letter_queue = kRejected;
     absl::Status added = forwarder_->AddKinesisRoute(kStream, kStream, route);
     if (added.ok()) added = forwarder_->AddSqsRoute(kQueue, kQueue, route);
-    return added;
+    if (!added.ok()) return added;
+    // The route's own place, to see how far it has come.
+    const auto cursor = stream_->OpenCursor(std::string("forward.kinesis.") + kStream);
+    if (!cursor.ok()) return cursor.status();
+    forwarded_ = *cursor;
+    return absl::OkStatus();
   }
 
   // One reading: into the stream, and past its threshold, if it has one.
@@ -179,16 +187,23 @@ class Gateway {
 
   // Nothing waits any more, neither behind the stream's cursor nor in the queue.
   bool Delivered() {
-    const auto cursor = stream_->OpenCursor(std::string("forward.kinesis.") + kStream);
-    if (!cursor.ok()) return false;
     eddy::GetRecordsOptions one;
     one.limit = 1;
     for (eddy::ShardId shard = 0; shard < stream_->shard_count(); ++shard) {
-      const auto next = (*cursor)->Read(shard, one);
+      const auto next = forwarded_->Read(shard, one);
       if (!next.ok() || !next->records.empty()) return false;
     }
     const eddy::QueueCounts counts = queue_->Describe().counts;
     return counts.visible + counts.in_flight + counts.delayed == 0;
+  }
+
+  // Gives the disk's space back, now and then: a stream keeps all until told.
+  void TrimDelivered() {
+    if (forwarder_ == nullptr || absl::Now() < next_trim_) return;
+    next_trim_ = absl::Now() + kTrimPeriod;
+    for (eddy::ShardId shard = 0; shard < stream_->shard_count(); ++shard) {
+      Ok(stream_->Trim(shard, forwarded_->Position(shard)));
+    }
   }
 
   // A line each second.
@@ -220,7 +235,9 @@ class Gateway {
   std::unique_ptr<Account> readings_;
   std::unique_ptr<Account> events_;
   std::unique_ptr<eddy::Forwarder> forwarder_;  // dies before the store
+  eddy::Cursor* forwarded_ = nullptr;           // with a forwarder only
   Thresholds thresholds_;
+  absl::Time next_trim_ = absl::InfinitePast();
   absl::Time next_progress_ = absl::InfinitePast();
 };
 

@@ -20,12 +20,12 @@
 'use strict';
 
 const fs = require('node:fs');
-const { accountFiles, readRows } = require('./account.js');
+const { accountFiles, parseRows } = require('./account.js');
 
 // Map from "sensor run" to {captured, accepted, refused}.
 function readAccount(directory, kind) {
   return new Map(accountFiles(directory, kind).flatMap(
-    ({ run, file }) => readRows(file).map((row) => [`${row.sensor} ${run}`, row])));
+    ({ run, file }) => parseRows(fs.readFileSync(file)).map((row) => [`${row.sensor} ${run}`, row])));
 }
 
 // [{sensor, run, n}] in the service's order, a shard after the other.

@@ -44,11 +44,17 @@ class Link {
   void Failed(Trouble trouble, absl::Duration now, uint64_t random,
               absl::Duration at_least = absl::ZeroDuration());
 
+  // Answered, but some parts of the request failed for `trouble`: online, with the
+  // delay of a first failure before those parts go again.
+  void SucceededInPart(Trouble trouble, absl::Duration now, uint64_t random);
+
   // The application knows better: the next attempt is due now. The count of
   // failures stays, in case it does not.
   void TryNow() { next_attempt_ = absl::ZeroDuration(); }
 
  private:
+  absl::Duration Delay(Trouble trouble, uint64_t random) const;
+
   const Delays delays_;
   LinkState state_ = LinkState::kOnline;
   int failure_count_ = 0;  // in a row

@@ -70,7 +70,9 @@ log::FrameParts MessageParts(const MessageHead& head, const std::string& encoded
                              std::string_view body, Clock& clock) {
   log::FrameParts parts;
   parts.kind = head.dead_letter ? kDeadLetterKind : kMessageKind;
-  parts.time_ms = absl::ToUnixMillis(clock.WallNow());
+  // A frame has 47 bits for it.
+  parts.time_ms = std::clamp(absl::ToUnixMillis(clock.WallNow()), int64_t{0},
+                             (int64_t{1} << 47) - 1);
   parts.time_trusted = clock.WallIsTrusted();
   parts.head = encoded_head;
   parts.body = body;

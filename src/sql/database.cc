@@ -4,6 +4,7 @@
 
 #include <cstddef>
 
+#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
 
@@ -102,11 +103,25 @@ Database::~Database() = default;
 
 absl::StatusOr<Database> Database::Open(const std::string& path,
                                         const OpenOptions& options) {
-  const std::string opening = absl::StrCat("open ", path);
+  absl::StatusOr<Database> db = OpenAndSetUp(path, options);
+  if (db.ok() || SqliteCode(db.status()) == 0) return db;
+  // SQLite's errors name the statement; here the file says more.
+  absl::Status named(db.status().code(),
+                     absl::StrCat("open ", path, ": ", db.status().message()));
+  db.status().ForEachPayload(
+      [&named](absl::string_view url, const absl::Cord& payload) {
+        named.SetPayload(url, payload);
+      });
+  return named;
+}
+
+absl::StatusOr<Database> Database::OpenAndSetUp(const std::string& path,
+                                                const OpenOptions& options) {
+  constexpr char kOpening[] = "sqlite3_open";
   // Always needed where SQLite is built with SQLITE_OMIT_AUTOINIT, which would
   // crash without it; it costs nothing the second time.
   const int initialized = sqlite3_initialize();
-  if (initialized != SQLITE_OK) return ToStatus(initialized, nullptr, opening);
+  if (initialized != SQLITE_OK) return ToStatus(initialized, nullptr, kOpening);
   if (sqlite3_threadsafe() == 0) {
     return absl::FailedPreconditionError(
         "SQLite is built without thread support (SQLITE_THREADSAFE=0)");
@@ -123,7 +138,7 @@ absl::StatusOr<Database> Database::Open(const std::string& path,
   const int opened =
       sqlite3_open_v2(path.c_str(), &connection.db, flags,
                       options.vfs.empty() ? nullptr : options.vfs.c_str());
-  if (opened != SQLITE_OK) return ToStatus(opened, connection.db, opening);
+  if (opened != SQLITE_OK) return ToStatus(opened, connection.db, kOpening);
   sqlite3_busy_timeout(
       connection.db,
       static_cast<int>(absl::ToInt64Milliseconds(options.busy_timeout)));

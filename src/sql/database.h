@@ -132,6 +132,8 @@ class Database {
  private:
   friend class Transaction;
   struct Connection;
+  static absl::StatusOr<Database> OpenAndSetUp(const std::string& path,
+                                               const OpenOptions& options);
   explicit Database(std::unique_ptr<Connection> connection);
 
   std::unique_ptr<Connection> connection_;  // null once closed or moved from

@@ -39,10 +39,10 @@ TEST_CASE("an iterator with any character changed is refused",
 
 TEST_CASE("what is no iterator at all is refused", "[stream][iterator]") {
   const std::string token = Codec().Encode({1, 123456});
-  const std::string bad =
-      GENERATE_COPY("", "A", "LATEST", token.substr(1), token + "0",
-                    token.substr(0, token.size() - 1), token + token,
-                    std::string(512, 'A'), std::string(1 << 20, 'x'));
+  const std::string bad = GENERATE_COPY(
+      as<std::string>{}, "", "A", "LATEST", token.substr(1), token + "0",
+      token.substr(0, token.size() - 1), token + token, std::string(512, 'A'),
+      std::string(1 << 20, 'x'));
   CHECK(absl::IsInvalidArgument(Codec().Decode(bad).status()));
 }
 

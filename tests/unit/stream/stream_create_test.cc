@@ -135,7 +135,7 @@ TEST_CASE("two streams know nothing of each other", "[stream][catalog]") {
   Ok(other.Put("k", "two"));
   CHECK(f.ReadShard() == std::vector<std::string>{"one"});
   const std::string theirs =
-      Ok(other.GetShardIterator(0, {ShardIteratorType::kTrimHorizon}));
+      Ok(other.GetShardIterator(0, ShardIteratorPosition()));
   CHECK(absl::IsInvalidArgument(f.stream().GetRecords(theirs).status()));
   Cursor* const a = Ok(f.stream().OpenCursor("c"));
   Cursor* const b = Ok(other.OpenCursor("c"));

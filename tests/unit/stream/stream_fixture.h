@@ -86,6 +86,12 @@ struct StreamFixture {
     Open();
   }
 
+  // What was trimmed goes with the next commit that is due.
+  void CommitDue() {
+    device.clock.Advance(options.store.flush_interval);
+    (void)engine->RunOnce();
+  }
+
   Stream& stream(size_t i = 0) { return *streams[i]; }
   PutResult Put(std::string_view key, std::string_view data,
                 const PutOptions& put = {}) {

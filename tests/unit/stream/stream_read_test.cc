@@ -42,7 +42,7 @@ TEST_CASE("a batch keeps its bytes while the records move and are trimmed",
   RecordBatch second =
       Ok(f.stream().GetRecords(f.Iterator(0, ShardIteratorType::kTrimHorizon)));
   Ok(f.stream().Trim(0, f.stream().Describe().shards[0].next));
-  Ok(f.engine->Flush());
+  f.CommitDue();
   // Enough to use the segment again, and to push the block out of the cache.
   for (int i = 0; i < 1000; ++i) f.Put("k", std::string(1000, 'x'));
   (void)f.ReadShard();
@@ -227,7 +227,7 @@ TEST_CASE("trimmed records are gone, and a reader below goes on at the horizon",
   const SequenceNumber kept = f.Put("k", "new").sequence_number;
   Ok(f.engine->Flush());
   Ok(f.stream().Trim(0, kept));
-  Ok(f.engine->Flush());
+  f.CommitDue();
   CHECK(f.ReadAll(start) == std::vector<std::string>{"new"});
   CHECK(f.stream().Describe().shards[0].oldest > 0);
   CHECK(f.stream().Describe().shards[0].oldest <= kept);
