@@ -12,7 +12,6 @@ namespace eddy::aws {
 namespace {
 
 constexpr size_t kMessageBytesMax = 1024;
-constexpr absl::Duration kRetryAfterMax = absl::Hours(24);
 
 // Codes as CanonicalCode spells them: one row stands for all the names that one
 // fault bears, e.g. QueueDoesNotExist and the older
@@ -167,7 +166,7 @@ std::optional<absl::Duration> RetryAfter(const HttpResponse& response) {
   if (!absl::SimpleAtoi(AbslView(response.Header("x-amz-retry-after")), &ms) || ms < 0) {
     return std::nullopt;
   }
-  return std::min(absl::Milliseconds(ms), kRetryAfterMax);
+  return absl::Milliseconds(ms);  // RetryDelay bounds it
 }
 
 ServiceError EntryError(std::string_view code, std::string_view message, ErrorClass error_class) {

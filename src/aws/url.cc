@@ -29,7 +29,7 @@ bool IsAuthority(std::string_view authority) {
     }
     host = authority.substr(0, colon);
   }
-  return !host.empty() && host.find('@') == std::string_view::npos;
+  return !host.empty() && host.find_first_of("@ ") == std::string_view::npos;
 }
 
 }  // namespace
@@ -45,9 +45,9 @@ absl::StatusOr<Url> ParseUrl(std::string_view text) {
     return absl::InvalidArgumentError(absl::StrCat("URL \"", AbslView(text), "\": ", why));
   };
   for (const char c : text) {
-    if (c == ' ' || absl::ascii_iscntrl(static_cast<unsigned char>(c))) {
+    if (absl::ascii_iscntrl(static_cast<unsigned char>(c))) {
       // Not quoted: it might end a line in somebody's log.
-      return absl::InvalidArgumentError("a URL holds a blank or a control character");
+      return absl::InvalidArgumentError("a URL holds a control character");
     }
   }
   Url url;

@@ -20,7 +20,8 @@ struct Url {
 };
 
 //   kInvalidArgument   not an absolute http or https URL; a user name, a
-//                      fragment, a blank or a control character in it.
+//                      fragment or a control character in it. (A blank in a
+//                      path passes: what may be signed is not what may be sent.)
 absl::StatusOr<Url> ParseUrl(std::string_view text);
 
 }  // namespace eddy::aws

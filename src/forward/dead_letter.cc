@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
+#include "src/aws/json.h"
 #include "src/base/status.h"
-#include "src/base/strings.h"
 
 namespace eddy::forward {
 namespace {
@@ -19,50 +19,40 @@ constexpr size_t kPartBytesMax = 768 << 10;
 static_assert(kPartBytesMax % 3 == 0);
 static_assert(kPartBytesMax / 3 * 4 + 16 * 1024 > kMessageBytesMax - 16 * 1024);
 
-// JSON text in the character set of SQS: two code points that UTF-8 and a partition
-// key may hold, U+FFFE and U+FFFF, have to be escaped too.
-std::string Quoted(std::string_view text) {
-  std::string out = "\"";
-  for (size_t i = 0; i < text.size(); ++i) {
-    const unsigned char c = static_cast<unsigned char>(text[i]);
-    const std::string_view rest = text.substr(i);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += text[i];
-    } else if (c < 0x20) {
-      absl::StrAppendFormat(&out, "\\u%04x", c);
-    } else if (rest.substr(0, 3) == "\xEF\xBF\xBE" || rest.substr(0, 3) == "\xEF\xBF\xBF") {
-      out += rest[2] == '\xBE' ? "\\ufffe" : "\\uffff";
-      i += 2;
-    } else {
-      out += text[i];
-    }
-  }
-  out += '"';
-  return out;
+// Two code points that a partition key may hold, U+FFFE and U+FFFF, are not in the
+// character set of SQS. As JSON escapes they are; their bytes occur in no other
+// character, and only inside the JSON's strings.
+std::string InMessageCharacters(std::string json) {
+  return absl::StrReplaceAll(json, {{"\xEF\xBF\xBE", "\\ufffe"}, {"\xEF\xBF\xBF", "\\uffff"}});
 }
 
 }  // namespace
 
 absl::Status DeadLetterBox::PutRecord(ShardId shard, const WindowRecord& record,
                                       std::string_view reason) {
-  std::string head =
-      absl::StrCat("{\"stream\":", Quoted(source_), ",\"shardId\":\"shardId-",
-                   absl::Dec(shard, absl::kZeroPad12), "\",\"sequenceNumber\":\"",
-                   record.sequence_number, "\",\"partitionKey\":",
-                   Quoted(record.partition_key));
-  if (!record.explicit_hash_key.empty()) {
-    absl::StrAppend(&head, ",\"explicitHashKey\":", Quoted(record.explicit_hash_key));
-  }
   const size_t part_count =
       std::max<size_t>(1, (record.data.size() + kPartBytesMax - 1) / kPartBytesMax);
   for (size_t part = 0; part < part_count; ++part) {
-    const std::string_view data =
-        std::string_view(record.data).substr(part * kPartBytesMax, kPartBytesMax);
-    EDDY_RETURN_IF_ERROR(
-        Put(absl::StrCat(head, ",\"part\":", part + 1, ",\"parts\":", part_count,
-                         ",\"data\":\"", absl::Base64Escape(AbslView(data)), "\"}"),
-            reason));
+    std::string body;
+    {
+      aws::JsonWriter json(&body);
+      json.BeginObject();
+      json.Member("stream", source_);
+      json.Member("shardId", absl::StrCat("shardId-", absl::Dec(shard, absl::kZeroPad12)));
+      json.Member("sequenceNumber", absl::StrCat(record.sequence_number));
+      json.Member("partitionKey", record.partition_key);
+      if (!record.explicit_hash_key.empty()) {
+        json.Member("explicitHashKey", record.explicit_hash_key);
+      }
+      json.Key("part");
+      json.Int(static_cast<int64_t>(part + 1));
+      json.Key("parts");
+      json.Int(static_cast<int64_t>(part_count));
+      json.Key("data");
+      json.Base64(std::string_view(record.data).substr(part * kPartBytesMax, kPartBytesMax));
+      json.EndObject();
+    }
+    EDDY_RETURN_IF_ERROR(Put(InMessageCharacters(std::move(body)), reason));
   }
   return absl::OkStatus();
 }

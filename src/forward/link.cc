@@ -5,12 +5,6 @@
 #include "src/base/status.h"
 
 namespace eddy::forward {
-namespace {
-
-// Doublings beyond this exceed every permitted maximum.
-constexpr int kDoublingsMax = 40;
-
-}  // namespace
 
 void Link::Succeeded() {
   state_ = LinkState::kOnline;
@@ -19,7 +13,7 @@ void Link::Succeeded() {
 }
 
 void Link::Failed(Trouble trouble, absl::Duration now, uint64_t random,
-                  absl::Duration at_least) {
+                  std::optional<absl::Duration> retry_after) {
   EDDY_CHECK(trouble != Trouble::kNone);
   if (trouble == Trouble::kSignedAnew) {
     // Not the service's trouble but ours, and mended: nothing is known of the link.
@@ -27,21 +21,19 @@ void Link::Failed(Trouble trouble, absl::Duration now, uint64_t random,
     return;
   }
   state_ = trouble == Trouble::kUnreachable ? LinkState::kOffline : LinkState::kBackingOff;
-  next_attempt_ = now + std::max(Delay(trouble, random), at_least);
-  failure_count_ = std::min(failure_count_ + 1, kDoublingsMax);
+  next_attempt_ = now + Delay(trouble, random, retry_after);
+  failure_count_ = std::min(failure_count_ + 1, kFailureCountMax);
 }
 
 void Link::SucceededInPart(Trouble trouble, absl::Duration now, uint64_t random) {
   Succeeded();
-  next_attempt_ = now + Delay(trouble, random);
+  next_attempt_ = now + Delay(trouble, random, std::nullopt);
 }
 
-absl::Duration Link::Delay(Trouble trouble, uint64_t random) const {
+absl::Duration Link::Delay(Trouble trouble, uint64_t random,
+                           std::optional<absl::Duration> retry_after) const {
   const bool is_slow = trouble == Trouble::kThrottled || trouble == Trouble::kNeedsOperator;
-  absl::Duration bound = is_slow ? std::max(delays_.base, kSlowBase) : delays_.base;
-  for (int i = 0; i < failure_count_ && bound < delays_.max; ++i) bound *= 2;
-  bound = std::min(bound, delays_.max);
-  return bound * (static_cast<double>(random >> 11) * 0x1p-53);
+  return aws::RetryDelay(policy_, failure_count_, is_slow, random, retry_after);
 }
 
 }  // namespace eddy::forward

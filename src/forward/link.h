@@ -10,14 +10,16 @@
 // Each failure in a row doubles the bound of the next delay, up to the maximum; the
 // delay is drawn evenly from zero to the bound (full jitter), so that a fleet does
 // not come back in step. One answered request ends it. Gives up never.
-// Pure: time and random numbers come in.
+// Pure: time and random numbers come in. Depends on aws/retry.h.
 #ifndef EDDY_SRC_FORWARD_LINK_H_
 #define EDDY_SRC_FORWARD_LINK_H_
 
 #include <cstdint>
+#include <optional>
 
 #include "absl/time/time.h"
 #include "eddy/forwarder.h"
+#include "src/aws/retry.h"
 #include "src/forward/reply.h"
 
 namespace eddy::forward {
@@ -25,14 +27,8 @@ namespace eddy::forward {
 // Threads: none of its own; one caller at a time.
 class Link {
  public:
-  struct Delays {
-    absl::Duration base;  // the bound after the first failure
-    absl::Duration max;   // no bound exceeds it
-  };
-  // Throttled services and problems that a person must solve start here instead.
-  static constexpr absl::Duration kSlowBase = absl::Seconds(1);
-
-  explicit Link(Delays delays) : delays_(delays) {}
+  // Problems that a person must solve are treated as throttling: tried again, slowly.
+  explicit Link(const aws::RetryPolicy& policy) : policy_(policy) {}
 
   LinkState state() const { return state_; }
   // On the clock that counts suspend; a time in the past means at once.
@@ -40,9 +36,9 @@ class Link {
 
   void Succeeded();
 
-  // `trouble` is not kNone. `at_least` is what the service asked for, or zero.
+  // `trouble` is not kNone; kSignedAnew tells nothing of the link and is due at once.
   void Failed(Trouble trouble, absl::Duration now, uint64_t random,
-              absl::Duration at_least = absl::ZeroDuration());
+              std::optional<absl::Duration> retry_after = std::nullopt);
 
   // Answered, but some parts of the request failed for `trouble`: online, with the
   // delay of a first failure before those parts go again.
@@ -53,9 +49,13 @@ class Link {
   void TryNow() { next_attempt_ = absl::ZeroDuration(); }
 
  private:
-  absl::Duration Delay(Trouble trouble, uint64_t random) const;
+  // Doublings beyond it exceed every permitted cap.
+  static constexpr int kFailureCountMax = 40;
 
-  const Delays delays_;
+  absl::Duration Delay(Trouble trouble, uint64_t random,
+                       std::optional<absl::Duration> retry_after) const;
+
+  const aws::RetryPolicy policy_;
   LinkState state_ = LinkState::kOnline;
   int failure_count_ = 0;  // in a row
   absl::Duration next_attempt_;

@@ -3,6 +3,7 @@
 #define EDDY_SRC_FORWARD_REPLY_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -34,7 +35,7 @@ struct Reply {
   Trouble trouble = Trouble::kNone;  // kNone if and only if answered
   std::string body;                  // if answered
   absl::Status status;               // OK if and only if answered; says what to do
-  absl::Duration retry_after;        // the service's wish; zero: none
+  std::optional<absl::Duration> retry_after;  // the service's wish
   bool timed_out = false;            // the request may be too large for the link
 };
 

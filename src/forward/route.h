@@ -2,8 +2,12 @@
 #ifndef EDDY_SRC_FORWARD_ROUTE_H_
 #define EDDY_SRC_FORWARD_ROUTE_H_
 
+#include <memory>
+
 #include "absl/time/time.h"
 #include "eddy/forwarder.h"
+#include "src/forward/request_sender.h"
+#include "src/forward/route_state.h"
 
 namespace eddy::forward {
 
@@ -22,6 +26,26 @@ class Route {
   // All but next_attempt, which only the caller of Step knows.
   virtual RouteStatus Status() const = 0;
 };
+
+// What every route is built from.
+struct RouteParts {
+  std::unique_ptr<RouteState> state;
+  std::unique_ptr<RequestSender> sender;
+  Clock* clock = nullptr;
+  Queue* dead_letters = nullptr;  // null: none
+  RouteOptions options;
+  // How long a route rests that a refused record blocks.
+  absl::Duration pause_when_stuck;
+};
+
+// Between looks at a source that had nothing: from the linger, doubling to this.
+inline constexpr absl::Duration kIdlePauseMin = absl::Milliseconds(10);
+inline constexpr absl::Duration kIdlePauseMax = absl::Milliseconds(500);
+
+// So many entries in a row that are refused alone go to the dead letters at once.
+// Then the route backs off between them: more likely the target is wrong than all
+// of them.
+inline constexpr int kLoneRefusalsMax = 16;
 
 }  // namespace eddy::forward
 

@@ -5,13 +5,14 @@
 
 namespace eddy::forward {
 
-RouteState::RouteState(std::string name, Link::Delays delays, Clock* clock, Random* random,
-                       LinkChangeCallback on_link_change)
+RouteState::RouteState(std::string name, const aws::RetryPolicy& policy, Clock* clock,
+                       Random* random, LinkChangeCallback on_link_change)
     : name_(std::move(name)),
+      policy_(policy),
       clock_(clock),
       random_(random),
       on_link_change_(std::move(on_link_change)),
-      link_(delays) {
+      link_(policy) {
   status_.name = name_;
 }
 
@@ -22,14 +23,15 @@ absl::Duration RouteState::Pause() {
   return std::max(until - now, absl::ZeroDuration());
 }
 
-void RouteState::Succeeded() {
+void RouteState::Succeeded() { Refused(absl::OkStatus()); }
+
+void RouteState::Refused(absl::Status status) {
   LinkState from;
   {
     absl::MutexLock lock(&mu_);
     from = link_.state();
     link_.Succeeded();
-    blocked_until_ = absl::ZeroDuration();
-    status_.last_error = absl::OkStatus();
+    status_.last_error = std::move(status);
   }
   Tell(from, LinkState::kOnline);
 }
@@ -66,6 +68,15 @@ void RouteState::Blocked(absl::Status status, absl::Duration pause) {
   absl::MutexLock lock(&mu_);
   blocked_until_ = until;
   status_.last_error = std::move(status);
+}
+
+absl::Duration RouteState::RetryDelay(int attempt, Trouble trouble) {
+  return aws::RetryDelay(policy_, attempt, trouble == Trouble::kThrottled, random_->Next());
+}
+
+LinkState RouteState::link() const {
+  absl::MutexLock lock(&mu_);
+  return link_.state();
 }
 
 void RouteState::TryNow() {

@@ -29,8 +29,8 @@ class RouteState {
   // How long a step rests after an error of the store itself (a full disk, say).
   static constexpr absl::Duration kLocalPause = absl::Seconds(1);
 
-  RouteState(std::string name, Link::Delays delays, Clock* clock, Random* random,
-             LinkChangeCallback on_link_change);
+  RouteState(std::string name, const aws::RetryPolicy& policy, Clock* clock,
+             Random* random, LinkChangeCallback on_link_change);
 
   // Zero: a request may be sent now. Else how long not.
   absl::Duration Pause();
@@ -41,9 +41,16 @@ class RouteState {
   void Failed(const Reply& reply);
   // The request was answered, and some parts of it failed while others did not.
   void SucceededInPart(Trouble trouble, absl::Status status);
+  // It was answered with a refusal that is nobody's fault but its content's.
+  void Refused(absl::Status status);
   // An error of the store, or a record that blocks the way: says so and rests. The
   // link is as it was.
   void Blocked(absl::Status status, absl::Duration pause = kLocalPause);
+
+  // Before attempt `attempt` + 1 (from 0) of something smaller than a request.
+  absl::Duration RetryDelay(int attempt, Trouble trouble);
+
+  LinkState link() const;
 
   // For counters: `change` gets the RouteStatus and does nothing else.
   template <typename Change>
@@ -60,6 +67,7 @@ class RouteState {
   void Tell(LinkState from, LinkState to);
 
   const std::string name_;
+  const aws::RetryPolicy policy_;
   Clock* const clock_;
   Random* const random_;
   const LinkChangeCallback on_link_change_;

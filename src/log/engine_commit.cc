@@ -37,8 +37,17 @@ void EngineImpl::OnSealed(size_t bytes) {
   if (sealed >= options_.store.commit_bytes && wake_) wake_();
 }
 
+EngineImpl::CommitLock::CommitLock(EngineImpl* engine) : engine_(engine) {
+  engine_->commit_mu_.Lock();
+}
+
+EngineImpl::CommitLock::~CommitLock() {
+  engine_->commit_mu_.Unlock();
+  engine_->committed_.Notify();
+}
+
 void EngineImpl::BetweenCommits(const std::function<void()>& work) {
-  absl::MutexLock lock(&commit_mu_);
+  CommitLock lock(this);
   work();
 }
 
@@ -60,6 +69,7 @@ absl::Status EngineImpl::WaitCommitted(LogId log_id, uint64_t end, absl::Duratio
     if (commit_mu_.TryLock()) {
       const absl::Status status = CommitRound();
       commit_mu_.Unlock();
+      committed_.Notify();  // unlocked first: see CommitLock
       if (log->committed() >= end) return absl::OkStatus();
       if (!status.ok()) {
         return absl::UnavailableError(
@@ -91,6 +101,7 @@ absl::Status EngineImpl::WaitForRoom(absl::Duration timeout) {
     if (commit_mu_.TryLock()) {
       round = CommitRound();
       commit_mu_.Unlock();
+      committed_.Notify();
       seen = committed_.Epoch();  // the end of our own round is no news
       if (intake_->free_count() > 0) break;
     }
@@ -119,7 +130,7 @@ absl::Status EngineImpl::Flush() {
 }
 
 absl::Duration EngineImpl::RunOnce() {
-  absl::MutexLock lock(&commit_mu_);
+  CommitLock lock(this);
   const absl::Duration interval = options_.store.flush_interval;
   const absl::Duration due = last_round_ + interval - clock_->SinceBoot();
   const bool enough =
@@ -279,7 +290,6 @@ absl::Status EngineImpl::CommitRound() {
     }
   }
   rounds_ended_.fetch_add(1);
-  committed_.Notify();
   // RunOnce copies the WAL long before this, if the host lets it run.
   CheckpointAbove(2 * kWalBytesMax);
   return status;

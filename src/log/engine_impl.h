@@ -71,6 +71,20 @@ class EngineImpl final : public Engine, public LogHost {
     bool complete = false;  // everything that the cut names was published
   };
 
+  // Holds commit_mu_, and notifies when it has let go: a waiter that found the
+  // lock taken sleeps until then, and one of them becomes the next to lead. A
+  // notification before the unlock would be answered too early, and lost.
+  class ABSL_SCOPED_LOCKABLE CommitLock {
+   public:
+    explicit CommitLock(EngineImpl* engine) ABSL_EXCLUSIVE_LOCK_FUNCTION(engine->commit_mu_);
+    ~CommitLock() ABSL_UNLOCK_FUNCTION();
+    CommitLock(const CommitLock&) = delete;
+    CommitLock& operator=(const CommitLock&) = delete;
+
+   private:
+    EngineImpl* const engine_;
+  };
+
   absl::Status OpenDatabase();
   absl::Status LoadLogs();
   absl::Status RecoverIntake();
@@ -106,7 +120,7 @@ class EngineImpl final : public Engine, public LogHost {
   bool intake_fits_ = false;                // the old file's geometry is ours
   std::function<void()> wake_;
 
-  Signal committed_;  // a round has ended, or segments have become free
+  Signal committed_;  // commit_mu_ was let go: a round may have ended
 
   absl::Mutex commit_mu_;
   std::unique_ptr<sql::Database> db_ ABSL_GUARDED_BY(commit_mu_);

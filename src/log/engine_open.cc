@@ -96,7 +96,7 @@ absl::Status EngineImpl::OpenFiles() {
 absl::Status EngineImpl::OpenDatabase() {
   EDDY_ASSIGN_OR_RETURN(vfs_, sql::CountingVfs::Register(platform().sqlite_vfs));
   const std::string path = options_.directory + kDatabaseFile;
-  absl::MutexLock lock(&commit_mu_);
+  CommitLock lock(this);
   EDDY_ASSIGN_OR_RETURN(
       sql::Database db,
       sql::Database::Open(path, ConnectionOptions(options_, vfs_->name(), sql::Mode::kOwner)));
@@ -139,7 +139,7 @@ absl::Status EngineImpl::SetMeta(const char* name, int64_t value) {
 }
 
 absl::Status EngineImpl::LoadLogs() {
-  absl::MutexLock lock(&commit_mu_);
+  CommitLock lock(this);
   EDDY_ASSIGN_OR_RETURN(sql::Statement rows, db_->Prepare(kLogRows));
   EDDY_ASSIGN_OR_RETURN(sql::Statement last, db_->Prepare(kLastBlock));
   absl::MutexLock logs(&logs_mu_);
@@ -171,7 +171,7 @@ absl::Status EngineImpl::RecoverIntake() {
   const IntakeGeometry wanted = PlanIntake(options_.store.intake_bytes);
   bool clean;
   {
-    absl::MutexLock lock(&commit_mu_);
+    CommitLock lock(this);
     EDDY_ASSIGN_OR_RETURN(const int64_t closed, Meta(kMetaClean, 0));
     clean = closed != 0;
   }
@@ -213,7 +213,7 @@ absl::Status EngineImpl::RecoverIntake() {
 // plus what the intake can hold plus one large frame. The jump itself is
 // committed before anything is appended: a second power cut starts beyond it.
 absl::Status EngineImpl::JumpPositions() {
-  absl::MutexLock lock(&commit_mu_);
+  CommitLock lock(this);
   EDDY_ASSIGN_OR_RETURN(const int64_t intake_bytes,
                         Meta(kMetaIntakeBytes, static_cast<int64_t>(kIntakeBytesMax)));
   constexpr uint64_t kAlign = kFrameAlignment;
@@ -270,7 +270,7 @@ absl::Status EngineImpl::FinishOpen() {
   EDDY_RETURN_IF_ERROR(ReplayJournal());
   Files* const files = platform().files;
   const IntakeGeometry geometry = PlanIntake(options_.store.intake_bytes);
-  absl::MutexLock lock(&commit_mu_);
+  CommitLock lock(this);
   // With no intake in place nobody can append yet; Cut() and Committed() of
   // restored runs do not need one.
   EDDY_RETURN_IF_ERROR(CommitRound());
@@ -293,7 +293,7 @@ absl::Status EngineImpl::FinishOpen() {
 
 absl::Status EngineImpl::Close() {
   const absl::Status flushed = Flush();
-  absl::MutexLock lock(&commit_mu_);
+  CommitLock lock(this);
   if (flushed.ok()) {
     EDDY_RETURN_IF_ERROR(CommitRound());
     EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
@@ -344,7 +344,7 @@ std::vector<SegmentLog*> EngineImpl::LogsWithWork() {
 
 absl::Status EngineImpl::WithDatabase(
     const std::function<absl::Status(sql::Database&)>& work) {
-  absl::MutexLock lock(&commit_mu_);
+  CommitLock lock(this);
   EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
   EDDY_RETURN_IF_ERROR(work(*db_));
   return transaction.Commit();

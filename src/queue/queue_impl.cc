@@ -160,29 +160,6 @@ absl::StatusOr<std::vector<absl::StatusOr<SendResult>>> QueueImpl::SendBatch(
   return results;
 }
 
-absl::StatusOr<SendResult> QueueImpl::SendDeadLetter(std::string_view body,
-                                                     std::string_view source,
-                                                     std::string_view reason,
-                                                     const SendOptions& options) {
-  if (body.size() > kMessageBytesMax) {
-    return absl::InvalidArgumentError(absl::StrCat("a dead letter of ", body.size(),
-                                                   " bytes: at most ", kMessageBytesMax,
-                                                   " are allowed"));
-  }
-  MessageHead head;
-  DeadLetter& letter = head.dead_letter.emplace();
-  letter.first_sent_ms = absl::ToUnixMillis(clock_->WallNow());
-  letter.source = std::string(source);
-  letter.reason = std::string(reason);
-  EDDY_ASSIGN_OR_RETURN(
-      SendResult result,
-      Accept(std::move(head), body, options.delay.value_or(row_.options.delay), options));
-  if (IsPower(options.durability)) {
-    EDDY_RETURN_IF_ERROR(WaitPower(log_->id(), result.token.end));
-  }
-  return result;
-}
-
 bool QueueImpl::Capture() {
   absl::MutexLock lock(&mu_);
   return state_.TakeChanges(&snapshot_);

@@ -25,7 +25,8 @@
 // reads from disk; nobody but receivers takes it.
 //
 // Depends on log/, sql/, runtime/, base/. Receive is in queue_receive.cc, Delete
-// and ChangeVisibility in queue_settle.cc, opening in queue_load.cc.
+// and ChangeVisibility in queue_settle.cc, moves in queue_dead_letter.cc, opening
+// in queue_load.cc.
 #ifndef EDDY_SRC_QUEUE_QUEUE_IMPL_H_
 #define EDDY_SRC_QUEUE_QUEUE_IMPL_H_
 

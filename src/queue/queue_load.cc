@@ -99,31 +99,6 @@ absl::Status QueueImpl::FinishLoad(log::Engine&,
   return absl::OkStatus();
 }
 
-// I2: a killed process may have appended a dead letter here and not have come
-// to the journal. The frames it left in the intake are few; each dead letter
-// among them names the message that must be gone.
-absl::Status QueueImpl::MendMoves(const std::vector<std::unique_ptr<QueueImpl>>& queues) {
-  for (uint64_t at = recovered_from_;;) {
-    EDDY_ASSIGN_OR_RETURN(const log::ReadResult result, log_->Read(at, {}));
-    if (result.frames.empty()) return absl::OkStatus();
-    at = result.next;
-    for (const log::FrameView& frame : result.frames) {
-      if (frame.kind != kDeadLetterKind) continue;
-      EDDY_ASSIGN_OR_RETURN(const MessageView message, DecodeMessage(frame));
-      const DeadLetter& letter = *message.head.dead_letter;
-      for (const auto& source : queues) {
-        if (source->row_.id != letter.source_queue) continue;
-        absl::ReaderMutexLock cut(&engine_.cut());
-        absl::MutexLock lock(&source->mu_);
-        DeliveryChange gone;
-        gone.position = letter.source_position;
-        gone.gone = true;
-        source->state_.Restore(gone, /*committed=*/false, clock_->SinceBoot());
-      }
-    }
-  }
-}
-
 // Whole blocks by their rows, and by reading only what lies between the head
 // and the first of them: at most one block.
 absl::Status QueueImpl::CountUntouched() {

@@ -23,9 +23,6 @@ namespace {
 // A look steps over gone and delayed messages in reads that grow up to this.
 constexpr size_t kScanFramesMax = 256;
 
-// How long a message is kept out of sight while it is moved outside of the cut.
-constexpr absl::Duration kMoveLease = absl::Minutes(1);
-
 }  // namespace
 
 absl::StatusOr<std::vector<Message>> QueueImpl::Receive(const ReceiveOptions& options) {
@@ -204,14 +201,6 @@ absl::Status QueueImpl::FindUntouched(size_t count, uint64_t from, Candidates* f
   return absl::OkStatus();
 }
 
-bool QueueImpl::ReceivedTooOften(const Candidate& candidate, const Delivery* entry) const {
-  if (dead_letter_queue_ == nullptr || entry == nullptr) return false;
-  // Receives of an earlier queue stay in the count and are not held against the
-  // message here.
-  const uint32_t here = entry->receive_count - candidate.message.carried_receive_count();
-  return here >= static_cast<uint32_t>(row_.options.max_receive_count);
-}
-
 absl::Status QueueImpl::Claim(size_t count, absl::Duration visibility, Attempt* attempt) {
   absl::ReaderMutexLock cut(&engine_.cut());
   absl::MutexLock lock(&mu_);
@@ -265,88 +254,6 @@ absl::Status QueueImpl::Claim(size_t count, absl::Duration visibility, Attempt* 
     state_.PassTo(taken.candidate.end);
   }
   for (const Candidate* const candidate : moves) Move(*candidate, now, attempt);
-  return absl::OkStatus();
-}
-
-MessageHead QueueImpl::DeadLetterHead(const Candidate& candidate,
-                                      uint32_t receive_count) const {
-  MessageHead head;
-  head.id = candidate.message.head.id;
-  DeadLetter& letter = head.dead_letter.emplace();
-  letter.receive_count = receive_count;
-  letter.source_queue = row_.id;
-  letter.source_position = candidate.position;
-  letter.first_sent_ms = candidate.message.sent_ms;
-  letter.source = row_.name;
-  letter.reason = absl::StrCat("receive count ", receive_count + 1, " above ", receive_count);
-  return head;
-}
-
-void QueueImpl::Move(const Candidate& candidate, const Moment& now, Attempt* attempt) {
-  const uint64_t position = candidate.position;
-  const MessageHead head =
-      DeadLetterHead(candidate, state_.Find(position)->receive_count);
-  const std::string encoded = EncodeHead(head);
-  const log::FrameParts parts =
-      MessageParts(head, encoded, candidate.message.body, *clock_);
-  if (log::AlignFrame(parts.Bytes()) > engine_.inline_bytes_max()) {
-    state_.SetDue(position, now.since_boot, now.since_boot + kMoveLease);
-    attempt->large_moves.push_back(candidate);
-    return;
-  }
-  const absl::StatusOr<log::Appended> appended = dead_letter_queue_->log_->TryAppend(parts);
-  if (!appended.ok()) {  // it stays visible, to be moved by a later receive
-    attempt->needs_room = true;
-    return;
-  }
-  attempt->dead_letter_end = appended->end;
-  DeliveryChange gone;
-  gone.position = position;
-  gone.gone = true;
-  std::string op;
-  AppendChange(gone, &op);
-  // If there is no room for it, the commit of this cut records it as well, and
-  // MendMoves does after a SIGKILL before that.
-  const absl::StatusOr<log::Appended> journaled = engine_.TryJournal(row_.id, op);
-  if (journaled.ok()) attempt->journal_end = journaled->end;
-  state_.Remove(position);
-  ++attempt->moved_count;
-}
-
-absl::Status QueueImpl::MoveLarge(const Candidate& candidate, Attempt* attempt) {
-  const uint64_t position = candidate.position;
-  uint32_t receive_count;
-  {
-    absl::MutexLock lock(&mu_);
-    const Delivery* const entry = state_.Find(position);
-    if (entry == nullptr) return absl::OkStatus();  // deleted meanwhile
-    receive_count = entry->receive_count;
-  }
-  const MessageHead head = DeadLetterHead(candidate, receive_count);
-  const std::string encoded = EncodeHead(head);
-  const absl::StatusOr<log::Appended> appended = dead_letter_queue_->log_->Append(
-      MessageParts(head, encoded, candidate.message.body, *clock_),
-      engine_.options().append_timeout);
-  if (!appended.ok()) {
-    absl::MutexLock lock(&mu_);
-    const absl::Duration now = clock_->SinceBoot();
-    if (state_.Find(position) != nullptr) state_.SetDue(position, now, now);
-    return appended.status();
-  }
-  dead_letter_queue_->NoteArrived(1);
-  absl::ReaderMutexLock cut(&engine_.cut());
-  absl::MutexLock lock(&mu_);
-  if (state_.Find(position) == nullptr) return absl::OkStatus();
-  DeliveryChange gone;
-  gone.position = position;
-  gone.gone = true;
-  std::string op;
-  AppendChange(gone, &op);
-  // Without room for it the next commit still records it; a SIGKILL before that
-  // leaves the message in both queues (I2).
-  const absl::StatusOr<log::Appended> journaled = engine_.TryJournal(row_.id, op);
-  if (journaled.ok()) attempt->journal_end = journaled->end;
-  state_.Remove(position);
   return absl::OkStatus();
 }
 

@@ -8,9 +8,10 @@
 //   C1  SinceBoot never goes back except across Reboot, which also changes the
 //       boot id; wall time goes wherever the test sends it.
 //   C2  Wait with auto_advance returns at once with the clock moved by the
-//       timeout; without it, Wait blocks until notified or until another thread
-//       has advanced the clock past the deadline. An infinite wait with
-//       auto_advance returns without moving the clock (a spurious wake-up).
+//       timeout; without it, Wait sleeps for a moment of real time or until
+//       notified: its caller looks at the clock, which other threads advance,
+//       and waits on. An infinite wait with auto_advance returns without moving
+//       the clock (a spurious wake-up).
 #ifndef EDDY_TESTS_FAKES_FAKE_CLOCK_H_
 #define EDDY_TESTS_FAKES_FAKE_CLOCK_H_
 

@@ -86,7 +86,6 @@ class Model {
     options.max_messages = 1 + static_cast<int>(random_.Below(10));
     options.visibility_timeout = absl::Milliseconds(random_.Below(60000));
     if (random_.OneIn(8)) options.visibility_timeout = absl::ZeroDuration();
-    const absl::Duration before = Now();
     const auto received = queue().Receive(options);
     INFO(received.status().ToString());
     REQUIRE(received.ok());
@@ -111,7 +110,9 @@ class Model {
       if (model.receive_count >= kMaxReceives) {
         maybe_moved_.insert(model.order);
       } else {
-        INFO(model.body << " due " << model.due << " before " << before << " now " << Now() << " count " << model.receive_count << " asked " << options.max_messages << " got " << received->size());
+        INFO(model.body << ", received " << model.receive_count << " times, due " << model.due
+                        << ", now " << Now() << ": asked for " << options.max_messages
+                        << ", got " << received->size());
         REQUIRE(!received->empty());
         REQUIRE(model.order > last);
       }
@@ -233,7 +234,8 @@ class Model {
   ModelMessage* Any() {
     if (messages_.empty()) return nullptr;
     // Mostly one of the latest, as with real consumers.
-    const size_t last = random_.OneIn(4) ? messages_.size() : std::min<size_t>(30, messages_.size());
+    const size_t last =
+        random_.OneIn(4) ? messages_.size() : std::min<size_t>(30, messages_.size());
     return &messages_[messages_.size() - 1 - random_.Below(last)];
   }
 
