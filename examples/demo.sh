@@ -16,6 +16,7 @@ build=$root/build/demo
 peers=$root/tests/peers
 work=
 gateway=
+starter=
 
 say() { printf '\n== %s\n' "$*"; }
 
@@ -23,14 +24,12 @@ finish() {
   status=$?
   trap - EXIT HUP INT TERM
   [ -z "$gateway" ] || kill -9 "$gateway" 2>/dev/null || true
-  [ -z "$work" ] || sh "$peers/stop.sh" "$work/peers" || true
-  if [ -n "$work" ]; then
-    if [ "$status" != 0 ] || [ -n "${EDDY_DEMO_KEEP:-}" ]; then
-      echo "the store, the account and the logs stay in $work" >&2
-    else
-      rm -rf "$work"
-    fi
-  fi
+  [ -z "$starter" ] || sh "$peers/stop.sh" "$work/peers" || true
+  [ -z "$starter" ] || kill "$starter" 2>/dev/null || true # too young for stop.sh
+  case $status in
+    0 | 129 | 130 | 143) [ -z "$work" ] || [ -n "${EDDY_DEMO_KEEP:-}" ] || rm -rf "$work" ;;
+    *) [ -z "$work" ] || echo "the store, the account and the logs stay in $work" >&2 ;;
+  esac
   exit "$status"
 }
 trap finish EXIT
@@ -53,6 +52,7 @@ cmake --build "$build" --target gateway eddy_cli
 
 say "starting Kinesis and SQS on loopback"
 work=$(mktemp -d)
+[ -z "${EDDY_DEMO_KEEP:-}" ] || echo "the store, the account and the logs will stay in $work"
 mkdir "$work/peers"
 node "$peers/start.js" --dir "$work/peers" >"$work/peers.log" 2>&1 &
 starter=$!
@@ -64,7 +64,7 @@ until [ -s "$work/peers/peers.json" ]; do
 done
 json=$work/peers/peers.json
 node "$peers/admin.js" "$json" create-stream telemetry 4
-node "$peers/admin.js" "$json" create-queue events
+node "$peers/admin.js" "$json" create-queue events >/dev/null
 
 # Region, endpoints and credentials, as any AWS client takes them.
 eval "$(node -e '
@@ -103,13 +103,13 @@ kill_gateway() {
   gateway=
 }
 
-say "the gateway captures and forwards, 10 s"
+say "the gateway captures and forwards, 12 s"
 start_gateway
-play 10
+play 12.2
 
-say "the link is cut; the gateway goes on keeping, 8 s"
+say "the link is cut; the gateway goes on keeping, 10 s"
 link refuse cut
-play 8.3
+play 10.3
 
 say "SIGKILL in the middle of its writing, while offline; what the disk holds by now:"
 kill_gateway
@@ -117,16 +117,16 @@ kill_gateway
 
 say "it is started again, still offline, 6 s"
 start_gateway
-play 6
+play 6.2
 
-say "the link is back; the gateway catches up, 5 s"
+say "the link is back; it catches up, and while it does, SIGKILL once more"
 link restore
-play 5.2
-
-say "SIGKILL once more, while it forwards, and started again, 8 s"
+play 0.7
 kill_gateway
+
+say "started again, 10 s"
 start_gateway
-play 8
+play 10.2
 
 say "no more is captured; waiting until all is delivered"
 kill -TERM "$gateway"

@@ -119,8 +119,7 @@ class Gateway {
       absl::SleepFor(absl::Milliseconds(50));
     }
     if (forwarder_ != nullptr && arguments_.drain_time > absl::ZeroDuration()) {
-      std::printf(Delivered() ? "gateway: all is delivered\n"
-                              : "gateway: not all is delivered yet\n");
+      std::printf(Delivered() ? "all is delivered\n" : "not all is delivered yet\n");
     }
   }
 
@@ -212,13 +211,13 @@ class Gateway {
     next_progress_ = absl::Now() + absl::Seconds(1);
     const Account::Totals readings = readings_->Sum();
     const Account::Totals events = events_->Sum();
-    std::printf("gateway: run %d  readings %llu  events %llu", run_,
+    std::printf("run %d: accepted %llu readings, %llu events", run_,
                 static_cast<unsigned long long>(readings.accepted),
                 static_cast<unsigned long long>(events.accepted));
     if (forwarder_ != nullptr) {
       for (const eddy::RouteStatus& route : forwarder_->Status()) {
         static constexpr const char* kStates[] = {"online", "backing off", "offline"};
-        std::printf("  | %s: %s, delivered %llu", route.name.c_str(),
+        std::printf("; %s %s, delivered %llu", route.name.c_str(),
                     kStates[static_cast<int>(route.link)],
                     static_cast<unsigned long long>(route.records_delivered));
       }

@@ -121,7 +121,9 @@ class Queue {
 
   // Ends the message. A handle that is no longer the newest of its message
   // succeeds without deleting (the contract's rule), and is counted.
-  //   kInvalidArgument   not a handle of this queue.
+  //   kInvalidArgument    not a handle of this queue.
+  //   kResourceExhausted  no room in the intake in time: not deleted.
+  //   kUnavailable        kPower only: deleted, but not yet committed.
   virtual absl::Status Delete(std::string_view receipt_handle,
                               Durability durability = Durability::kDefault) = 0;
   virtual absl::StatusOr<std::vector<absl::Status>> DeleteBatch(

@@ -134,7 +134,10 @@ class Cursor {
 
   // Moves to `next`, the first sequence number not yet consumed (that of the
   // last consumed record + 1, or RecordBatch::next_sequence_number).
-  //   kOutOfRange   below the present position, or above what has been written.
+  //   kOutOfRange         below the present position, or above what has been written.
+  //   kResourceExhausted  no room in the intake in StoreOptions::append_timeout:
+  //                       not moved.
+  //   kUnavailable        kPower only: moved, but not yet committed.
   virtual absl::Status Advance(ShardId shard, SequenceNumber next,
                                Durability durability = Durability::kDefault) = 0;
 };
@@ -167,7 +170,8 @@ class Stream {
 
   // An iterator is a position, not a cursor: it may be used twice, and here it
   // does not expire.
-  //   kInvalidArgument   no such shard; a timestamp in the future.
+  //   kInvalidArgument   no such shard; a timestamp in the future; a sequence
+  //                      number that no record has been given yet.
   virtual absl::StatusOr<std::string> GetShardIterator(
       ShardId shard, const ShardIteratorPosition& position) = 0;
 

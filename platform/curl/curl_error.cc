@@ -7,6 +7,12 @@ namespace eddy {
 namespace {
 
 absl::StatusCode StatusCode(CURLcode code, bool sending) {
+  if (sending) {
+    // Resets, short bodies, empty answers, bytes that are no HTTP (for which
+    // libcurl says "unsupported protocol"), and whatever a later libcurl adds.
+    return code == CURLE_OPERATION_TIMEDOUT ? absl::StatusCode::kDeadlineExceeded
+                                            : absl::StatusCode::kUnknown;
+  }
   switch (code) {
     case CURLE_URL_MALFORMAT:
     case CURLE_UNSUPPORTED_PROTOCOL:
@@ -21,12 +27,8 @@ absl::StatusCode StatusCode(CURLcode code, bool sending) {
     case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
     case CURLE_SSL_CERTPROBLEM:
       return absl::StatusCode::kUnauthenticated;
-    case CURLE_OPERATION_TIMEDOUT:
-      return sending ? absl::StatusCode::kDeadlineExceeded : absl::StatusCode::kUnavailable;
     default:
-      // Resets, short bodies, empty answers, broken framing; and whatever a later
-      // libcurl may add: what counts is whether anything was sent.
-      return sending ? absl::StatusCode::kUnknown : absl::StatusCode::kUnavailable;
+      return absl::StatusCode::kUnavailable;
   }
 }
 

@@ -5,6 +5,9 @@
 // status line was good, the rest is missing. So the end of the block, an empty
 // line after a final (not 1xx) status, is looked for here.
 //
+// A chunked answer that lacks nothing but its very last LF counts as whole: the
+// chunk of size 0 that ends the body is there.
+//
 // An answer without a length that is not chunked ends where its connection ends;
 // cut, it looks whole. Nothing here can tell. The services always give a length,
 // and the JSON that their answers hold does not parse when its end is missing.

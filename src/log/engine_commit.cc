@@ -126,6 +126,11 @@ absl::Status EngineImpl::Flush() {
   for (const auto& [log, end] : ends) {
     EDDY_RETURN_IF_ERROR(WaitCommitted(log, end, absl::InfiniteDuration()));
   }
+  for (SegmentLog* log : LogsWithWork()) {
+    if (!log->TrimPending()) continue;
+    CommitLock lock(this);
+    return CommitRound();
+  }
   return absl::OkStatus();
 }
 
@@ -275,7 +280,8 @@ absl::Status EngineImpl::CommitRound() {
   if (status.ok()) {
     for (const LogRound& round : rounds) {
       if (round.log == journal_ && !with_state) continue;
-      round.log->Committed(round.end, round.cut.trim_before);
+      const uint64_t frames_end = round.drafts.empty() ? 0 : round.drafts.back().end;
+      round.log->Committed(round.end, frames_end, round.cut.trim_before);
     }
   }
   {

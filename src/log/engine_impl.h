@@ -88,7 +88,7 @@ class EngineImpl final : public Engine, public LogHost {
   absl::Status OpenDatabase();
   absl::Status LoadLogs();
   absl::Status RecoverIntake();
-  absl::Status JumpPositions();
+  absl::Status JumpPositions() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   absl::Status ReplayJournal();
   absl::StatusOr<int64_t> Meta(const char* name, int64_t otherwise)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
@@ -117,6 +117,7 @@ class EngineImpl final : public Engine, public LogHost {
   IntakeIdentity identity_;
   SegmentLog* journal_ = nullptr;
   std::vector<LeftRun> journal_leftovers_;  // until FinishOpen
+  bool died_ = false;                       // the last owner did not close
   bool intake_fits_ = false;                // the old file's geometry is ours
   std::function<void()> wake_;
 

@@ -6,9 +6,10 @@
 //   same boot, the intake is ours       a process died: its published frames are
 //                                       taken over, nothing is lost
 //   another boot, or no intake          a power cut (or the file was removed):
-//                                       the intake is not believed, and every log
-//                                       goes on beyond all positions that can
-//                                       have been handed out
+//                                       the intake is not believed
+//
+// After a death of either kind every log goes on beyond all positions that can
+// have been handed out.
 //
 // Order of a takeover: (1) copy the frames out of the intake, (2) the views load
 // and replay, (3) one transaction commits it all, (4) the intake is reset. A
@@ -149,15 +150,17 @@ absl::Status EngineImpl::LoadLogs() {
     const LogId id = static_cast<LogId>(rows.ColumnInt(0));
     const uint64_t oldest = static_cast<uint64_t>(rows.ColumnInt(1));
     uint64_t end = std::max(kFirstPosition, static_cast<uint64_t>(rows.ColumnInt(2)));
+    uint64_t blocks_end = 0;
     last.Bind(1, BlockId(id, 0)).Bind(2, BlockId(id + 1, 0));
     EDDY_ASSIGN_OR_RETURN(const bool has_block, last.Step());
     if (has_block) {
-      end = std::max(end, (static_cast<uint64_t>(last.ColumnInt(0) - BlockId(id, 0)) << 2) +
-                              static_cast<uint64_t>(last.ColumnInt(1)));
+      blocks_end = (static_cast<uint64_t>(last.ColumnInt(0) - BlockId(id, 0)) << 2) +
+                   static_cast<uint64_t>(last.ColumnInt(1));
+      end = std::max(end, blocks_end);
     }
     last.Reset();
-    logs_[id] = std::make_unique<SegmentLog>(id, oldest, end, nullptr, blocks_.get(), this,
-                                             clock_);
+    logs_[id] = std::make_unique<SegmentLog>(id, oldest, end, blocks_end, nullptr,
+                                             blocks_.get(), this, clock_);
   }
   const auto journal = logs_.find(0);
   if (journal == logs_.end()) return absl::DataLossError("the journal's row is missing in logs");
@@ -174,6 +177,7 @@ absl::Status EngineImpl::RecoverIntake() {
     CommitLock lock(this);
     EDDY_ASSIGN_OR_RETURN(const int64_t closed, Meta(kMetaClean, 0));
     clean = closed != 0;
+    died_ = !clean;
   }
   std::unique_ptr<Intake> old;
   const absl::StatusOr<IntakeGeometry> geometry = Intake::ReadGeometry(files, path);
@@ -198,7 +202,6 @@ absl::Status EngineImpl::RecoverIntake() {
     absl::MutexLock lock(&stats_mu_);
     stats_.frames_recovered = recovered;
   } else if (!clean) {
-    EDDY_RETURN_IF_ERROR(JumpPositions());
     absl::MutexLock lock(&stats_mu_);
     stats_.intake_distrusted = true;
   }
@@ -208,28 +211,25 @@ absl::Status EngineImpl::RecoverIntake() {
   return absl::OkStatus();
 }
 
-// The frames of the intake are lost, but their positions were handed out: to
-// callers, to readers, perhaps to the cloud. All lie below the committed end
-// plus what the intake can hold plus one large frame. The jump itself is
-// committed before anything is appended: a second power cut starts beyond it.
+// What a dead process claimed and did not publish (and, after a power cut, all
+// that it did not commit) is lost, but its positions may have been handed out:
+// to callers, to readers, perhaps to the cloud. All lie below the committed end
+// plus what the intake can hold plus one large frame. The jump is committed
+// before anything is appended, so that the next one starts beyond it.
 absl::Status EngineImpl::JumpPositions() {
-  CommitLock lock(this);
   EDDY_ASSIGN_OR_RETURN(const int64_t intake_bytes,
                         Meta(kMetaIntakeBytes, static_cast<int64_t>(kIntakeBytesMax)));
   constexpr uint64_t kAlign = kFrameAlignment;
   const uint64_t jump = (static_cast<uint64_t>(intake_bytes) + kFrameBytesMax +
                          kSegmentHeaderBytes) / kAlign * kAlign + kAlign;
-  EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
   EDDY_ASSIGN_OR_RETURN(sql::Statement update, db_->Prepare(kJump));
   absl::MutexLock logs(&logs_mu_);
   for (auto& [id, log] : logs_) {
     const uint64_t end = log->committed() + jump;
     EDDY_RETURN_IF_ERROR(update.Bind(1, static_cast<int64_t>(end)).Bind(2, id).Run());
-    log = std::make_unique<SegmentLog>(id, log->oldest(), end, nullptr, blocks_.get(), this,
-                                       clock_);
+    log->JumpTo(end);
   }
-  journal_ = logs_[0].get();
-  return transaction.Commit();
+  return absl::OkStatus();
 }
 
 void EngineImpl::AddParticipant(uint32_t view, Participant* participant) {
@@ -275,6 +275,7 @@ absl::Status EngineImpl::FinishOpen() {
   // restored runs do not need one.
   EDDY_RETURN_IF_ERROR(CommitRound());
   EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
+  if (died_) EDDY_RETURN_IF_ERROR(JumpPositions());  // by the old size of the intake
   EDDY_RETURN_IF_ERROR(SetMeta(kMetaIntakeBytes, static_cast<int64_t>(geometry.FileBytes())));
   EDDY_RETURN_IF_ERROR(SetMeta(kMetaClean, 0));
   if (!intake_fits_) {
@@ -316,7 +317,7 @@ absl::StatusOr<Log*> EngineImpl::AddLog(sql::Database& db) {
   }
   absl::MutexLock logs(&logs_mu_);
   auto& log = logs_[id];
-  log = std::make_unique<SegmentLog>(id, 0, kFirstPosition, intake_.get(), blocks_.get(), this,
+  log = std::make_unique<SegmentLog>(id, 0, kFirstPosition, 0, intake_.get(), blocks_.get(), this,
                                      clock_);
   return static_cast<Log*>(log.get());
 }

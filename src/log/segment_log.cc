@@ -29,8 +29,8 @@ std::atomic<uint32_t>* Word0(char* frame) {
 
 }  // namespace
 
-SegmentLog::SegmentLog(LogId id, uint64_t oldest, uint64_t end, Intake* intake,
-                       BlockStore* blocks, LogHost* host, Clock* clock)
+SegmentLog::SegmentLog(LogId id, uint64_t oldest, uint64_t end, uint64_t blocks_end,
+                       Intake* intake, BlockStore* blocks, LogHost* host, Clock* clock)
     : id_(id),
       intake_(intake),
       blocks_(blocks),
@@ -38,6 +38,7 @@ SegmentLog::SegmentLog(LogId id, uint64_t oldest, uint64_t end, Intake* intake,
       clock_(clock),
       tail_(kNoTail),
       committed_(end),
+      blocks_end_(blocks_end),
       oldest_(oldest),
       appended_(clock),
       next_position_(end) {
@@ -73,11 +74,14 @@ absl::StatusOr<Appended> SegmentLog::Append(const FrameParts& parts, absl::Durat
   if (AlignFrame(parts.Bytes()) > InlineBytesMax(intake_->geometry())) {
     return AppendLarge(parts, timeout);
   }
-  for (;;) {
-    absl::StatusOr<Appended> appended = TryAppend(parts);
-    if (appended.ok() || !absl::IsResourceExhausted(appended.status())) return appended;
-    EDDY_RETURN_IF_ERROR(host_->WaitForRoom(timeout));
+  absl::StatusOr<Appended> appended = TryAppend(parts);
+  if (appended.ok()) return appended;
+  const absl::Duration deadline = clock_->SinceBoot() + timeout;
+  while (!appended.ok() && absl::IsResourceExhausted(appended.status())) {
+    EDDY_RETURN_IF_ERROR(host_->WaitForRoom(deadline - clock_->SinceBoot()));
+    appended = TryAppend(parts);
   }
+  return appended;
 }
 
 bool SegmentLog::TryClaim(size_t bytes, Claim* claim) {
@@ -275,10 +279,23 @@ LogCut SegmentLog::Cut() {
   return cut;
 }
 
-void SegmentLog::Committed(uint64_t end, uint64_t trimmed_before) {
+void SegmentLog::JumpTo(uint64_t position) {
+  absl::MutexLock lock(&mu_);
+  EDDY_CHECK(runs_.empty() && position >= next_position_);
+  next_position_ = position;
+  committed_.store(position, std::memory_order_release);
+}
+
+bool SegmentLog::TrimPending() const {
+  absl::ReaderMutexLock lock(&mu_);
+  return trim_before_ != 0;
+}
+
+void SegmentLog::Committed(uint64_t end, uint64_t frames_end, uint64_t trimmed_before) {
   std::vector<uint32_t> done;
   {
     absl::MutexLock lock(&mu_);
+    if (frames_end != 0) blocks_end_.store(frames_end, std::memory_order_release);
     committed_.store(std::max(end, committed()), std::memory_order_release);
     while (!runs_.empty() && runs_.front().sealed && runs_.front().end <= end) {
       if (runs_.front().segment != kNoSegment) done.push_back(runs_.front().segment);

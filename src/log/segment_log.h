@@ -76,9 +76,10 @@ struct LogCut {
 // but the intake's pool.
 class SegmentLog final : public Log {
  public:
-  // `end`: where the next frame goes; all below is committed.
-  SegmentLog(LogId id, uint64_t oldest, uint64_t end, Intake* intake, BlockStore* blocks,
-             LogHost* host, Clock* clock);
+  // `end`: where the next frame goes; all below is committed. `blocks_end`: where
+  // the last block ends, which lies below that after a jump of the positions.
+  SegmentLog(LogId id, uint64_t oldest, uint64_t end, uint64_t blocks_end, Intake* intake,
+             BlockStore* blocks, LogHost* host, Clock* clock);
 
   LogId id() const override { return id_; }
   absl::StatusOr<Appended> Append(const FrameParts& parts, absl::Duration timeout) override;
@@ -98,14 +99,19 @@ class SegmentLog final : public Log {
   // For recovery, before the log is used: frames that lie at or above its end.
   void Restore(uint64_t first, std::string frames);
   void SetIntake(Intake* intake) { intake_ = intake; }
+  // Leaves a gap, so that what a dead process claimed is not given again. With
+  // everything committed and nobody appending.
+  void JumpTo(uint64_t position);
 
   // For the committer, one at a time. Cut() notes what is claimed, then the
-  // transaction, then Committed() with how far the drained frames reach; it
-  // gives drained segments back. `trimmed_before` is that of the cut.
+  // transaction, then Committed() with how far the log was drained and where its
+  // last drained frame ends (0: there was none); it gives drained segments back.
+  // `trimmed_before` is that of the cut.
   bool HasWork() const { return has_work_.load(std::memory_order_acquire); }
   LogCut Cut();
   uint64_t PendingEnd() const;  // what a flush has to reach
-  void Committed(uint64_t end, uint64_t trimmed_before);
+  void Committed(uint64_t end, uint64_t frames_end, uint64_t trimmed_before);
+  bool TrimPending() const;
   // Seals the active segment so that the next commit can give it back.
   void SealActive();
   // Whether nobody has appended since the last call. Committer only.
@@ -168,6 +174,7 @@ class SegmentLog final : public Log {
   // publishes (seq_cst) before it looks for waiters: one of them sees the other.
   alignas(64) std::atomic<uint32_t> waiters_{0};
   std::atomic<uint64_t> committed_;    // released by Committed, acquired by waiters
+  std::atomic<uint64_t> blocks_end_;   // likewise; never in a gap of positions
   std::atomic<uint64_t> oldest_;
   std::atomic<bool> has_work_{false};  // runs or a trim; exact under mu_
   Signal appended_;

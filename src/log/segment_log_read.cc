@@ -193,7 +193,7 @@ absl::StatusOr<SegmentLog::Found> SegmentLog::ReadBlocks(Collector* collector) {
 }
 
 bool SegmentLog::FrameIsReadable(uint64_t position) {
-  if (committed() > position) return true;
+  if (blocks_end_.load(std::memory_order_acquire) > position) return true;
   absl::ReaderMutexLock lock(&mu_);
   for (const Run& run : runs_) {
     if (run.sealed && run.end <= position) continue;

@@ -101,7 +101,7 @@ struct Handle {
 struct FaultRule {
   CrashDisk::Op op;
   uint64_t remaining;
-  CrashDisk::Fault fault;
+  CrashDisk::Fault fault = CrashDisk::Fault::kIoError;
   bool sticky;
   std::string suffix;
 };
@@ -430,7 +430,7 @@ struct CrashVfsMethods {
           return SQLITE_CANTOPEN;
         }
         disk.Step();
-        Fault fault;
+        Fault fault = Fault::kIoError;
         if (disk.Hit(Op::kCreate, name, &fault)) {
           disk.Stepped();
           return SQLITE_CANTOPEN;
@@ -470,7 +470,7 @@ struct CrashVfsMethods {
       return SQLITE_IOERR_DELETE_NOENT;
     }
     disk.Step();
-    Fault fault;
+    Fault fault = Fault::kIoError;
     if (disk.Hit(Op::kDelete, name, &fault)) {
       disk.Stepped();
       return SQLITE_IOERR_DELETE;
@@ -558,7 +558,7 @@ struct CrashVfsMethods {
     Lock lock(disk.mu);
     Handle& handle = HandleOf(f);
     if (!disk.Works(handle)) return SQLITE_IOERR_READ;
-    Fault fault;
+    Fault fault = Fault::kIoError;
     if (disk.Hit(Op::kRead, handle.inode->name, &fault)) {
       return SQLITE_IOERR_READ;
     }
@@ -586,7 +586,7 @@ struct CrashVfsMethods {
     const auto count = static_cast<size_t>(bytes);
     const auto at = static_cast<size_t>(offset);
     int code = SQLITE_OK;
-    Fault fault;
+    Fault fault = Fault::kIoError;
     if (disk.Hit(Op::kWrite, inode.name, &fault)) {
       if (count / 2 > 0) disk.WriteBytes(inode, data, count / 2, at);  // V4
       code = fault == Fault::kFull ? SQLITE_FULL : SQLITE_IOERR_WRITE;
@@ -608,7 +608,7 @@ struct CrashVfsMethods {
     Handle& handle = HandleOf(f);
     if (!disk.Works(handle)) return SQLITE_IOERR_TRUNCATE;
     disk.Step();
-    Fault fault;
+    Fault fault = Fault::kIoError;
     const bool hit = disk.Hit(Op::kTruncate, handle.inode->name, &fault);
     if (!hit) disk.TruncateTo(*handle.inode, static_cast<size_t>(bytes));
     disk.Stepped();
@@ -623,7 +623,7 @@ struct CrashVfsMethods {
     disk.Step();
     ++disk.sync_count;
     int code = SQLITE_OK;
-    Fault fault;
+    Fault fault = Fault::kIoError;
     if (disk.Hit(Op::kSync, handle.inode->name, &fault)) {
       Disk::Poison(*handle.inode);  // V3
       code = SQLITE_IOERR_FSYNC;    // for ENOSPC too, as in the unix VFS
@@ -781,8 +781,7 @@ struct CrashVfsMethods {
   }
 
   static void ShmBarrier(sqlite3_file* f) {
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-    Lock lock(DiskOf(f).mu);  // and one that race detectors see
+    Lock lock(DiskOf(f).mu);  // a barrier that race detectors see
   }
 
   static void ShmUnmapLocked(Handle& handle) {

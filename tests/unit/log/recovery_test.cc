@@ -20,6 +20,34 @@ TEST_CASE("what was accepted survives the death of the process", "[log][recovery
   CHECK(f.Append("next").position >= tail);
 }
 
+TEST_CASE("the tail never goes down, not even over a claim that its process did not live to publish",
+          "[log][recovery]") {
+  LogFixture f;
+  f.Append("a");
+  std::string intake = f.device.files.Content(kIntake);
+  const Appended unpublished = f.Append("b");
+  // As if the kill had come between the claim and the publication of "b".
+  f.device.disk.KillProcess();
+  f.engine.reset();
+  f.device.files.SetContent(kIntake, intake);
+  f.Open();
+  CHECK(f.Bodies() == std::vector<std::string>{"a"});
+  CHECK(f.log->tail() >= unpublished.end);
+  const uint64_t tail = f.log->tail();
+  f.KillAndReopen();
+  CHECK(f.log->tail() >= tail);
+}
+
+TEST_CASE("nobody is told that a frame is there in a gap of the positions", "[log][recovery][read]") {
+  LogFixture f;
+  const Appended a = f.Append("a");
+  f.KillAndReopen();
+  CHECK_FALSE(f.log->WaitForFrame(a.end, absl::Seconds(1)));
+  CHECK(f.log->WaitForFrame(a.position, absl::ZeroDuration()));
+  f.Append("b");
+  CHECK(f.log->WaitForFrame(a.end, absl::ZeroDuration()));
+}
+
 TEST_CASE("a second death right after the takeover loses nothing and doubles nothing",
           "[log][recovery]") {
   LogFixture f;

@@ -1,0 +1,201 @@
+// Keys that run out, clocks that are wrong, targets that are missing: all is kept,
+// the status says what to do, and the route goes on when it has been done.
+#include <string>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include "tests/unit/forward/forward_fixture.h"
+
+namespace eddy::forward {
+namespace {
+
+struct KeyHost : ForwardHost {
+  KeyHost() {
+    CreateStream("s");
+    Put("s", "k", "1");
+  }
+  bool HasArrived() { return aws.Records("s").size() == 1; }
+  bool ErrorSays(const std::string& text) {
+    return Status().last_error.ToString().find(text) != std::string::npos;
+  }
+};
+
+TEST_CASE("keys that the service calls expired are asked for anew and tried at once",
+          "[forward][credentials]") {
+  KeyHost host;
+  host.aws.ExpireKey(FakeAws::kKeyId);
+  host.aws.AddKey("AKIDNEW");
+  host.aws.SetOnRequest([&] { host.credentials.answer->access_key_id = "AKIDNEW"; });
+  host.StartKinesis("s");
+  host.Run(absl::Milliseconds(110));
+  CHECK(host.HasArrived());
+  CHECK(host.aws.Calls().size() == 2);
+  CHECK(host.credentials.get_count == 2);
+  CHECK(host.Status().link == LinkState::kOnline);
+  CHECK(host.Status().records_maybe_twice == 0);
+}
+
+TEST_CASE("keys that stay expired pause the route and keep all", "[forward][credentials]") {
+  KeyHost host;
+  host.aws.ExpireKey(FakeAws::kKeyId);
+  host.StartKinesis("s");
+  host.Run(absl::Hours(1));
+  CHECK_FALSE(host.HasArrived());
+  CHECK(host.Status().link == LinkState::kBackingOff);
+  CHECK(host.ErrorSays("renew the credentials"));
+  CHECK(host.aws.Calls().size() < 120);
+
+  host.aws.AddKey("AKIDNEW");
+  host.credentials.answer->access_key_id = "AKIDNEW";
+  host.RunUntilCaughtUp();
+  CHECK(host.HasArrived());
+}
+
+TEST_CASE("keys are renewed before they expire, once for all that need them",
+          "[forward][credentials][time]") {
+  KeyHost host;
+  host.credentials.answer->expiration = host.device.clock.WallNow() + absl::Hours(1);
+  host.StartKinesis("s");
+  host.RunUntilCaughtUp();
+  CHECK(host.credentials.get_count == 1);
+  host.Run(absl::Minutes(50));
+  host.Put("s", "k", "2");
+  host.RunUntilCaughtUp();
+  CHECK(host.credentials.get_count == 1);
+  host.Run(absl::Minutes(6));
+  host.credentials.answer->expiration = host.device.clock.WallNow() + absl::Hours(1);
+  host.Put("s", "k", "3");
+  host.RunUntilCaughtUp();
+  CHECK(host.credentials.get_count == 2);
+}
+
+TEST_CASE("while renewing fails, keys are used to their end", "[forward][credentials][time]") {
+  KeyHost host;
+  host.credentials.answer->expiration = host.device.clock.WallNow() + absl::Minutes(4);
+  host.StartKinesis("s");
+  host.RunUntilCaughtUp();
+  host.credentials.answer = absl::UnauthenticatedError("the provider is away");
+  host.Put("s", "k", "2");
+  host.RunUntilCaughtUp();
+  CHECK(host.aws.Records("s").size() == 2);
+
+  host.Run(absl::Minutes(5));
+  host.Put("s", "k", "3");
+  host.Run(absl::Minutes(5));
+  CHECK(host.aws.Records("s").size() == 2);
+  CHECK(host.ErrorSays("the provider is away"));
+  CHECK(host.ErrorSays("provide credentials"));
+  CHECK(host.Status().link == LinkState::kBackingOff);
+}
+
+TEST_CASE("a wrong clock is corrected by the answer's date, and tried at once",
+          "[forward][clock]") {
+  for (const absl::Duration ahead :
+       {absl::Minutes(10), -absl::Minutes(10), absl::Hours(24 * 365 * 50)}) {
+    INFO("service ahead by " << absl::FormatDuration(ahead));
+    KeyHost host;
+    host.aws.SetClockAhead(ahead);
+    host.StartKinesis("s");
+    host.Run(absl::Milliseconds(110));
+    CHECK(host.HasArrived());
+    CHECK(host.aws.Calls().size() == 2);
+
+    // From now on it is known, even when the device's clock is set in between.
+    host.aws.SetClockAhead(ahead - absl::Hours(5));
+    host.device.clock.SetWall(host.device.clock.WallNow() + absl::Hours(5));
+    host.Put("s", "k", "2");
+    host.RunUntilCaughtUp();
+    CHECK(host.aws.Calls().size() == 3);
+  }
+}
+
+TEST_CASE("credentials expire by the service's clock, not by the device's",
+          "[forward][clock][credentials]") {
+  KeyHost host;
+  host.aws.SetClockAhead(absl::Hours(2));
+  host.credentials.answer->expiration = host.device.clock.WallNow() + absl::Hours(3);
+  host.StartKinesis("s");
+  host.RunUntilCaughtUp();
+  CHECK(host.credentials.get_count == 1);
+  host.Run(absl::Minutes(56));
+  host.Put("s", "k", "2");
+  host.RunUntilCaughtUp();
+  CHECK(host.credentials.get_count == 2);
+}
+
+TEST_CASE("a bad signature under a right clock is not tried in a loop", "[forward][clock]") {
+  KeyHost host;
+  FakeFault bad;
+  bad.kind = Kind::kError;
+  bad.code = "InvalidSignatureException";
+  host.aws.Order(bad, 100000);
+  host.StartKinesis("s");
+  host.Run(absl::Hours(1));
+  CHECK(host.aws.Calls().size() < 120);
+  CHECK(host.ErrorSays("check the secret access key"));
+  CHECK(host.Status().link == LinkState::kBackingOff);
+}
+
+TEST_CASE("a missing stream keeps all, says what to do, and goes on once it is there",
+          "[forward][operator]") {
+  ForwardHost host;
+  REQUIRE(host.store->CreateStream("s").ok());
+  host.Put("s", "k", "1");
+  host.StartKinesis("s");
+  host.Run(absl::Hours(1));
+  CHECK(absl::IsNotFound(host.Status().last_error));
+  CHECK(host.Status().last_error.ToString().find("create the target") != std::string::npos);
+  CHECK(host.aws.Calls().size() < 120);
+  host.aws.CreateStream("s");
+  host.RunUntilCaughtUp();
+  CHECK(host.aws.Records("s").size() == 1);
+}
+
+TEST_CASE("denied access keeps all and says what to do", "[forward][operator]") {
+  KeyHost host;
+  FakeFault denied;
+  denied.kind = Kind::kError;
+  denied.code = "AccessDeniedException";
+  host.aws.Order(denied, 100000);
+  host.StartKinesis("s");
+  host.Run(absl::Hours(1));
+  CHECK(absl::IsPermissionDenied(host.Status().last_error));
+  CHECK(host.ErrorSays("policy"));
+  host.aws.ForgetOrders();
+  host.RunUntilCaughtUp();
+  CHECK(host.HasArrived());
+}
+
+TEST_CASE("a refused certificate on a device without a clock says so", "[forward][clock]") {
+  KeyHost host;
+  host.device.clock.SetTrusted(false);
+  FakeFault tls;
+  tls.kind = Kind::kTls;
+  host.aws.Order(tls, 100000);
+  host.StartKinesis("s");
+  host.Run(absl::Minutes(1));
+  CHECK(host.ErrorSays("clock is not set"));
+  CHECK(host.Status().link == LinkState::kOffline);
+}
+
+TEST_CASE("no secret and no token ever shows in a status", "[forward][credentials]") {
+  KeyHost host;
+  host.credentials.answer->secret_access_key = "s3cr3t";
+  host.credentials.answer->session_token = "t0k3n";
+  FakeFault fault;
+  fault.kind = Kind::kError;
+  fault.code = "InvalidSignatureException";
+  host.aws.Order(fault, 5);
+  fault.kind = Kind::kNotSent;
+  host.aws.Order(fault, 5);
+  host.StartKinesis("s");
+  for (int i = 0; i < 10; ++i) {
+    host.forwarder->Wake();
+    host.Run(absl::Milliseconds(120));
+    CHECK_FALSE(host.ErrorSays("s3cr3t"));
+    CHECK_FALSE(host.ErrorSays("t0k3n"));
+  }
+}
+
+}  // namespace
+}  // namespace eddy::forward

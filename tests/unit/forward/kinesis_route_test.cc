@@ -1,0 +1,402 @@
+// The Kinesis route through the public interface: what arrives, what is sent again,
+// what is counted, and what a crash costs.
+#include <algorithm>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "src/forward/stream_source.h"
+#include "tests/unit/forward/forward_fixture.h"
+
+namespace eddy::forward {
+namespace {
+
+std::vector<std::string> DataOf(ForwardHost& host) {
+  std::vector<std::string> data;
+  for (const testing::StoredRecord& record : host.aws.Records("s")) data.push_back(record.data);
+  return data;
+}
+
+TEST_CASE("records arrive as they were put: key, hash key and bytes", "[forward][kinesis]") {
+  ForwardHost host;
+  host.CreateStream("s", 4);
+  const std::string bytes("\0\xff\n\"", 4);
+  PutOptions hashed;
+  hashed.explicit_hash_key = "340282366920938463463374607431768211455";
+  REQUIRE(host.stream("s").Put("schl\xC3\xBCssel", bytes).ok());
+  REQUIRE(host.stream("s").Put("k", "", hashed).ok());
+  host.StartKinesis("s");
+  host.RunUntilCaughtUp();
+
+  std::map<std::string, testing::StoredRecord> by_key;
+  for (const testing::StoredRecord& record : host.aws.Records("s")) {
+    by_key[record.partition_key] = record;
+  }
+  REQUIRE(by_key.size() == 2);
+  CHECK(by_key["schl\xC3\xBCssel"].data == bytes);
+  CHECK(by_key["schl\xC3\xBCssel"].explicit_hash_key.empty());
+  CHECK(by_key["k"].explicit_hash_key == hashed.explicit_hash_key);
+  CHECK(host.aws.RefusedRequests() == 0);
+
+  const RouteStatus status = host.Status();
+  CHECK(status.name == "s -> kinesis:s");
+  CHECK(status.link == LinkState::kOnline);
+  CHECK(status.records_delivered == 2);
+  CHECK(status.bytes_delivered == 10 + 4 + 1);
+  CHECK(status.requests == 1);
+  CHECK(status.last_error.ok());
+  CHECK(status.caught_up);
+}
+
+TEST_CASE("one request carries records of all shards", "[forward][kinesis]") {
+  ForwardHost host;
+  host.CreateStream("s", 8);
+  for (int i = 0; i < 100; ++i) host.Put("s", absl::StrCat("key-", i), "d");
+  host.StartKinesis("s");
+  host.RunUntilCaughtUp();
+  CHECK(host.aws.Records("s").size() == 100);
+  CHECK(host.aws.Calls().size() == 1);
+}
+
+TEST_CASE("at strict order a request holds each key once, and looks ahead for others",
+          "[forward][kinesis][order]") {
+  ForwardHost host;
+  host.CreateStream("s");
+  // 50 records of one key first, then 50 others.
+  for (int i = 0; i < 50; ++i) host.Put("s", "hot", absl::StrCat("hot-", i));
+  for (int i = 0; i < 50; ++i) host.Put("s", absl::StrCat("k", i), absl::StrCat("cold-", i));
+  host.StartKinesis("s");
+  host.RunUntilCaughtUp();
+  const std::vector<FakeCall> calls = host.aws.Calls("PutRecords");
+  CHECK(calls.size() == 50);
+  CHECK(calls.front().entry_count == 51);
+  for (const FakeCall& call : calls) CHECK(call.keys.size() == call.entry_count);
+}
+
+TEST_CASE("at best effort requests are filled", "[forward][kinesis][order]") {
+  ForwardHost host;
+  host.route.key_order = KeyOrder::kBestEffort;
+  host.CreateStream("s");
+  for (int i = 0; i < 1100; ++i) host.Put("s", "hot", absl::StrCat(i));
+  host.StartKinesis("s");
+  host.RunUntilCaughtUp();
+  CHECK(host.aws.Calls().size() == 3);
+  CHECK(host.aws.Calls()[0].entry_count == 500);
+  CHECK(host.aws.Records("s").size() == 1100);
+}
+
+TEST_CASE("no request exceeds 5 MiB of keys and data, nor the route's own limits",
+          "[forward][kinesis]") {
+  ForwardHost host;
+  host.CreateStream("s");
+  SECTION("the service's") {
+    for (int i = 0; i < 12; ++i) {
+      host.Put("s", absl::StrCat("k", i), std::string((1 << 20) - 8, 'x'));
+      host.store->Flush().IgnoreError();  // room in the intake
+    }
+    host.StartKinesis("s");
+    host.RunUntilCaughtUp();
+    CHECK(host.aws.Calls().size() == 3);
+  }
+  SECTION("the route's") {
+    host.route.records_max = 3;
+    host.route.bytes_max = 100;
+    for (int i = 0; i < 12; ++i) host.Put("s", absl::StrCat("k", i), std::string(48, 'x'));
+    host.StartKinesis("s");
+    host.RunUntilCaughtUp();
+    for (const FakeCall& call : host.aws.Calls()) CHECK(call.entry_count <= 2);
+  }
+  SECTION("a record above the route's own goes alone") {
+    host.route.bytes_max = 100;
+    host.Put("s", "a", std::string(200, 'x'));
+    host.Put("s", "b", "y");
+    host.StartKinesis("s");
+    host.RunUntilCaughtUp();
+    CHECK(host.aws.Calls().size() == 2);
+  }
+  CHECK(host.aws.RefusedRequests() == 0);
+  CHECK(host.Status().records_dead == 0);
+}
+
+TEST_CASE("a lone record waits for company as long as the linger says, and no longer",
+          "[forward][kinesis][time]") {
+  ForwardHost host;
+  host.route.linger = absl::Milliseconds(100);
+  host.CreateStream("s");
+  host.Put("s", "a", "1");
+  host.StartKinesis("s");
+  host.Run(absl::Milliseconds(99));
+  CHECK(host.aws.Calls().empty());
+  host.Put("s", "b", "2");
+  host.Run(absl::Milliseconds(2));
+  REQUIRE(host.aws.Calls().size() == 1);
+  CHECK(host.aws.Calls()[0].entry_count == 2);
+}
+
+TEST_CASE("with a backlog nothing lingers", "[forward][kinesis][time]") {
+  ForwardHost host;
+  host.route.linger = absl::Seconds(10);
+  host.CreateStream("s");
+  for (int i = 0; i < 5; ++i) host.Put("s", "k", absl::StrCat(i));
+  host.StartKinesis("s");
+  host.Run(absl::Milliseconds(100));
+  CHECK(host.aws.Records("s").size() == 4);  // the last one is alone, and waits
+}
+
+TEST_CASE("after a partial failure only the failed records are sent again",
+          "[forward][kinesis][fault]") {
+  ForwardHost host;
+  host.CreateStream("s");
+  for (int i = 0; i < 5; ++i) host.Put("s", absl::StrCat("k", i), absl::StrCat(i));
+  FakeFault partial;
+  partial.kind = Kind::kPartial;
+  partial.failed = {1, 3};
+  host.aws.Order(partial);
+  host.StartKinesis("s");
+  host.RunUntilCaughtUp();
+  const std::vector<FakeCall> calls = host.aws.Calls();
+  REQUIRE(calls.size() == 2);
+  CHECK(calls[1].bodies == std::vector<std::string>{"1", "3"});
+  CHECK(DataOf(host) == std::vector<std::string>{"0", "2", "4", "1", "3"});
+  CHECK(host.Status().records_retried == 2);
+  CHECK(host.Status().records_maybe_twice == 0);
+  CHECK(host.Status().records_delivered == 5);
+}
+
+TEST_CASE("a later record of a key waits until the failed one has arrived",
+          "[forward][kinesis][order][fault]") {
+  ForwardHost host;
+  host.CreateStream("s");
+  host.Put("s", "a", "a1");
+  host.Put("s", "b", "b1");
+  host.Put("s", "a", "a2");
+  host.Put("s", "b", "b2");
+  FakeFault partial;
+  partial.kind = Kind::kPartial;
+  partial.failed = {0};
+  host.aws.Order(partial);
+  host.StartKinesis("s");
+  host.RunUntilCaughtUp();
+  CHECK(DataOf(host) == std::vector<std::string>{"b1", "a1", "b2", "a2"});
+}
+
+TEST_CASE("throttled parts are retried after a second at most, and the link is online",
+          "[forward][kinesis][fault]") {
+  ForwardHost host;
+  host.CreateStream("s");
+  host.Put("s", "a", "1");
+  host.Put("s", "b", "2");
+  FakeFault partial;
+  partial.kind = Kind::kPartial;
+  partial.failed = {1};
+  host.aws.Order(partial);
+  host.StartKinesis("s");
+  host.Run(absl::Milliseconds(110));
+  REQUIRE(host.aws.Calls().size() == 1);
+  CHECK(host.Status().link == LinkState::kOnline);
+  CHECK(absl::IsUnavailable(host.Status().last_error));
+  CHECK_FALSE(host.Status().caught_up);
+  host.Run(absl::Seconds(1));
+  CHECK(host.Status().caught_up);
+  CHECK(host.Status().last_error.ok());
+}
+
+TEST_CASE("a reply lost after the cloud accepted is sent again, and counted",
+          "[forward][kinesis][fault]") {
+  const auto [name, kind] = GENERATE(std::pair("timeout", Kind::kTimeoutApplied),
+                                     std::pair("cut", Kind::kCutApplied),
+                                     std::pair("a page instead", Kind::kGarbage));
+  INFO(name);
+  ForwardHost host;
+  host.CreateStream("s");
+  host.Put("s", "a", "1");
+  host.Put("s", "b", "2");
+  FakeFault fault;
+  fault.kind = kind;
+  fault.status = 200;
+  host.aws.Order(fault);
+  host.StartKinesis("s");
+  host.RunUntilCaughtUp();
+  CHECK(DataOf(host) == std::vector<std::string>{"1", "2", "1", "2"});
+  CHECK(host.Status().records_maybe_twice == 2);
+  CHECK(host.Status().records_delivered == 2);
+}
+
+TEST_CASE("what never left is sent again without a doubt", "[forward][kinesis][fault]") {
+  ForwardHost host;
+  host.CreateStream("s");
+  host.Put("s", "a", "1");
+  FakeFault refused;
+  refused.kind = GENERATE(Kind::kNotSent, Kind::kTls);
+  host.aws.Order(refused, 3);
+  host.StartKinesis("s");
+  host.RunUntilCaughtUp();
+  CHECK(host.Status().records_maybe_twice == 0);
+  CHECK(host.Status().records_retried == 0);
+  CHECK(host.Status().requests == 1);
+}
+
+TEST_CASE("a gateway's error leaves the outcome unknown, the service's own 503 does not",
+          "[forward][kinesis][fault]") {
+  ForwardHost host;
+  host.CreateStream("s");
+  host.Put("s", "a", "1");
+  FakeFault fault;
+  uint64_t expected = 0;
+  SECTION("502 with a page") {
+    fault.kind = Kind::kGarbage;
+    fault.status = 502;
+    expected = 1;
+  }
+  SECTION("503 ServiceUnavailable") {
+    fault.kind = Kind::kError;
+    fault.status = 503;
+    fault.code = "ServiceUnavailable";
+  }
+  host.aws.Order(fault);
+  host.StartKinesis("s");
+  host.RunUntilCaughtUp();
+  CHECK(host.Status().records_maybe_twice == expected);
+  CHECK(host.Status().records_retried == 1);
+}
+
+TEST_CASE("an outage of days loses nothing, keeps the order and ends by itself",
+          "[forward][kinesis][fault][time]") {
+  ForwardHost host;
+  host.CreateStream("s", 2);
+  host.StartKinesis("s");
+  FakeFault down;
+  down.kind = Kind::kNotSent;
+  host.aws.Order(down, 100000);
+  for (int day = 0; day < 3; ++day) {
+    for (int i = 0; i < 20; ++i) {
+      host.Put("s", absl::StrCat("k", i % 7), absl::StrCat(day, "-", i));
+    }
+    host.Run(absl::Hours(24));
+  }
+  CHECK(host.Status().link == LinkState::kOffline);
+  CHECK_FALSE(host.Status().caught_up);
+  CHECK(host.Status().next_attempt <= host.options.retry_delay_max);
+  CHECK(host.Status().last_error.ToString().find("http://kinesis.test") != std::string::npos);
+  // The delays are spread between zero and two minutes: about one a minute.
+  CHECK(host.aws.Calls().size() < 3 * 24 * 60 * 2);
+
+  host.aws.ForgetOrders();
+  host.Run(host.options.retry_delay_max + absl::Seconds(5));
+  CHECK(host.Status().caught_up);
+  CHECK(host.aws.Records("s").size() == 60);
+}
+
+TEST_CASE("Wake tries at once", "[forward][kinesis][time]") {
+  ForwardHost host;
+  host.CreateStream("s");
+  host.Put("s", "a", "1");
+  host.StartKinesis("s");
+  FakeFault down;
+  down.kind = Kind::kNotSent;
+  host.aws.Order(down, 1000);
+  host.Run(absl::Minutes(20));
+  host.aws.ForgetOrders();
+  host.forwarder->Wake();
+  CHECK(host.Status().next_attempt == absl::ZeroDuration());
+  host.Run(absl::Milliseconds(10));
+  CHECK(host.aws.Records("s").size() == 1);
+}
+
+TEST_CASE("requests that time out become smaller, and grow again after a success",
+          "[forward][kinesis][fault]") {
+  ForwardHost host;
+  host.CreateStream("s");
+  for (int i = 0; i < 64; ++i) host.Put("s", absl::StrCat("k", i), std::string(1000, 'x'));
+  FakeFault slow;
+  slow.kind = Kind::kTimeout;
+  host.aws.Order(slow, 2);
+  host.StartKinesis("s");
+  host.RunUntilCaughtUp();
+  const std::vector<FakeCall> calls = host.aws.Calls();
+  REQUIRE(calls.size() >= 4);
+  CHECK(calls[0].entry_count == 64);
+  CHECK(calls[1].entry_count <= 32);
+  CHECK(calls[2].entry_count <= 16);
+  CHECK(calls[3].entry_count > calls[2].entry_count);
+}
+
+TEST_CASE("a killed process goes on where the acknowledged prefix ended",
+          "[forward][kinesis][crash]") {
+  ForwardHost host;
+  host.CreateStream("s");
+  for (int i = 0; i < 6; ++i) host.Put("s", absl::StrCat("k", i), absl::StrCat(i));
+  FakeFault partial;
+  partial.kind = Kind::kPartial;
+  partial.failed = {2};
+  host.aws.Order(partial);
+  host.StartKinesis("s");
+  host.Run(absl::Milliseconds(101));
+  REQUIRE(host.aws.Records("s").size() == 5);
+  host.Kill();
+  host.StartKinesis("s");
+  host.RunUntilCaughtUp();
+  // 2 was the gap: it and what came after it are sent again, 0 and 1 are not.
+  CHECK(DataOf(host) ==
+        std::vector<std::string>{"0", "1", "3", "4", "5", "2", "3", "4", "5"});
+}
+
+TEST_CASE("a power cut sends at most the last flush interval again",
+          "[forward][kinesis][crash]") {
+  ForwardHost host;
+  host.CreateStream("s");
+  for (int i = 0; i < 10; ++i) host.Put("s", absl::StrCat("k", i), absl::StrCat(i));
+  host.StartKinesis("s");
+  host.RunUntilCaughtUp();
+  host.Run(absl::Seconds(2));  // the cursor's move is committed
+  host.Put("s", "late", "late");
+  REQUIRE(host.store->Flush().ok());
+  host.PowerCut(5);
+  host.StartKinesis("s");
+  host.RunUntilCaughtUp();
+  const std::vector<std::string> data = DataOf(host);
+  CHECK(std::count(data.begin(), data.end(), "3") == 1);
+  CHECK(std::count(data.begin(), data.end(), "late") == 1);
+}
+
+TEST_CASE("a record that fails for ever lets others run ahead only as far as the window",
+          "[forward][kinesis][order]") {
+  ForwardHost host;
+  host.CreateStream("s");
+  host.route.key_order = KeyOrder::kBestEffort;
+  for (size_t i = 0; i < kWindowRecordsMax + 1000; ++i) {
+    host.Put("s", "k", absl::StrCat(i));
+  }
+  FakeFault first_fails;
+  first_fails.kind = Kind::kPartial;
+  first_fails.failed = {0};
+  host.aws.Order(first_fails, 40);
+  host.StartKinesis("s");
+  while (host.aws.Calls().size() < 40) host.Run(absl::Milliseconds(100));
+  CHECK(host.aws.Records("s").size() == kWindowRecordsMax - 1);
+  CHECK(host.stream("s").OpenCursor("forward.kinesis.s").value()->Position(0) <= 64);
+  host.RunUntilCaughtUp();
+  CHECK(host.aws.Records("s").size() == kWindowRecordsMax + 1000);
+}
+
+TEST_CASE("trimming what was delivered does not disturb the route", "[forward][kinesis]") {
+  ForwardHost host;
+  host.CreateStream("s");
+  for (int i = 0; i < 4; ++i) host.Put("s", absl::StrCat("k", i), absl::StrCat(i));
+  host.StartKinesis("s");
+  host.RunUntilCaughtUp();
+  Cursor* const cursor = host.stream("s").OpenCursor("forward.kinesis.s").value();
+  REQUIRE(host.store->Flush().ok());
+  REQUIRE(host.stream("s").Trim(0, cursor->Position(0)).ok());
+  host.Put("s", "k", "4");
+  host.RunUntilCaughtUp();
+  CHECK(host.aws.Records("s").size() == 5);
+}
+
+}  // namespace
+}  // namespace eddy::forward
