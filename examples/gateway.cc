@@ -1,7 +1,7 @@
 // Gateway: the whole of eddy in one program. It captures the machine's own
 // telemetry into a durable stream and events that need action (a threshold
 // crossed) into a queue, while a forwarder carries the stream to Kinesis and
-// the queue to SQS whenever the link is there.
+// the queue to SQS whenever the link is there. What is delivered is trimmed.
 //
 //   gateway DIR [--seconds N] [--drain N] [--no-forward]
 //

@@ -118,18 +118,24 @@ crypto::Sha256Digest SigningKeys::Derive(std::string_view secret, std::string_vi
 
 crypto::Sha256Digest SigningKeys::Get(std::string_view secret, std::string_view date,
                                       std::string_view region, std::string_view service) {
-  absl::MutexLock lock(&mu_);
-  for (const Entry& entry : entries_) {
-    if (entry.secret == secret && entry.date == date && entry.region == region &&
-        entry.service == service && !date.empty()) {
-      return entry.key;
+  {
+    const std::lock_guard<std::mutex> lock(mu_);
+    for (const Entry& entry : entries_) {
+      // An entry without a date is an empty one.
+      if (!entry.date.empty() && entry.secret == secret && entry.date == date &&
+          entry.region == region && entry.service == service) {
+        return entry.key;
+      }
     }
   }
-  Entry& entry = entries_[next_];
+  // Two threads may derive the same key; they agree on it.
+  Entry entry = {std::string(secret), std::string(date), std::string(region),
+                 std::string(service), Derive(secret, date, region, service)};
+  const crypto::Sha256Digest key = entry.key;
+  const std::lock_guard<std::mutex> lock(mu_);
+  entries_[next_] = std::move(entry);
   next_ = (next_ + 1) % entries_.size();
-  entry = {std::string(secret), std::string(date), std::string(region), std::string(service),
-           Derive(secret, date, region, service)};
-  return entry.key;
+  return key;
 }
 
 }  // namespace eddy::aws

@@ -15,9 +15,10 @@ namespace {
 // Of a record's bytes: leaves room for the other members, of which a partition key
 // of 256 escaped characters is by far the largest. A multiple of 3, so that parts of
 // base64 text can be joined as they are.
-constexpr size_t kPartBytesMax = 768 << 10;
+constexpr size_t kPartBytesMax = 756 << 10;
+constexpr size_t kOtherBytesMax = 16 << 10;
 static_assert(kPartBytesMax % 3 == 0);
-static_assert(kPartBytesMax / 3 * 4 + 16 * 1024 > kMessageBytesMax - 16 * 1024);
+static_assert(kPartBytesMax / 3 * 4 + kOtherBytesMax <= kMessageBytesMax);
 
 // Two code points that a partition key may hold, U+FFFE and U+FFFF, are not in the
 // character set of SQS. As JSON escapes they are; their bytes occur in no other

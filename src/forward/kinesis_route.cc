@@ -120,7 +120,10 @@ absl::Duration KinesisRoute::LingerLeft(const std::vector<RecordId>& ids) {
   const bool is_new = std::none_of(ids.begin(), ids.end(), [this](const RecordId& id) {
     return source_.At(id).failed_before;
   });
-  if (!is_whole || !is_new || bisection_.active()) return absl::ZeroDuration();
+  // While the link is down the next request is a probe, and has waited long enough.
+  if (!is_whole || !is_new || bisection_.active() || state_.link() != LinkState::kOnline) {
+    return absl::ZeroDuration();
+  }
   const absl::Duration now = clock_->SinceBoot();
   if (!linger_end_.has_value()) linger_end_ = now + options_.linger;
   return std::min(*linger_end_ - now, kIdlePauseMax);
@@ -198,9 +201,8 @@ void KinesisRoute::SettleRefused(const std::vector<RecordId>& ids, const Reply& 
   state_.Refused(reply.status);
   if (ids.size() == 1 && Bury(ids[0], reply.status) &&
       ++lone_refusal_count_ > kLoneRefusalsMax) {
-    Reply slow = reply;
-    slow.trouble = Trouble::kNeedsOperator;
-    state_.Failed(slow);
+    const int attempt = lone_refusal_count_ - kLoneRefusalsMax - 1;
+    state_.Blocked(reply.status, state_.RetryDelay(attempt, Trouble::kThrottled));
   }
 }
 

@@ -58,11 +58,6 @@ TEST_CASE("each refusal finds one of several, and blames no other", "[forward][b
   CHECK(guilty[0] == 3);
 }
 
-TEST_CASE("a refusal that no entry explains blames one entry", "[forward][bisection]") {
-  int request_count = 0;
-  CHECK(Find({1, 2, 3, 4}, {1, 2, 3, 4}, &request_count).size() == 1);
-}
-
 TEST_CASE("a single refused entry stays the next until it is cleared", "[forward][bisection]") {
   Bisection<int> bisection;
   CHECK_FALSE(bisection.active());

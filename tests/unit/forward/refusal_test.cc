@@ -54,7 +54,7 @@ TEST_CASE("a refused record is found, goes to the dead letters, and the route go
     host.StartKinesis("s");
     host.RunUntilCaughtUp();
     CHECK(host.aws.Records("s").size() == 99);
-    CHECK(Letters(host).empty());
+    CHECK(Letters(host).size() == 1);  // the one of before, its lease gone with the process
   }
 }
 
@@ -120,9 +120,9 @@ TEST_CASE("while the dead-letter queue cannot be written the record stays",
   host.route.dead_letter_queue = "dead";
   host.Put("s", "b", "bad");
   host.aws.SetMalformed(IsBad);
+  host.StartKinesis("s");
   REQUIRE(host.store->Flush().ok());
   host.device.disk.SetCapacity(0);
-  host.StartKinesis("s");
   host.Run(absl::Seconds(10));
   CHECK(host.Status().records_dead == 0);
   CHECK_FALSE(host.Status().last_error.ok());
