@@ -169,11 +169,17 @@ std::optional<absl::Duration> RetryAfter(const HttpResponse& response) {
   return absl::Milliseconds(ms);  // RetryDelay bounds it
 }
 
+// The first line. To a bad signature AWS answers with the whole canonical request
+// below it, session token included, and messages end up in logs.
+std::string ForPeople(std::string_view message) {
+  return std::string(message.substr(0, std::min(message.find('\n'), kMessageBytesMax)));
+}
+
 ServiceError EntryError(std::string_view code, std::string_view message, ErrorClass error_class) {
   ServiceError error;
   error.error_class = error_class;
   error.code = std::string(CleanCode(code));
-  error.message = std::string(message.substr(0, kMessageBytesMax));
+  error.message = ForPeople(message);
   return error;
 }
 
@@ -230,7 +236,7 @@ ServiceError ClassifyResponse(const HttpResponse& response) {
     }
     std::optional<std::string_view> message = body["message"].String();
     if (!message) message = body["Message"].String();
-    error.message = std::string(message.value_or("").substr(0, kMessageBytesMax));
+    error.message = ForPeople(message.value_or(""));
   }
   std::optional<ErrorClass> known = ClassOfCode(error.code);
   if (!known) {

@@ -37,7 +37,7 @@ std::string_view ErrorClassName(ErrorClass error_class);  // "throttled"
 struct ServiceError {
   ErrorClass error_class = ErrorClass::kRetryable;
   std::string code;        // without namespace and URL; empty: the answer had none
-  std::string message;     // for people, at most 1 KiB
+  std::string message;     // for people: its first line, at most 1 KiB
   std::string request_id;  // for AWS's support
   int http_status = 0;     // 0: of one entry in a batch
   std::optional<absl::Duration> retry_after;  // x-amz-retry-after

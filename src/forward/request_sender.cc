@@ -134,11 +134,12 @@ Reply RequestSender::Failed(std::string_view doing, const HttpResponse& response
   if (may_be_skew && measured.has_value() && aws::IsSkewed(used_offset, *measured)) {
     if (!has_corrected_) reply.trouble = Trouble::kSignedAnew;
     has_corrected_ = true;
-  }
-  if (is_expired) {
+  } else if (is_expired || may_be_skew) {
+    // Whatever the operator mends, the provider is asked before the next attempt. At
+    // once only where fresh keys are the usual cure.
     credentials_->Reject(used.access_key_id, used.session_token);
-    if (!has_renewed_) reply.trouble = Trouble::kSignedAnew;
-    has_renewed_ = true;
+    if (is_expired && !has_renewed_) reply.trouble = Trouble::kSignedAnew;
+    has_renewed_ = has_renewed_ || is_expired;
   }
   if (!is_expired && !may_be_skew) {  // the signature was good
     has_renewed_ = false;

@@ -56,7 +56,7 @@ PLANTED = [
     ("arrow", "src/aws/x.cc", '#include "src/sql/database.h"\n'),
     ("arrow", "src/log/x.cc", '#include "src/store/store.h"\n'),
     ("arrow", "src/sql/x.cc", '#include "src/runtime/task.h"\n'),
-    ("arrow", "src/cli/x.cc", '#include "src/queue/queue.h"\n'),
+    ("arrow", "src/cli/x.cc", '#include "src/forward/queue.h"\n'),
     ("arrow", "src/log/x.cc", '#include "tests/fakes/clock.h"\n'),
     ("arrow", "platform/curl/x.cc", '#include "platform/crypto/digest.h"\n'),
     ("arrow", "platform/posix/x.cc", '#include "src/runtime/task.h"\n'),

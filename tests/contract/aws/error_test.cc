@@ -243,6 +243,13 @@ TEST_CASE("Message is read where message is absent", "[aws][error]") {
             .message.size() == 1024);
 }
 
+TEST_CASE("the canonical request that AWS quotes stays out of messages", "[aws][error]") {
+  const ServiceError error = ClassifyResponse(Answer(
+      403, R"({"__type":"InvalidSignatureException","message":"Does not match.\n\nThe Canonical )"
+           R"(String should have been\n'POST\n/\n\nx-amz-security-token:TOKEN'"})"));
+  CHECK(error.message == "Does not match.");
+}
+
 TEST_CASE("a failed record of PutRecords may always be sent again", "[aws][error]") {
   CHECK(ClassifyKinesisEntry("ProvisionedThroughputExceededException", "").error_class ==
         kThrottled);

@@ -39,6 +39,8 @@ TEST_CASE("FIPS and dual stack change the host", "[aws][endpoint]") {
         "https://sqs.cn-north-1.api.amazonwebservices.com.cn");
   // The plain hosts of GovCloud are the FIPS ones.
   CHECK(UrlOf("kinesis", "us-gov-west-1", true) == "https://kinesis.us-gov-west-1.amazonaws.com");
+  CHECK(UrlOf("kinesis", "us-gov-west-1", true, true) ==
+        "https://kinesis-fips.us-gov-west-1.api.aws");
   CHECK(UrlOf("firehose", "us-gov-west-1", true) ==
         "https://firehose-fips.us-gov-west-1.amazonaws.com");
 }

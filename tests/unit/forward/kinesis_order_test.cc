@@ -1,55 +1,26 @@
 // Order per key against random faults and crashes, with a judge that knows only what
 // was put and what arrived.
-#include <algorithm>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <catch2/catch_test_macros.hpp>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "tests/fakes/order_judge.h"
 #include "tests/fakes/scale.h"
 #include "tests/unit/forward/forward_fixture.h"
 
 namespace eddy::forward {
 namespace {
 
-// Data is the number of the record within its key.
-struct Judgement {
-  uint64_t missing = 0;
-  uint64_t out_of_order = 0;  // first arrivals that came behind a later one of the key
-  uint64_t twice = 0;
-  uint64_t invented = 0;
-};
-
-Judgement Judge(const std::map<std::string, int>& put,
-                const std::vector<testing::StoredRecord>& arrived) {
-  Judgement judgement;
-  std::map<std::string, std::vector<bool>> seen;
-  for (const auto& [key, count] : put) seen[key].resize(static_cast<size_t>(count));
-  std::map<std::string, int> newest;
-  for (const testing::StoredRecord& record : arrived) {
-    int number = -1;
-    std::vector<bool>& mine = seen[record.partition_key];
-    if (!absl::SimpleAtoi(record.data, &number) || number < 0 ||
-        static_cast<size_t>(number) >= mine.size()) {
-      ++judgement.invented;
-      continue;
-    }
-    const auto [last, is_first] = newest.try_emplace(record.partition_key, -1);
-    if (mine[static_cast<size_t>(number)]) {
-      ++judgement.twice;
-    } else if (number != last->second + 1) {
-      ++judgement.out_of_order;
-    }
-    mine[static_cast<size_t>(number)] = true;
-    last->second = std::max(last->second, number);
+testing::Judgement JudgeArrivals(ForwardHost& host, const std::map<std::string, int>& put) {
+  std::vector<std::pair<std::string, std::string>> arrived;
+  for (const testing::StoredRecord& record : host.aws.Records("s")) {
+    arrived.emplace_back(record.partition_key, record.data);
   }
-  for (const auto& [key, mine] : seen) {
-    for (const bool was_seen : mine) judgement.missing += was_seen ? 0 : 1;
-  }
-  return judgement;
+  return testing::Judge(put, arrived);
 }
 
 testing::FakeOdds DrawOdds(testing::FakeRandom& random) {
@@ -88,7 +59,7 @@ TEST_CASE("order per key is kept through partial failures, outages and lost repl
     }
     host.RunUntilCaughtUp();
 
-    const Judgement judgement = Judge(put, host.aws.Records("s"));
+    const testing::Judgement judgement = JudgeArrivals(host, put);
     CHECK(judgement.missing == 0);
     CHECK(judgement.out_of_order == 0);
     CHECK(judgement.invented == 0);
@@ -128,11 +99,28 @@ TEST_CASE("kills and power cuts keep the order per key and lose nothing that was
     }
     host.StartKinesis("s");
     host.RunUntilCaughtUp();
-    const Judgement judgement = Judge(put, host.aws.Records("s"));
+    const testing::Judgement judgement = JudgeArrivals(host, put);
     CHECK(judgement.missing == 0);
     CHECK(judgement.out_of_order == 0);
     CHECK(judgement.invented == 0);
   }
+}
+
+TEST_CASE("the judge sees what best effort does to the order", "[forward][kinesis][order]") {
+  ForwardHost host;
+  host.CreateStream("s");
+  host.route.key_order = KeyOrder::kBestEffort;
+  std::map<std::string, int> put;
+  for (int i = 0; i < 9; ++i) host.Put("s", "k", absl::StrCat(put["k"]++));
+  FakeFault partial;
+  partial.kind = Kind::kPartial;
+  partial.failed = {4};
+  host.aws.Order(partial);
+  host.StartKinesis("s");
+  host.RunUntilCaughtUp();
+  const testing::Judgement judgement = JudgeArrivals(host, put);
+  CHECK(judgement.out_of_order == 2);  // 5 too early, 4 too late
+  CHECK(judgement.missing == 0);
 }
 
 }  // namespace
