@@ -83,7 +83,7 @@ struct RouteStatus {
   LinkState link = LinkState::kOnline;
   uint64_t records_delivered = 0;
   uint64_t bytes_delivered = 0;   // keys and data
-  uint64_t requests = 0;
+  uint64_t requests = 0;          // that may have reached the service
   uint64_t records_retried = 0;   // sent again after a failure
   uint64_t records_maybe_twice = 0;  // sent again after an unknown outcome
   uint64_t records_dead = 0;      // moved to the dead-letter queue
@@ -125,11 +125,18 @@ class Forwarder {
   virtual ~Forwarder() = default;
 
   // Carries `stream` from its oldest record on; the place is kept in the cursor
-  // "forward.kinesis.<target_stream>".
-  //   kNotFound, kAlreadyExists   the stream or queue; the route.
+  // "forward.kinesis.<target_stream>". After a crash, records that were acknowledged
+  // behind one that was not are sent again: at most 4096 a route.
+  //   kNotFound          no such stream, or no such dead-letter queue.
+  //   kAlreadyExists     the route.
+  //   kInvalidArgument   a name or an option out of range; no endpoint for the service.
   virtual absl::Status AddKinesisRoute(std::string_view stream,
                                        std::string_view target_stream,
                                        const RouteOptions& options = {}) = 0;
+  // Carries what is visible in `queue`, ten messages at a time. They stay in flight
+  // until the service has them: an outage costs no receive count. The end of the
+  // forwarder makes them visible again.
+  //   as above; kInvalidArgument also for a FIFO target.
   virtual absl::Status AddSqsRoute(std::string_view queue, std::string_view target_queue,
                                    const RouteOptions& options = {}) = 0;
 

@@ -13,17 +13,18 @@
 
 #include <algorithm>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "eddy/http.h"
 #include "platform/curl/curl_error.h"
 #include "platform/curl/response_reader.h"
@@ -173,21 +174,22 @@ class CurlTransport final : public HttpTransport {
   explicit CurlTransport(const CurlTransportOptions& options) : options_(options) {}
   ~CurlTransport() override {
     const SigpipeBlock block;  // closing TLS says good-bye on the socket
+    absl::MutexLock lock(&mu_);
     idle_.clear();
   }
 
   absl::StatusOr<HttpResponse> Send(const HttpRequest& request) override;
 
  private:
-  Handle TakeHandle();
-  void KeepHandle(Handle handle);
+  Handle TakeHandle() ABSL_LOCKS_EXCLUDED(mu_);
+  void KeepHandle(Handle handle) ABSL_LOCKS_EXCLUDED(mu_);
   CURLcode Configure(CURL* handle, const HttpRequest& request, curl_slist* headers,
                      char* error_text, Transfer* transfer) const;
 
   const CurlTransportOptions options_;
 
-  std::mutex mu_;  // guards what follows
-  std::vector<Handle> idle_;  // the last used is taken first
+  absl::Mutex mu_;
+  std::vector<Handle> idle_ ABSL_GUARDED_BY(mu_);  // the last used is taken first
 };
 
 absl::StatusOr<HttpResponse> CurlTransport::Send(const HttpRequest& request) {
@@ -278,7 +280,7 @@ CURLcode CurlTransport::Configure(CURL* handle, const HttpRequest& request, curl
 
 Handle CurlTransport::TakeHandle() {
   {
-    const std::lock_guard<std::mutex> lock(mu_);
+    absl::MutexLock lock(&mu_);
     if (!idle_.empty()) {
       Handle handle = std::move(idle_.back());
       idle_.pop_back();
@@ -289,7 +291,7 @@ Handle CurlTransport::TakeHandle() {
 }
 
 void CurlTransport::KeepHandle(Handle handle) {
-  const std::lock_guard<std::mutex> lock(mu_);
+  absl::MutexLock lock(&mu_);
   if (idle_.size() < kIdleHandlesMax) idle_.push_back(std::move(handle));
   // Else `handle`, a parameter, is closed by the caller, after the lock.
 }

@@ -1,9 +1,3 @@
-// 64-bit file offsets on 32-bit CPUs, for this file alone: its types meet no
-// other library's. Before the first include.
-#ifndef _FILE_OFFSET_BITS
-#define _FILE_OFFSET_BITS 64
-#endif
-
 #include "platform/posix/posix_files.h"
 
 #include <fcntl.h>
@@ -24,7 +18,7 @@
 namespace eddy {
 namespace {
 
-static_assert(sizeof(off_t) == 8, "files above 2 GiB would fail");
+static_assert(sizeof(off_t) == 8, "build with _FILE_OFFSET_BITS=64, as CMakeLists.txt does");
 
 constexpr mode_t kDirectoryMode = 0750;  // the owner writes, its group looks
 constexpr mode_t kFileMode = 0640;

@@ -171,7 +171,8 @@ bool JsonValue::IsArray() const { return value_ != nullptr && Of(value_)->IsArra
 JsonValue JsonValue::operator[](std::string_view member) const {
   if (!IsObject()) return {};
   for (const auto& pair : Of(value_)->GetObject()) {
-    if (View(pair.name) == member) return pair.value.IsNull() ? JsonValue() : JsonValue(&pair.value);
+    if (View(pair.name) != member) continue;
+    return pair.value.IsNull() ? JsonValue() : JsonValue(&pair.value);
   }
   return {};
 }

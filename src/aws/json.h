@@ -6,7 +6,7 @@
 //       its size: depth and size are bounded.
 //   J2  Integers never go through a double.
 //   J3  A member that is null counts as absent.
-// The only room and, with json.cc, the only file that knows the JSON library.
+// json.cc alone knows the JSON library.
 #ifndef EDDY_SRC_AWS_JSON_H_
 #define EDDY_SRC_AWS_JSON_H_
 

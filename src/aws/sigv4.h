@@ -17,12 +17,13 @@
 
 #include <array>
 #include <cstddef>
-#include <mutex>
 #include <string>
 #include <string_view>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "eddy/http.h"
 #include "platform/crypto/digest.h"
@@ -56,7 +57,8 @@ struct SigningSteps {
 class SigningKeys {
  public:
   crypto::Sha256Digest Get(std::string_view secret, std::string_view date,
-                           std::string_view region, std::string_view service);
+                           std::string_view region, std::string_view service)
+      ABSL_LOCKS_EXCLUDED(mu_);
 
   // Not cached. `date` is YYYYMMDD.
   static crypto::Sha256Digest Derive(std::string_view secret, std::string_view date,
@@ -67,12 +69,10 @@ class SigningKeys {
     std::string secret, date, region, service;
     crypto::Sha256Digest key;
   };
-  // Not Abseil's, here and in platform/curl: ThreadSanitizer reports that one's
-  // own memory when threads that have just begun meet at it.
-  std::mutex mu_;  // guards what follows
+  absl::Mutex mu_;
   // As many as one process has services, on either side of midnight.
-  std::array<Entry, 4> entries_;
-  size_t next_ = 0;  // the entry to be replaced
+  std::array<Entry, 4> entries_ ABSL_GUARDED_BY(mu_);
+  size_t next_ ABSL_GUARDED_BY(mu_) = 0;  // the entry to be replaced
 };
 
 // Adds Host (if absent), X-Amz-Date, X-Amz-Security-Token and Authorization, in

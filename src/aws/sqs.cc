@@ -200,8 +200,9 @@ absl::StatusOr<std::vector<MessageResult>> DecodeSendMessageBatch(
 absl::Status VerifyDigests(const Message& message, const MessageResult& result) {
   const std::string body = Md5OfBody(message.body);
   if (result.md5_of_body != body) {
-    return absl::DataLossError(absl::StrCat("message ", result.message_id, ": SQS has a body of MD5 ",
-                                            result.md5_of_body, ", sent was ", body));
+    return absl::DataLossError(absl::StrCat("message ", result.message_id,
+                                            ": SQS has a body of MD5 ", result.md5_of_body,
+                                            ", sent was ", body));
   }
   const std::string attributes = Md5OfAttributes(message.attributes);
   if (result.md5_of_attributes != attributes) {

@@ -151,11 +151,8 @@ void KinesisRoute::Send(const std::vector<RecordId>& ids) {
 void KinesisRoute::SettleAnswered(const std::vector<RecordId>& ids, const Reply& reply) {
   const auto results = aws::kinesis::DecodePutRecords(reply.body, ids.size());
   if (!results.ok()) {
-    Reply unknown;
-    unknown.outcome = Outcome::kUnknown;
-    unknown.trouble = Trouble::kServiceFault;
-    unknown.status = results.status();
-    return SettleUnknown(ids, unknown);
+    return SettleUnknown(
+        ids, MakeReply(Outcome::kUnknown, Trouble::kServiceFault, results.status()));
   }
   uint64_t stored_count = 0, stored_bytes = 0;
   Trouble trouble = Trouble::kNone;
@@ -187,11 +184,7 @@ void KinesisRoute::SettleAnswered(const std::vector<RecordId>& ids, const Reply&
   if (stored_count > 0) lone_refusal_count_ = 0;
   if (trouble == Trouble::kNone) return state_.Succeeded();
   if (stored_count > 0) return state_.SucceededInPart(trouble, std::move(status));
-  Reply failed;
-  failed.outcome = Outcome::kRefused;
-  failed.trouble = trouble;
-  failed.status = std::move(status);
-  state_.Failed(failed);
+  state_.Failed(MakeReply(Outcome::kRefused, trouble, std::move(status)));
 }
 
 void KinesisRoute::SettleRefused(const std::vector<RecordId>& ids, const Reply& reply) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -38,6 +39,14 @@ struct Reply {
   std::optional<absl::Duration> retry_after;  // the service's wish
   bool timed_out = false;            // the request may be too large for the link
 };
+
+inline Reply MakeReply(Outcome outcome, Trouble trouble, absl::Status status) {
+  Reply reply;
+  reply.outcome = outcome;
+  reply.trouble = trouble;
+  reply.status = std::move(status);
+  return reply;
+}
 
 }  // namespace eddy::forward
 

@@ -13,6 +13,7 @@
 #include "src/forward/dead_letter.h"
 #include "src/forward/queue_source.h"
 #include "src/forward/request_size.h"
+#include "src/forward/sqs_verdict.h"
 
 namespace eddy::forward {
 namespace {
@@ -41,6 +42,9 @@ class SqsRoute : public Route {
                       const std::vector<aws::sqs::Message>& messages, const Reply& reply);
   void SettleRefused(const std::vector<uint64_t>& ids, const Reply& reply);
   void SettleUnknown(const std::vector<uint64_t>& ids, const Reply& reply);
+
+  // The same error, with the names of the target and the message.
+  absl::Status Named(const HeldMessage& held, const absl::Status& status) const;
 
   // As in the Kinesis route.
   bool Bury(uint64_t id, const absl::Status& reason);
@@ -223,60 +227,36 @@ void SqsRoute::SettleAnswered(const std::vector<uint64_t>& ids,
                               const Reply& reply) {
   const auto results = aws::sqs::DecodeSendMessageBatch(reply.body, messages);
   if (!results.ok()) {
-    Reply unknown;
-    unknown.outcome = Outcome::kUnknown;
-    unknown.trouble = Trouble::kServiceFault;
-    unknown.status = results.status();
-    return SettleUnknown(ids, unknown);
+    return SettleUnknown(
+        ids, MakeReply(Outcome::kUnknown, Trouble::kServiceFault, results.status()));
   }
   bisection_.Cleared(ids);
   request_size_.Succeeded();
-  uint64_t stored_count = 0, stored_bytes = 0;
-  Trouble trouble = Trouble::kNone;
-  absl::Status status;
   const absl::Duration now = clock_->SinceBoot();
-  const auto again = [&](HeldMessage& held, Trouble why, absl::Status error) {
-    held.failed_before = true;
-    held.due = now + state_.RetryDelay(held.failure_count++, why);
-    if (trouble != Trouble::kThrottled) {
-      trouble = why;
-      status = std::move(error);
-    }
-  };
+  uint64_t stored_count = 0, stored_bytes = 0;
+  EntryVerdict worst;  // of those to be sent again
   std::vector<std::pair<uint64_t, absl::Status>> dead;
   for (size_t i = 0; i < ids.size(); ++i) {
-    const aws::sqs::MessageResult& result = (*results)[i];
     HeldMessage& held = source_.At(ids[i]);
-    const std::string doing = absl::StrCat("SendMessageBatch to ", target_queue_,
-                                           ", message ", held.message.message_id);
-    if (result.outcome == aws::sqs::Outcome::kStored) {
-      const absl::Status digest = VerifyDigests(messages[i], result);
-      if (digest.ok()) {
+    EntryVerdict verdict =
+        JudgeEntry(messages[i], (*results)[i], held.digest_failure_count + 1);
+    verdict.status = Named(held, verdict.status);
+    if (verdict.is_wrong_digest) ++held.digest_failure_count;
+    switch (verdict.end) {
+      case EntryEnd::kStored:
         ++stored_count;
         stored_bytes += held.bytes();
         held.settled = true;
-      } else if (++held.digest_failure_count < kDigestFailuresMax) {
-        held.maybe_stored = true;
-        again(held, Trouble::kServiceFault, digest);
-      } else {
-        dead.emplace_back(ids[i], digest);
-      }
-    } else if (result.outcome == aws::sqs::Outcome::kUnknown) {
-      held.maybe_stored = true;
-      again(held, Trouble::kServiceFault,
-            absl::UnknownError(absl::StrCat(doing, ": the answer does not name it")));
-    } else {
-      const aws::ErrorClass error_class = result.error.error_class;
-      absl::Status error = ToStatus(doing, result.error);
-      if (error_class == aws::ErrorClass::kPermanentRequest ||
-          error_class == aws::ErrorClass::kOversize) {
-        dead.emplace_back(ids[i], std::move(error));
-      } else {
-        again(held,
-              error_class == aws::ErrorClass::kRetryable ? Trouble::kServiceFault
-                                                         : Trouble::kThrottled,
-              std::move(error));
-      }
+        break;
+      case EntryEnd::kDead:
+        dead.emplace_back(ids[i], std::move(verdict.status));
+        break;
+      case EntryEnd::kAgain:
+        held.failed_before = true;
+        held.maybe_stored = verdict.maybe_stored;
+        held.due = now + state_.RetryDelay(held.failure_count++, verdict.trouble);
+        if (worst.trouble != Trouble::kThrottled) worst = std::move(verdict);
+        break;
     }
   }
   state_.Update([=](RouteStatus& s) {
@@ -284,23 +264,27 @@ void SqsRoute::SettleAnswered(const std::vector<uint64_t>& ids,
     s.bytes_delivered += stored_bytes;
   });
   if (stored_count > 0) lone_refusal_count_ = 0;
-  if (trouble == Trouble::kThrottled && stored_count > 0) {
-    state_.SucceededInPart(trouble, status);
-  } else if (trouble != Trouble::kNone && stored_count == 0) {
-    Reply failed;
-    failed.outcome = Outcome::kRefused;
-    failed.trouble = trouble;
-    failed.status = status;
-    state_.Failed(failed);
+  if (worst.trouble == Trouble::kNone) {
+    state_.Succeeded();
+  } else if (stored_count == 0) {
+    state_.Failed(MakeReply(Outcome::kRefused, worst.trouble, worst.status));
+  } else if (worst.trouble == Trouble::kThrottled) {
+    state_.SucceededInPart(worst.trouble, worst.status);
   } else {
-    state_.Refused(status);  // each failed entry has its own delay
+    state_.Refused(worst.status);  // each failed entry has its own delay
   }
-  for (const auto& [id, error] : dead) {
-    if (!Bury(id, error)) {
-      bisection_.Refused({id});  // nothing else goes before it is out of the way
-      return;
-    }
+  for (const auto& [id, status] : dead) {
+    if (Bury(id, status)) continue;
+    bisection_.Refused({id});  // nothing else goes before it is out of the way
+    return;
   }
+}
+
+absl::Status SqsRoute::Named(const HeldMessage& held, const absl::Status& status) const {
+  if (status.ok()) return status;
+  return absl::Status(status.code(),
+                      absl::StrCat("SendMessageBatch to ", target_queue_, ", message ",
+                                   held.message.message_id, ": ", status.message()));
 }
 
 void SqsRoute::SettleRefused(const std::vector<uint64_t>& ids, const Reply& reply) {

@@ -30,10 +30,6 @@
 
 namespace eddy::forward {
 
-// A message whose stored digest is wrong is sent again; after so many times it is the
-// target that changes it, and it goes to the dead letters.
-inline constexpr int kDigestFailuresMax = 3;
-
 // `queue` outlives the route.
 std::unique_ptr<Route> NewSqsRoute(RouteParts parts, Queue* queue, std::string target_queue);
 

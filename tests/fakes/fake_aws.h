@@ -119,10 +119,9 @@ class FakeAws : public HttpTransport {
   struct Answer {
     int status = 200;
     std::string body;
-    std::string code;  // of an error
   };
-  Answer Error(int status, std::string code, std::string message = "");
-  Answer Refuse(int status, std::string code, std::string message);
+  Answer Error(int status, const std::string& code, const std::string& message);
+  Answer Refuse(int status, const std::string& code, const std::string& message);
   bool CheckHead(const HttpRequest& request, FakeCall* call, Answer* refusal);
   FakeFault TakeFault(const FakeCall& call);
   // Fill `call`; apply what `fault` lets through.

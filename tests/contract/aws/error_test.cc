@@ -162,10 +162,10 @@ TEST_CASE("a text decides nothing", "[aws][error]") {
 TEST_CASE("a code comes without its namespace and URL", "[aws][error]") {
   for (const char* type : {"com.amazonaws.sqs#QueueDoesNotExist",
                            "QueueDoesNotExist:http://internal.amazon.com/coral/",
-                           "com.amazonaws.sqs#QueueDoesNotExist:http://x#y"}) {
+                           "com.amazonaws.sqs#QueueDoesNotExist:http://x/"}) {
     INFO(type);
     const ServiceError error = ClassifyResponse(JsonError(400, type));
-    if (std::string(type).find("x#y") == std::string::npos) CHECK(error.code == "QueueDoesNotExist");
+    CHECK(error.code == "QueueDoesNotExist");
     const HttpResponse in_header = Answer(400, "{}", {{"x-amzn-errortype", type}});
     CHECK(ClassifyResponse(in_header).code == error.code);
   }

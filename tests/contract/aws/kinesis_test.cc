@@ -115,7 +115,9 @@ TEST_CASE("a result that says neither stored nor failed is unknown", "[aws][kine
 TEST_CASE("an answer with too few or too many results leaves all unknown", "[aws][kinesis]") {
   constexpr char kOne[] = R"({"Records":[{"SequenceNumber":"1","ShardId":"s"}]})";
   CHECK(DecodePutRecords(kOne, 1).ok());
-  for (const size_t count : {0, 2, 500}) CHECK(absl::IsUnknown(DecodePutRecords(kOne, count).status()));
+  for (const size_t count : {0, 2, 500}) {
+    CHECK(absl::IsUnknown(DecodePutRecords(kOne, count).status()));
+  }
   for (const char* body : {"", "{}", "[]", "null", "<html>", R"({"Records":{}})"}) {
     INFO(body);
     CHECK(absl::IsUnknown(DecodePutRecords(body, 1).status()));

@@ -1,8 +1,11 @@
 // Keys that run out, clocks that are wrong, targets that are missing: all is kept,
 // the status says what to do, and the route goes on when it has been done.
+#include <cstdlib>
+#include <memory>
 #include <string>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include "tests/unit/forward/forward_fixture.h"
 
@@ -86,6 +89,36 @@ TEST_CASE("while renewing fails, keys are used to their end", "[forward][credent
   CHECK(host.ErrorSays("the provider is away"));
   CHECK(host.ErrorSays("provide credentials"));
   CHECK(host.Status().link == LinkState::kBackingOff);
+}
+
+TEST_CASE("the environment's keys are read anew at each Get", "[forward][credentials]") {
+  const std::unique_ptr<CredentialsProvider> environment = NewEnvironmentCredentials();
+  unsetenv("AWS_ACCESS_KEY_ID");
+  CHECK(absl::IsUnauthenticated(environment->Get().status()));
+  setenv("AWS_ACCESS_KEY_ID", "AKIDONE", 1);
+  setenv("AWS_SECRET_ACCESS_KEY", "secret", 1);
+  REQUIRE(environment->Get().ok());
+  CHECK(environment->Get()->access_key_id == "AKIDONE");
+  setenv("AWS_ACCESS_KEY_ID", "AKIDTWO", 1);
+  setenv("AWS_CREDENTIAL_EXPIRATION", "2026-11-21T06:00:00Z", 1);
+  CHECK(environment->Get()->access_key_id == "AKIDTWO");
+  CHECK(environment->Get()->expiration.has_value());
+  for (const char* name :
+       {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_CREDENTIAL_EXPIRATION"}) {
+    unsetenv(name);
+  }
+}
+
+TEST_CASE("after any doubt about the keys the provider is asked again",
+          "[forward][credentials]") {
+  KeyHost host;
+  FakeFault bad;
+  bad.kind = Kind::kError;
+  bad.code = GENERATE(as<std::string>(), "InvalidSignatureException", "AccessDeniedException");
+  host.aws.Order(bad);
+  host.StartKinesis("s");
+  host.RunUntilCaughtUp();
+  CHECK(host.credentials.get_count == 2);
 }
 
 TEST_CASE("a wrong clock is corrected by the answer's date, and tried at once",

@@ -8,7 +8,7 @@
 #include <catch2/generators/catch_generators.hpp>
 
 #include "absl/strings/str_cat.h"
-#include "src/forward/sqs_route.h"
+#include "src/forward/sqs_verdict.h"
 #include "tests/fakes/scale.h"
 #include "tests/unit/forward/forward_fixture.h"
 
