@@ -23,7 +23,10 @@ class FakeRandom : public Random {
   }
 
   // Uniform enough for tests in [0, n); n > 0.
-  uint64_t Below(uint64_t n) { return Next() % n; }
+  template <typename Integer>
+  Integer Below(Integer n) {
+    return static_cast<Integer>(Next() % static_cast<uint64_t>(n));
+  }
 
   // True about once in n calls; n > 0.
   bool OneIn(uint64_t n) { return Below(n) == 0; }
