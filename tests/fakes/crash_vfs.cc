@@ -142,8 +142,8 @@ class Fates {
     // From the seed and the number alone, so that all of a write's sectors meet
     // the same fate.
     FakeRandom random(seed_ ^ (write * 0x9e3779b97f4a7c15u));
-    if (random.Below(100) < tear_percent_) return Fate::kTear;
-    return random.Below(100) < keep_percent_ ? Fate::kKeep : Fate::kDrop;
+    if (random.Below(uint64_t{100}) < tear_percent_) return Fate::kTear;
+    return random.Below(uint64_t{100}) < keep_percent_ ? Fate::kKeep : Fate::kDrop;
   }
 
   bool garbage() const { return garbage_; }
