@@ -2,6 +2,7 @@
 
 #include <sqlite3.h>
 
+#include <atomic>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 #include <cstdint>
@@ -355,6 +356,9 @@ class Connection {
     code_ =
         sqlite3_open_v2(kFile, &db_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
                         disk.name().c_str());
+    // A reader that finds the WAL's index half written takes the write lock for
+    // a moment, to be sure; a writer that did not wait would find it busy.
+    sqlite3_busy_timeout(db_, 60'000);
     Exec(
         "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
         "PRAGMA wal_autocheckpoint=" +
@@ -548,7 +552,7 @@ TEST_CASE("a seed gives the same bytes each time", "[fakes][crash_vfs]") {
 
 TEST_CASE("one writer and one reader share a disk in two threads",
           "[fakes][crash_vfs]") {
-  constexpr int64_t kRowCount = 200;
+  constexpr size_t kRowCount = 200;
   CrashDisk disk;
   {
     Connection writer(disk, 20);
@@ -556,10 +560,12 @@ TEST_CASE("one writer and one reader share a disk in two threads",
         writer.Exec("CREATE TABLE t (id INTEGER PRIMARY KEY, "
                     "bytes BLOB NOT NULL)"));
     std::string wrong;
-    std::thread reader_thread([&disk, &wrong] {
+    std::atomic<bool> written{false};
+    std::thread reader_thread([&disk, &wrong, &written] {
       Connection reader(disk, 0);
       size_t seen = 0;
-      while (seen < static_cast<size_t>(kRowCount) && wrong.empty()) {
+      for (bool last = false; !last && wrong.empty();) {
+        last = written.load();  // and then read once more, to see all of it
         const std::optional<Rows> rows = reader.Read();
         if (!rows.has_value()) {
           wrong = reader.message();
@@ -569,13 +575,15 @@ TEST_CASE("one writer and one reader share a disk in two threads",
           seen = rows->size();
         }
       }
+      if (wrong.empty() && seen != kRowCount) wrong = "rows are missing";
     });
-    for (int64_t id = 0; id < kRowCount; ++id) {
-      writer.Insert(id, std::string(1000, 'x'));
+    for (size_t id = 0; id < kRowCount; ++id) {
+      writer.Insert(static_cast<int64_t>(id), std::string(1000, 'x'));
     }
+    written.store(true);
+    reader_thread.join();
     CAPTURE(writer.code());
     CHECK(writer.ok());
-    reader_thread.join();
     CHECK(wrong.empty());
   }
   CHECK(disk.List() == std::vector<std::string>{"db"});  // the WAL is gone
