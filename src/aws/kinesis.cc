@@ -9,6 +9,7 @@
 #include "src/aws/service_request.h"
 #include "src/aws/text.h"
 #include "src/base/strings.h"
+#include "src/base/utf8.h"
 
 namespace eddy::aws::kinesis {
 namespace {

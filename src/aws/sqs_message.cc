@@ -9,6 +9,7 @@
 #include "src/aws/text.h"
 #include "src/base/status.h"
 #include "src/base/strings.h"
+#include "src/base/utf8.h"
 
 namespace eddy::aws::sqs {
 namespace {
@@ -30,11 +31,6 @@ std::string_view BaseType(std::string_view data_type) {
 }
 
 // XML's characters: SQS was an XML service once, and its messages still are.
-bool IsAllowed(char32_t c) {
-  return c == 0x9 || c == 0xa || c == 0xd || (c >= 0x20 && c <= 0xd7ff) ||
-         (c >= 0xe000 && c <= 0xfffd) || (c >= 0x10000 && c <= 0x10ffff);
-}
-
 absl::Status CheckText(std::string_view what, std::string_view text) {
   std::string_view rest = text;
   while (!rest.empty()) {
@@ -44,7 +40,7 @@ absl::Status CheckText(std::string_view what, std::string_view text) {
       return absl::InvalidArgumentError(
           absl::StrCat(AbslView(what), " is not UTF-8 at byte ", at));
     }
-    if (!IsAllowed(*character)) {
+    if (!IsXmlCharacter(*character)) {
       return absl::InvalidArgumentError(
           absl::StrCat(AbslView(what), " has U+", absl::Hex(uint32_t{*character}, absl::kZeroPad4),
                        " at byte ", at, ", which SQS refuses"));

@@ -1,22 +1,13 @@
-// Characters: UTF-8, hex and percent-encoding as the services spell them. Pure.
+// Hex and percent-encoding as the services spell them. Pure.
 #ifndef EDDY_SRC_AWS_TEXT_H_
 #define EDDY_SRC_AWS_TEXT_H_
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 
 namespace eddy::aws {
-
-// Takes the first character off `text`; absent, and `text` as it was, when what
-// stands there is not UTF-8 (cut, overlong, a surrogate, above U+10FFFF) or
-// there is nothing.
-std::optional<char32_t> TakeCharacter(std::string_view* text);
-
-// Characters in `text`, absent when it is not UTF-8.
-std::optional<size_t> CharacterCount(std::string_view text);
 
 // Lower case.
 template <typename Bytes>

@@ -7,26 +7,19 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
 #include "src/base/strings.h"
+#include "src/base/utf8.h"
 
 namespace eddy::cli {
 
+namespace {
+
+// The length of the character that `bytes` begins with; 0: there is none.
 size_t Utf8Length(std::string_view bytes) {
-  if (bytes.empty()) return 0;
-  const auto at = [bytes](size_t i) { return static_cast<unsigned char>(bytes[i]); };
-  const unsigned char lead = at(0);
-  if (lead < 0x80) return 1;
-  const size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-  if (lead < 0xc2 || lead > 0xf4 || bytes.size() < length) return 0;
-  for (size_t i = 1; i < length; ++i) {
-    if ((at(i) & 0xc0) != 0x80) return 0;
-  }
-  // Over-long forms, surrogates, and what lies above U+10FFFF.
-  if ((lead == 0xe0 && at(1) < 0xa0) || (lead == 0xed && at(1) > 0x9f) ||
-      (lead == 0xf0 && at(1) < 0x90) || (lead == 0xf4 && at(1) > 0x8f)) {
-    return 0;
-  }
-  return length;
+  std::string_view rest = bytes;
+  return TakeCharacter(&rest) ? bytes.size() - rest.size() : 0;
 }
+
+}  // namespace
 
 std::string JsonString(std::string_view text) {
   std::string json = "\"";

@@ -23,9 +23,6 @@ std::string OneLine(std::string_view bytes);
 std::string FormatTime(int64_t unix_ms);    // RFC 3339, UTC, milliseconds
 std::string FormatBytes(uint64_t bytes);    // "1.5 MiB"
 
-// The length of the UTF-8 sequence that `bytes` begins with; 0: there is none.
-size_t Utf8Length(std::string_view bytes);
-
 }  // namespace eddy::cli
 
 #endif  // EDDY_SRC_CLI_TEXT_H_

@@ -7,39 +7,12 @@
 #include "absl/strings/str_format.h"
 #include "src/base/status.h"
 #include "src/base/strings.h"
+#include "src/base/utf8.h"
 
 namespace eddy::queue {
 namespace {
 
 constexpr size_t kMessageBytesMaxLeast = 1024;
-constexpr uint32_t kNoCharacter = 0xffffffff;
-
-// Takes one character off the front; kNoCharacter if the bytes are not UTF-8
-// (overlong forms and surrogates are not).
-uint32_t TakeCharacter(std::string_view* text) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>((*text)[i]); };
-  const uint32_t first = byte(0);
-  const size_t size = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2
-                    : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
-  if (size == 0 || size > text->size()) return kNoCharacter;
-  uint32_t character = size == 1 ? first : first & (0x7fu >> size);
-  for (size_t i = 1; i < size; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return kNoCharacter;
-    character = character << 6 | (byte(i) & 0x3fu);
-  }
-  constexpr uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
-  if (character < kLeast[size] || character > 0x10ffff ||
-      (character >= 0xd800 && character <= 0xdfff)) {
-    return kNoCharacter;
-  }
-  text->remove_prefix(size);
-  return character;
-}
-
-bool IsAllowed(uint32_t c) {
-  if (c < 0x20) return c == 0x9 || c == 0xa || c == 0xd;
-  return c != 0xfffe && c != 0xffff;  // surrogates are no characters at all
-}
 
 std::string_view DurabilityName(Durability durability) {
   return durability == Durability::kProcess ? "kProcess" : "kPower";
@@ -95,18 +68,18 @@ absl::Status CheckBody(std::string_view body, size_t bytes_max) {
   }
   for (std::string_view left = body; !left.empty();) {
     const size_t at = body.size() - left.size();
-    const uint32_t character = TakeCharacter(&left);
-    if (character == kNoCharacter) {
+    const std::optional<char32_t> character = TakeCharacter(&left);
+    if (!character) {
       return absl::InvalidArgumentError(
           absl::StrCat("the message body is not UTF-8 at byte ", at, " of ", body.size(),
                        ": send binary data as base64"));
     }
-    if (!IsAllowed(character)) {
+    if (!IsXmlCharacter(*character)) {
       return absl::InvalidArgumentError(absl::StrFormat(
           "the message body has character U+%04X at byte %d: #x9, #xA, #xD, #x20 to "
           "#xD7FF, #xE000 to #xFFFD and #x10000 to #x10FFFF are allowed; send binary "
           "data as base64",
-          character, at));
+          uint32_t{*character}, at));
     }
   }
   return absl::OkStatus();

@@ -1,66 +1,19 @@
 #include "src/stream/record_rules.h"
 
 #include <cstdint>
-#include <cstring>
 
 #include "absl/base/optimization.h"
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
 #include "src/base/strings.h"
+#include "src/base/utf8.h"
 
 namespace eddy::stream {
 namespace {
 
-constexpr size_t kUtf8BytesMax = 4;  // a character
-
 bool IsNameCharacter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
          (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
-}
-
-bool IsAscii(std::string_view text) {
-  uint64_t bits = 0;
-  while (text.size() >= sizeof(bits)) {
-    uint64_t word;
-    std::memcpy(&word, text.data(), sizeof(word));
-    bits |= word;
-    text.remove_prefix(sizeof(word));
-  }
-  for (const char c : text) bits |= static_cast<unsigned char>(c);
-  return (bits & 0x8080808080808080u) == 0;
-}
-
-// Bytes of the character at the front (RFC 3629: no over-long forms, no
-// surrogates, nothing above U+10FFFF), 0 if there is none.
-size_t CharacterBytes(std::string_view text) {
-  const auto byte = [&](size_t i) {
-    return static_cast<unsigned char>(text[i]);
-  };
-  const unsigned char lead = byte(0);
-  if (lead < 0x80) return 1;
-  size_t size;
-  unsigned char second_min = 0x80;
-  unsigned char second_max = 0xbf;
-  if (lead >= 0xc2 && lead <= 0xdf) {
-    size = 2;
-  } else if (lead >= 0xe0 && lead <= 0xef) {
-    size = 3;
-    if (lead == 0xe0) second_min = 0xa0;
-    if (lead == 0xed) second_max = 0x9f;
-  } else if (lead >= 0xf0 && lead <= 0xf4) {
-    size = 4;
-    if (lead == 0xf0) second_min = 0x90;
-    if (lead == 0xf4) second_max = 0x8f;
-  } else {
-    return 0;
-  }
-  if (text.size() < size || byte(1) < second_min || byte(1) > second_max) {
-    return 0;
-  }
-  for (size_t i = 2; i < size; ++i) {
-    if (byte(i) < 0x80 || byte(i) > 0xbf) return 0;
-  }
-  return size;
 }
 
 absl::Status KeyTooLong(std::string_view key) {
@@ -76,13 +29,12 @@ absl::Status CheckUnicodeKey(std::string_view key) {
   }
   size_t characters = 0;
   for (std::string_view left = key; !left.empty(); ++characters) {
-    const size_t bytes = CharacterBytes(left);
-    if (bytes == 0) {
+    const size_t at = key.size() - left.size();
+    if (!TakeCharacter(&left)) {
       return absl::InvalidArgumentError(
           absl::StrCat("partition key of ", key.size(),
-                       " bytes: no UTF-8 at byte ", key.size() - left.size()));
+                       " bytes: no UTF-8 at byte ", at));
     }
-    left.remove_prefix(bytes);
   }
   return characters > kPartitionKeyCharactersMax ? KeyTooLong(key)
                                                  : absl::OkStatus();

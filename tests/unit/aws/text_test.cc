@@ -6,20 +6,6 @@
 namespace eddy::aws {
 namespace {
 
-TEST_CASE("characters are counted, not bytes", "[aws][text]") {
-  CHECK(CharacterCount("") == 0);
-  CHECK(CharacterCount("abc") == 3);
-  CHECK(CharacterCount("\xc3\xa9\xe2\x82\xac\xf0\x9f\x9a\xb0") == 3);
-}
-
-TEST_CASE("what is not UTF-8 has no characters", "[aws][text]") {
-  for (const char* bad : {"\x80", "\xc3", "\xc3(", "\xc0\x80", "\xe0\x80\x80", "\xf0\x80\x80\x80",
-                          "\xed\xa0\x80", "\xed\xbf\xbf", "\xf4\x90\x80\x80", "\xf8\x88\x80\x80",
-                          "\xff", "a\xe2\x82"}) {
-    CHECK(CharacterCount(bad) == std::nullopt);
-  }
-}
-
 TEST_CASE("percent-encoding leaves the unreserved and nothing else", "[aws][text]") {
   std::string unreserved;
   std::string all;

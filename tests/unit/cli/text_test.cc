@@ -8,23 +8,6 @@ namespace {
 
 using namespace std::string_view_literals;
 
-TEST_CASE("a UTF-8 sequence is told from what only looks like one", "[cli]") {
-  CHECK(Utf8Length("a") == 1);
-  CHECK(Utf8Length("\xc3\xa9") == 2);          // e with acute
-  CHECK(Utf8Length("\xe2\x82\xac") == 3);      // euro sign
-  CHECK(Utf8Length("\xf0\x9f\x9a\xa3") == 4);  // a rowing boat
-  CHECK(Utf8Length("\xf4\x8f\xbf\xbf") == 4);  // U+10FFFF, the last
-
-  CHECK(Utf8Length("") == 0);
-  CHECK(Utf8Length("\x80") == 0);              // a continuation alone
-  CHECK(Utf8Length("\xc0\xaf") == 0);          // over-long '/'
-  CHECK(Utf8Length("\xe0\x80\xaf") == 0);      // over-long '/'
-  CHECK(Utf8Length("\xed\xa0\x80") == 0);      // a surrogate
-  CHECK(Utf8Length("\xf4\x90\x80\x80") == 0);  // beyond U+10FFFF
-  CHECK(Utf8Length("\xe2\x82") == 0);          // cut
-  CHECK(Utf8Length("\xff") == 0);
-}
-
 TEST_CASE("a JSON string escapes what JSON forbids and keeps the rest", "[cli]") {
   CHECK(JsonString("pump-7 \xe2\x82\xac") == "\"pump-7 \xe2\x82\xac\"");
   CHECK(JsonString("a\"b\\c\n\0"sv) == "\"a\\\"b\\\\c\\u000a\\u0000\"");
