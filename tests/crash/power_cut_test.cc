@@ -51,17 +51,21 @@ class PowerCutRun {
 
   void LieAboutSyncs() { device_.disk.LieAboutSyncs(true); }
 
-  void Run(int cuts) {
-    for (int cut = 0; cut < cuts; ++cut) {
+  // The first promise that did not hold; empty: all did.
+  std::string Run(int cuts) {
+    for (int cut = 0; cut < cuts && broken_.empty(); ++cut) {
       device_.disk.CutAt(1 + device_.random.Below(cut == 0 ? 60 : 120));
       if (Open()) Work();
       device_.PowerCut(std::move(store_), device_.random.Next());
-      const bool opened = Open();
-      INFO("cut " << cut << ": " << open_status_.ToString());
-      REQUIRE(opened);
-      Check();
+      if (Open()) {
+        Check();
+      } else {
+        Hold(false, absl::StrCat("not opened again: ", open_status_.ToString()));
+      }
+      if (!broken_.empty()) broken_ = absl::StrCat("after cut ", cut, ": ", broken_);
       store_.reset();
     }
+    return broken_;
   }
 
  private:
@@ -130,10 +134,11 @@ class PowerCutRun {
       put.sequence_number = result->sequence_number;
       put.shard = result->shard;
       // Never given before, and higher than all of the shard.
-      REQUIRE(model_.handed_out.emplace(put.shard, put.sequence_number).second);
+      Hold(model_.handed_out.emplace(put.shard, put.sequence_number).second,
+           "a sequence number was given twice");
       for (const Model::Put& earlier : model_.puts) {
         if (earlier.shard == put.shard && earlier.sequence_number != 0) {
-          REQUIRE(earlier.sequence_number < put.sequence_number);
+          Hold(earlier.sequence_number < put.sequence_number, "sequence numbers went back");
         }
       }
     }
@@ -155,10 +160,10 @@ class PowerCutRun {
     const absl::StatusOr<std::vector<Message>> messages = queue_->Receive(options);
     if (!messages.ok()) return;
     for (const Message& message : *messages) {
-      REQUIRE(model_.sent.count(message.body) == 1);
-      REQUIRE(!DeletedForGood(message.body));
+      Hold(model_.sent.count(message.body) == 1, "a message that was never sent");
+      Hold(!DeletedForGood(message.body), "a deleted message came back");
       int& shown = model_.receive_count[message.body];
-      REQUIRE(message.receive_count > shown);
+      Hold(message.receive_count > shown, "a receive count was forgotten");
       if (options.durability == Durability::kPower) shown = message.receive_count;
       if (device_.random.OneIn(2)) {
         const Durability level = Level();
@@ -190,7 +195,9 @@ class PowerCutRun {
   void Check() {
     CheckStream();
     CheckQueue();
-    for (const auto& [shard, next] : model_.cursor) REQUIRE(cursor_->Position(shard) >= next);
+    for (const auto& [shard, next] : model_.cursor) {
+      Hold(cursor_->Position(shard) >= next, "a cursor went back");
+    }
   }
 
   void CheckStream() {
@@ -200,8 +207,8 @@ class PowerCutRun {
       std::string iterator = *stream_->GetShardIterator(shard, {});
       for (;;) {
         const absl::StatusOr<RecordBatch> batch = stream_->GetRecords(iterator);
-        INFO(batch.status().ToString());
-        REQUIRE(batch.ok());
+        Hold(batch.ok(), batch.status().ToString());
+        if (!batch.ok()) return;
         if (batch->records.empty()) break;
         for (const Record& record : batch->records) data.emplace_back(record.data);
         iterator = batch->next_shard_iterator;
@@ -210,13 +217,14 @@ class PowerCutRun {
       size_t at = 0;
       for (const std::string& one : data) {
         while (at < model_.puts.size() && model_.puts[at].data != one) ++at;
-        REQUIRE(at < model_.puts.size());
+        Hold(at < model_.puts.size(), "a record out of order, torn or never put");
+        if (at == model_.puts.size()) return;
         ++at;
-        REQUIRE(++found[one] == 1);
+        Hold(++found[one] == 1, "a record is there twice");
       }
     }
     for (const Model::Put& put : model_.puts) {
-      if (put.power) REQUIRE(found.count(put.data) == 1);
+      if (put.power) Hold(found.count(put.data) == 1, "an acknowledged record is lost");
     }
     // Lost records are forgotten by the model, so that the next life of the
     // store is held to what this one kept.
@@ -236,23 +244,22 @@ class PowerCutRun {
       options.max_messages = 10;
       options.visibility_timeout = absl::Hours(1);
       const absl::StatusOr<std::vector<Message>> messages = queue_->Receive(options);
-      INFO(messages.status().ToString());
-      REQUIRE(messages.ok());
+      Hold(messages.ok(), messages.status().ToString());
+      if (!messages.ok()) return;
       if (messages->empty()) break;
       for (const Message& message : *messages) {
-        REQUIRE(model_.sent.count(message.body) == 1);
-        REQUIRE_FALSE(DeletedForGood(message.body));
-        REQUIRE(++seen[message.body] == 1);
+        Hold(model_.sent.count(message.body) == 1, "a message that was never sent");
+        Hold(!DeletedForGood(message.body), "a deleted message came back");
+        Hold(++seen[message.body] == 1, "a message was received twice under one lease");
         int& shown = model_.receive_count[message.body];
-        REQUIRE(message.receive_count > shown);
+        Hold(message.receive_count > shown, "a receive count was forgotten");
         shown = message.receive_count;
       }
     }
     for (const auto& [body, acknowledged] : model_.sent) {
       // A delete of unknown outcome may have happened.
       if (acknowledged && model_.deleted.count(body) == 0) {
-        INFO(body);
-        REQUIRE(seen.count(body) == 1);
+        Hold(seen.count(body) == 1, "an acknowledged message is lost");
       }
     }
     for (auto it = model_.sent.begin(); it != model_.sent.end();) {
@@ -265,8 +272,13 @@ class PowerCutRun {
     }
   }
 
+  void Hold(bool promise, std::string_view otherwise) {
+    if (!promise && broken_.empty()) broken_ = std::string(otherwise);
+  }
+
   testing::Device device_;
   const Durability level_;
+  std::string broken_;
   Model model_;
   absl::Status open_status_;
   std::unique_ptr<Store> store_;
@@ -279,8 +291,7 @@ void RunSeeds(uint64_t first, int seeds, int cuts, Durability level) {
   for (int i = 0; i < seeds; ++i) {
     const uint64_t seed = first + static_cast<uint64_t>(i);
     INFO("seed " << seed << " (repeat it alone by RunSeeds(" << seed << ", 1, " << cuts << "))");
-    PowerCutRun run(seed, level);
-    run.Run(cuts);
+    REQUIRE(PowerCutRun(seed, level).Run(cuts) == "");
   }
 }
 
@@ -292,12 +303,14 @@ TEST_CASE("600 power cuts at kProcess lose only what was not yet committed", "[c
   RunSeeds(5000, testing::Scaled(150), 4, Durability::kProcess);
 }
 
-TEST_CASE("the judge finds out a disk that lies about its syncs", "[crash][power][!shouldfail]") {
+TEST_CASE("the judge finds out a disk that lies about its syncs", "[crash][power]") {
+  int found_out = 0;
   for (uint64_t seed = 1; seed <= 20; ++seed) {
     PowerCutRun run(seed, Durability::kPower);
     run.LieAboutSyncs();
-    run.Run(4);
+    if (!run.Run(4).empty()) ++found_out;
   }
+  CHECK(found_out >= 15);
 }
 
 }  // namespace
