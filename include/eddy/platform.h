@@ -93,9 +93,14 @@ class Files {
   virtual bool Exists(const std::string& path) = 0;
   virtual absl::Status Remove(const std::string& path) = 0;
 
-  // Maps `bytes` of the file, creating it and allocating its space (so that a
-  // full disk is an error here and never a SIGBUS later). New bytes are zero.
+  // Maps `bytes` of the file, creating it and allocating its space, so that a
+  // full disk is an error here and not a SIGBUS later. That holds for tmpfs and
+  // for file systems that write in place (ext4, xfs); those that write elsewhere
+  // (UBIFS, btrfs, F2FS after an error) may still run out when a page is written
+  // again, and no file system answers for a medium that is pulled out. New bytes
+  // are zero. One mapping of a file at a time, among all processes.
   //   kResourceExhausted   no space for it.
+  //   kFailedPrecondition  it is mapped already.
   virtual absl::StatusOr<std::unique_ptr<Mapping>> MapShared(
       const std::string& path, size_t bytes) = 0;
 

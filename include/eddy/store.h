@@ -37,7 +37,8 @@ struct StoreOptions {
 
   // Where the intake file lies; empty: in the store's directory. On a tmpfs
   // (/dev/shm, /run) the fast path writes no flash, and still survives the
-  // process.
+  // process; on UBIFS, btrfs or a medium that may be pulled out it belongs there
+  // (see Files::MapShared). May differ between two opens.
   std::string intake_directory;
 
   // A commit becomes due when so many accepted bytes wait for it.
@@ -110,12 +111,13 @@ class Store {
   virtual std::vector<std::string> ListQueues() = 0;  // sorted
 
   // Commits everything accepted before the call. OK: it survives a power cut.
-  //   kResourceExhausted, kUnavailable   the disk refused; all stays accepted
-  //                                      and is tried again.
+  //   kUnavailable   the disk refused; all stays accepted and is tried again.
   virtual absl::Status Flush() = 0;
 
   // Waits until what the token names is committed.
   //   kDeadlineExceeded   not yet; it stays accepted.
+  //   kUnavailable        the disk refused; it stays accepted and is tried again.
+  //   kInvalidArgument    no token of this store.
   virtual absl::Status Wait(const CommitToken& token, absl::Duration timeout) = 0;
 
   // Does what is due, a bounded piece, and says how long the host may wait

@@ -135,8 +135,8 @@ class PosixFileLock : public FileLock {
 
 class PosixMapping : public Mapping {
  public:
-  PosixMapping(void* data, size_t bytes)
-      : data_(static_cast<char*>(data)), bytes_(bytes) {}
+  PosixMapping(void* data, size_t bytes, Descriptor fd)
+      : data_(static_cast<char*>(data)), bytes_(bytes), fd_(std::move(fd)) {}
   ~PosixMapping() override { munmap(data_, bytes_); }
   char* data() override { return data_; }
   size_t size() const override { return bytes_; }
@@ -144,7 +144,17 @@ class PosixMapping : public Mapping {
  private:
   char* const data_;
   const size_t bytes_;
+  const Descriptor fd_;  // holds the lock
 };
+
+// Takes an exclusive lock on the file without waiting. Returns errno.
+int TryLock(int fd) {
+  int result;
+  do {
+    result = flock(fd, LOCK_EX | LOCK_NB);
+  } while (result != 0 && errno == EINTR);
+  return result == 0 ? 0 : errno;
+}
 
 // The pid that the owner of the lock wrote; 0 if it has not yet.
 int ReadPid(int fd) {
@@ -192,8 +202,7 @@ int Allocate(int fd, size_t bytes) {
 
 absl::Status PosixFiles::PrepareDirectory(const std::string& path) {
   const std::string doing = absl::StrCat("prepare directory ", path);
-  const bool made = mkdir(path.c_str(), kDirectoryMode) == 0;
-  const int mkdir_error = made ? 0 : errno;
+  const int mkdir_error = mkdir(path.c_str(), kDirectoryMode) == 0 ? 0 : errno;
   Info info;
   const int error = Stat(path, &info);
   if (error != 0) {
@@ -206,7 +215,8 @@ absl::Status PosixFiles::PrepareDirectory(const std::string& path) {
         absl::StrCat(path, " is a file, not a directory"));
   }
   EDDY_RETURN_IF_ERROR(ProbeDirectory(path));
-  return made ? SyncDirectory(ParentOf(path)) : absl::OkStatus();
+  // Also when it was there: whoever made it may have died before its sync.
+  return SyncDirectory(ParentOf(path));
 }
 
 absl::StatusOr<std::unique_ptr<FileLock>> PosixFiles::Lock(
@@ -214,12 +224,9 @@ absl::StatusOr<std::unique_ptr<FileLock>> PosixFiles::Lock(
   const std::string doing = absl::StrCat("lock ", path);
   Descriptor fd = Open(path, O_RDWR | O_CREAT);
   if (!fd.ok()) return ErrnoToStatus(errno, doing);
-  int result;
-  do {
-    result = flock(fd.get(), LOCK_EX | LOCK_NB);
-  } while (result != 0 && errno == EINTR);
-  if (result != 0) {
-    if (errno != EWOULDBLOCK) return ErrnoToStatus(errno, doing);
+  const int error = TryLock(fd.get());
+  if (error != 0) {
+    if (error != EWOULDBLOCK) return ErrnoToStatus(error, doing);
     const int pid = ReadPid(fd.get());
     return absl::FailedPreconditionError(absl::StrCat(
         path, " is locked by ",
@@ -247,8 +254,14 @@ absl::StatusOr<std::unique_ptr<Mapping>> PosixFiles::MapShared(
     const std::string& path, size_t bytes) {
   const std::string doing = absl::StrCat("map ", bytes, " bytes of ", path);
   if (bytes == 0) return absl::InvalidArgumentError(doing);
-  const Descriptor fd = Open(path, O_RDWR | O_CREAT);
+  Descriptor fd = Open(path, O_RDWR | O_CREAT);
   if (!fd.ok()) return ErrnoToStatus(errno, doing);
+  const int locked = TryLock(fd.get());
+  if (locked == EWOULDBLOCK) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, " is mapped already, by the copy of a store perhaps"));
+  }
+  if (locked != 0) return ErrnoToStatus(locked, doing);
   const off_t old_bytes = lseek(fd.get(), 0, SEEK_END);
   if (old_bytes < 0) return ErrnoToStatus(errno, doing);
   const int error = Allocate(fd.get(), bytes);
@@ -262,7 +275,7 @@ absl::StatusOr<std::unique_ptr<Mapping>> PosixFiles::MapShared(
   void* const data =
       mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
   if (data == MAP_FAILED) return ErrnoToStatus(errno, doing);
-  return std::unique_ptr<Mapping>(new PosixMapping(data, bytes));
+  return std::unique_ptr<Mapping>(new PosixMapping(data, bytes, std::move(fd)));
 }
 
 absl::StatusOr<uint64_t> PosixFiles::Size(const std::string& path) {

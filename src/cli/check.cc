@@ -23,8 +23,8 @@ constexpr char kNextBlock[] =
     "SELECT id, frame_count, first_time_ms, last_time_ms, checksum, bytes FROM blocks "
     "WHERE id > ? ORDER BY id LIMIT 1";
 constexpr char kBlocksOfNoLog[] =
-    "SELECT DISTINCT 'blocks of log ' || (id >> 43) || ', which is not in logs' FROM blocks "
-    "WHERE (id >> 43) NOT IN (SELECT id FROM logs)";
+    "SELECT DISTINCT 'blocks of log ' || (id >> 47) || ', which is not in logs' FROM blocks "
+    "WHERE (id >> 47) NOT IN (SELECT id FROM logs)";
 constexpr char kShards[] =
     "SELECT s.name, h.shard, h.starting_hash_key, h.ending_hash_key, "
     "h.log_id IN (SELECT id FROM logs) "
@@ -70,11 +70,11 @@ constexpr char kNextDelivery[] =
 constexpr char kBlockAt[] =
     "SELECT id, bytes FROM blocks WHERE id >= ? AND id <= ? ORDER BY id DESC LIMIT 1";
 constexpr char kLogEnd[] =
-    "SELECT max(l.end_position, coalesce((SELECT ((b.id & ((1 << 43) - 1)) << 2) + "
-    "length(b.bytes) FROM blocks b WHERE b.id >= l.id << 43 AND b.id < (l.id + 1) << 43 "
+    "SELECT max(l.end_position, coalesce((SELECT ((b.id & ((1 << 47) - 1)) << 2) + "
+    "length(b.bytes) FROM blocks b WHERE b.id >= l.id << 47 AND b.id < (l.id + 1) << 47 "
     "ORDER BY b.id DESC LIMIT 1), 0)) FROM logs l WHERE l.id = ?";
 
-static_assert(log::kBlockPositionBits == 43, "the statements above know it");
+static_assert(log::kBlockPositionBits == 47, "the statements above know it");
 
 uint64_t LogOf(int64_t block_id) {
   return static_cast<uint64_t>(block_id) >> log::kBlockPositionBits;

@@ -26,11 +26,16 @@ constexpr char kTrimLog[] =
     "UPDATE logs SET oldest_position = max(oldest_position, ?), "
     "end_position = max(end_position, ?) WHERE id = ?";
 constexpr char kSetEnd[] = "UPDATE logs SET end_position = max(end_position, ?) WHERE id = ?";
-constexpr char kAtOrBelow[] =
-    "SELECT id, checksum, bytes FROM blocks WHERE id >= ? AND id <= ? "
-    "ORDER BY id DESC LIMIT 1";
-constexpr char kAbove[] =
-    "SELECT id, checksum, bytes FROM blocks WHERE id > ? AND id < ? ORDER BY id LIMIT 1";
+// The block that holds a position or the next one above it, in one statement and
+// so in one snapshot: between two, a commit could put a block in between.
+// ?1 the log's first id, ?2 the position's, ?3 the next log's first, ?4 the
+// position's offset in the log.
+constexpr char kFind[] =
+    "SELECT id, checksum, bytes FROM blocks WHERE id = coalesce("
+    "(SELECT id FROM (SELECT id, length(bytes) AS size FROM blocks "
+    "  WHERE id >= ?1 AND id <= ?2 ORDER BY id DESC LIMIT 1) "
+    "  WHERE ((id - ?1) << 2) + size > ?4), "
+    "(SELECT id FROM blocks WHERE id > ?2 AND id < ?3 ORDER BY id LIMIT 1))";
 constexpr char kByTime[] =
     "SELECT id, checksum, bytes FROM blocks WHERE id >= ? AND id < ? AND last_time_ms >= ? "
     "ORDER BY id LIMIT 1";
@@ -94,8 +99,7 @@ absl::StatusOr<std::unique_ptr<BlockStore>> BlockStore::Open(const std::string& 
   EDDY_ASSIGN_OR_RETURN(sql::Database db, sql::Database::Open(path, options));
   std::unique_ptr<BlockStore> store(new BlockStore(std::move(db)));
   absl::MutexLock lock(&store->mu_);
-  EDDY_ASSIGN_OR_RETURN(store->at_or_below_, store->db_.Prepare(kAtOrBelow));
-  EDDY_ASSIGN_OR_RETURN(store->above_, store->db_.Prepare(kAbove));
+  EDDY_ASSIGN_OR_RETURN(store->find_, store->db_.Prepare(kFind));
   EDDY_ASSIGN_OR_RETURN(store->by_time_, store->db_.Prepare(kByTime));
   return store;
 }
@@ -126,22 +130,15 @@ absl::StatusOr<std::shared_ptr<const Block>> BlockStore::Find(LogId log, uint64_
       return cache_.front();
     }
   }
-  const int64_t id = BlockId(log, position);
-  {
-    sql::AutoReset reset(at_or_below_);
-    at_or_below_.Bind(1, BlockId(log, 0)).Bind(2, id);
-    EDDY_ASSIGN_OR_RETURN(const bool found, at_or_below_.Step());
-    if (found) {
-      const uint64_t first =
-          static_cast<uint64_t>(at_or_below_.ColumnInt(0) - BlockId(log, 0)) << 2;
-      if (first + at_or_below_.ColumnBlob(2).size() > position) return Take(at_or_below_);
-    }
-  }
-  sql::AutoReset reset(above_);
-  above_.Bind(1, id).Bind(2, BlockId(log + 1, 0));
-  EDDY_ASSIGN_OR_RETURN(const bool found, above_.Step());
+  if (position > kPositionMax) return std::shared_ptr<const Block>();
+  sql::AutoReset reset(find_);
+  find_.Bind(1, BlockId(log, 0))
+      .Bind(2, BlockId(log, position))
+      .Bind(3, BlockId(log + 1, 0))
+      .Bind(4, static_cast<int64_t>(position));
+  EDDY_ASSIGN_OR_RETURN(const bool found, find_.Step());
   if (!found) return std::shared_ptr<const Block>();
-  return Take(above_);
+  return Take(find_);
 }
 
 absl::StatusOr<std::shared_ptr<const Block>> BlockStore::FindTime(LogId log, int64_t time_ms) {

@@ -3,8 +3,8 @@
 // its own, with a few blocks kept in memory.
 //
 // A block is a run of frames, as it lay in the intake. Its id says which log
-// and where:   id = log << 43 | first position >> 2
-// which leaves 2^20 logs of 2^45 bytes each.
+// and where:   id = log << 47 | first position >> 2
+// which leaves 2^16 logs of 2^49 bytes each: 17 years at a megabyte a second.
 //
 // Invariants
 //   B1  Bytes that do not match their checksum are never handed out.
@@ -29,9 +29,9 @@
 
 namespace eddy::log {
 
-inline constexpr int kBlockPositionBits = 43;
+inline constexpr int kBlockPositionBits = 47;
 inline constexpr uint64_t kPositionMax = (uint64_t{1} << (kBlockPositionBits + 2)) - 4;
-inline constexpr LogId kLogIdMax = (1u << 20) - 2;
+inline constexpr LogId kLogIdMax = (1u << 16) - 2;
 
 constexpr int64_t BlockId(LogId log, uint64_t position) {
   return static_cast<int64_t>((uint64_t{log} << kBlockPositionBits) | (position >> 2));
@@ -92,8 +92,7 @@ class BlockStore {
 
   absl::Mutex mu_;
   sql::Database db_ ABSL_GUARDED_BY(mu_);
-  sql::Statement at_or_below_ ABSL_GUARDED_BY(mu_);
-  sql::Statement above_ ABSL_GUARDED_BY(mu_);
+  sql::Statement find_ ABSL_GUARDED_BY(mu_);
   sql::Statement by_time_ ABSL_GUARDED_BY(mu_);
   std::list<std::shared_ptr<const Block>> cache_ ABSL_GUARDED_BY(mu_);  // newest use first
 };

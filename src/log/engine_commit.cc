@@ -23,6 +23,10 @@ namespace {
 // preempted. So long a round waits for it before it goes on without it.
 constexpr int kUnpublishedYieldsMax = 200;
 
+// And so long whoever needs that frame sleeps before the next round.
+constexpr absl::Duration kIncompletePauseMin = absl::Milliseconds(1);
+constexpr absl::Duration kIncompletePauseMax = absl::Milliseconds(20);
+
 // Frames of one run become one block; recovered and large runs are cut here.
 constexpr size_t kBlockBytesMax = 1 << 20;
 
@@ -62,29 +66,42 @@ absl::Status EngineImpl::WaitCommitted(LogId log_id, uint64_t end, absl::Duratio
   SegmentLog* const log = FindLog(log_id);
   if (log == nullptr) return absl::InvalidArgumentError(absl::StrCat("no log ", log_id));
   if (log->committed() >= end) return absl::OkStatus();
+  if (end > log->tail()) {
+    return absl::InvalidArgumentError(absl::StrCat("log ", log_id, ": nothing was appended up to ",
+                                                   end, ", its tail is ", log->tail()));
+  }
   const absl::Duration deadline = clock_->SinceBoot() + timeout;
+  absl::Duration pause = kIncompletePauseMin;
   for (;;) {
-    const uint64_t seen = committed_.Epoch();
+    uint64_t seen = committed_.Epoch();
     if (log->committed() >= end) return absl::OkStatus();
+    absl::Duration sleep_max = absl::InfiniteDuration();
     if (commit_mu_.TryLock()) {
-      const absl::Status status = CommitRound();
+      const RoundResult round = CommitRound();
       commit_mu_.Unlock();
       committed_.Notify();  // unlocked first: see CommitLock
+      seen = committed_.Epoch();
+      // The pending end lies below `end` when a large frame that the disk
+      // refused was taken back; then all that there is is committed.
+      if (round.status.ok() && log->committed() >= std::min(end, log->PendingEnd())) {
+        return absl::OkStatus();
+      }
       if (log->committed() >= end) return absl::OkStatus();
-      if (!status.ok()) {
+      if (!round.status.ok()) {
         return absl::UnavailableError(
-            absl::StrCat("accepted, but not committed: ", status.ToString()));
+            absl::StrCat("accepted, but not committed: ", round.status.ToString()));
       }
       // The frame lies behind one that is still being filled.
-      std::this_thread::yield();
-    } else {
-      committed_.Wait(seen, deadline - clock_->SinceBoot());
+      sleep_max = pause;
+      pause = std::min(2 * pause, kIncompletePauseMax);
     }
-    if (clock_->SinceBoot() >= deadline && log->committed() < end) {
+    const absl::Duration left = deadline - clock_->SinceBoot();
+    if (left <= absl::ZeroDuration()) {
       return absl::DeadlineExceededError(absl::StrCat(
           "log ", log_id, ": accepted, but not committed within ",
           absl::FormatDuration(timeout).c_str()));
     }
+    committed_.Wait(seen, std::min(left, sleep_max));
   }
 }
 
@@ -97,7 +114,7 @@ absl::Status EngineImpl::WaitForRoom(absl::Duration timeout) {
     // may have come too early to free what we wait for, must not be missed.
     uint64_t seen = committed_.Epoch();
     if (intake_->free_count() > 0) break;
-    absl::Status round;
+    RoundResult round;
     if (commit_mu_.TryLock()) {
       round = CommitRound();
       commit_mu_.Unlock();
@@ -110,11 +127,12 @@ absl::Status EngineImpl::WaitForRoom(absl::Duration timeout) {
       status = absl::ResourceExhaustedError(absl::StrCat(
           "the intake is full, and no segment of it became free in ",
           absl::FormatDuration(timeout).c_str(),
-          round.ok() ? "" : absl::StrCat(": ", round.ToString())));
+          round.status.ok() ? "" : absl::StrCat(": ", round.status.ToString())));
       break;
     }
-    // A failed round is tried again soon, not at once.
-    committed_.Wait(seen, std::min(left, round.ok() ? left : absl::Milliseconds(20)));
+    // A round that failed, or left something, is tried again soon, not at once.
+    const bool done = round.status.ok() && round.complete;
+    committed_.Wait(seen, done ? left : std::min(left, kIncompletePauseMax));
   }
   room_wanted_.fetch_sub(1);
   return status;
@@ -129,7 +147,7 @@ absl::Status EngineImpl::Flush() {
   for (SegmentLog* log : LogsWithWork()) {
     if (!log->TrimPending()) continue;
     CommitLock lock(this);
-    return CommitRound();
+    return CommitRound().status;
   }
   return absl::OkStatus();
 }
@@ -143,9 +161,10 @@ absl::Duration EngineImpl::RunOnce() {
       room_wanted_.load() > 0;
   if (!enough && due > absl::ZeroDuration()) return due;
   // The status stays visible in Stats(); the next round tries again.
-  const absl::Status status = CommitRound();
+  const RoundResult round = CommitRound();
   CheckpointAbove(kWalBytesMax);
-  return status.ok() ? interval : std::min(interval, absl::Milliseconds(200));
+  if (!round.status.ok()) return std::min(interval, absl::Milliseconds(200));
+  return round.complete ? interval : std::min(interval, kIncompletePauseMax);
 }
 
 void EngineImpl::SealQuietLogs() {
@@ -241,7 +260,33 @@ absl::Status EngineImpl::WriteRound(const std::vector<LogRound>& rounds,
   return transaction.Commit();
 }
 
-absl::Status EngineImpl::CommitRound() {
+void EngineImpl::NoteSync(const absl::Status& status) {
+  if (!sql::IsSyncFailure(status)) return;
+  if (intake_ != nullptr) intake_->MarkSuspect();
+  if (old_intake_ != nullptr) old_intake_->MarkSuspect();
+}
+
+// Trims alone: on a full disk they free the pages that the frames then need.
+void EngineImpl::TrimOnly(const std::vector<LogRound>& rounds) {
+  const auto write = [&]() -> absl::Status {
+    EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
+    for (const LogRound& round : rounds) {
+      if (round.cut.trim_before == 0) continue;
+      EDDY_RETURN_IF_ERROR(
+          writer_->Trim(round.log->id(), round.cut.trim_before, round.log->committed()));
+    }
+    return transaction.Commit();
+  };
+  const absl::Status status = write();
+  NoteSync(status);
+  if (!status.ok()) return;  // the next round tries both again
+  for (const LogRound& round : rounds) {
+    if (round.cut.trim_before == 0) continue;
+    round.log->Committed(round.log->committed(), 0, round.cut.trim_before);
+  }
+}
+
+EngineImpl::RoundResult EngineImpl::CommitRound() {
   last_round_ = clock_->SinceBoot();
   sealed_bytes_.store(0, std::memory_order_relaxed);
   SealQuietLogs();
@@ -260,7 +305,8 @@ absl::Status EngineImpl::CommitRound() {
       if (participant->Capture()) captured.push_back(participant);
     }
   }
-  bool with_state = true;
+  bool complete = true;
+  bool with_trims = false;
   size_t block_count = 0;
   uint64_t payload_bytes = 0;
   bool work = !captured.empty();
@@ -268,22 +314,27 @@ absl::Status EngineImpl::CommitRound() {
     Drain(&round);
     // State may refer to frames behind one that is still unpublished: it waits
     // for a round in which all logs are drained up to the cut (E1).
-    with_state = with_state && round.complete;
+    complete = complete && round.complete;
+    with_trims = with_trims || round.cut.trim_before != 0;
     work = work || !round.drafts.empty() || round.cut.trim_before != 0;
     if (round.log == journal_) continue;
     block_count += round.drafts.size();
     for (const BlockDraft& draft : round.drafts) payload_bytes += draft.payload_bytes;
   }
   const absl::Status status =
-      work ? WriteRound(rounds, captured, with_state) : absl::OkStatus();
-  for (Participant* participant : captured) participant->Finish(status.ok() && with_state);
+      work ? WriteRound(rounds, captured, complete) : absl::OkStatus();
+  NoteSync(status);
   if (status.ok()) {
     for (const LogRound& round : rounds) {
-      if (round.log == journal_ && !with_state) continue;
+      if (round.log == journal_ && !complete) continue;
       const uint64_t frames_end = round.drafts.empty() ? 0 : round.drafts.back().end;
       round.log->Committed(round.end, frames_end, round.cut.trim_before);
     }
+  } else if (absl::IsResourceExhausted(status) && with_trims) {
+    TrimOnly(rounds);
   }
+  // After the logs, so that a view can trim below what it now knows committed.
+  for (Participant* participant : captured) participant->Finish(status.ok() && complete);
   {
     absl::MutexLock lock(&stats_mu_);
     stats_.last_commit = status;
@@ -298,20 +349,20 @@ absl::Status EngineImpl::CommitRound() {
   rounds_ended_.fetch_add(1);
   // RunOnce copies the WAL long before this, if the host lets it run.
   CheckpointAbove(2 * kWalBytesMax);
-  return status;
+  return {status, complete};
 }
 
 void EngineImpl::CheckpointAbove(uint64_t wal_bytes) {
   if (db_->WalBytes() < wal_bytes) return;
-  // Passive copies what readers allow; when they have kept it from starting the
-  // WAL anew for long, wait for them (no read outlives a call).
-  const auto mode = db_->WalBytes() < 4 * kWalBytesMax ? sql::CheckpointMode::kPassive
-                                                       : sql::CheckpointMode::kRestart;
-  const absl::Status status = db_->Checkpoint(mode).status();
+  // Passive: copies what readers allow and never waits for them. A reader of
+  // another process that stays long lets the WAL grow until it is done.
+  const absl::StatusOr<sql::CheckpointResult> copied =
+      db_->Checkpoint(sql::CheckpointMode::kPassive);
+  NoteSync(copied.status());
   // A WAL that could not be copied is still whole, and only longer.
-  if (!status.ok()) {
+  if (!copied.ok()) {
     absl::MutexLock lock(&stats_mu_);
-    stats_.last_commit = status;
+    stats_.last_commit = copied.status();
   }
 }
 

@@ -86,16 +86,29 @@ class EngineImpl final : public Engine, public LogHost {
   };
 
   absl::Status OpenDatabase();
+  absl::Status FindIntake();
+  absl::Status ProveDatabase();
   absl::Status LoadLogs();
   absl::Status RecoverIntake();
   absl::Status JumpPositions() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   absl::Status ReplayJournal();
   absl::StatusOr<int64_t> Meta(const char* name, int64_t otherwise)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  absl::StatusOr<std::string> MetaText(const char* name)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  absl::Status SetMetaText(const char* name, std::string_view value)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   absl::Status SetMeta(const char* name, int64_t value)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
 
-  absl::Status CommitRound() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  struct RoundResult {
+    absl::Status status;
+    bool complete = true;  // all that was claimed at the cut is committed
+  };
+  RoundResult CommitRound() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  void TrimOnly(const std::vector<LogRound>& rounds) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  // To be told the outcome of everything that syncs.
+  void NoteSync(const absl::Status& status);
   void SealQuietLogs() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   void Drain(LogRound* round);
   absl::Status WriteRound(const std::vector<LogRound>& rounds,
@@ -104,7 +117,7 @@ class EngineImpl final : public Engine, public LogHost {
   void CheckpointAbove(uint64_t wal_bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   std::vector<SegmentLog*> LogsWithWork() ABSL_LOCKS_EXCLUDED(logs_mu_);
   SegmentLog* FindLog(LogId id) ABSL_LOCKS_EXCLUDED(logs_mu_);
-  std::string IntakePath() const;
+  std::string IntakePath(const std::string& directory) const;
 
   const EngineOptions options_;
   Clock* const clock_;
@@ -117,8 +130,10 @@ class EngineImpl final : public Engine, public LogHost {
   IntakeIdentity identity_;
   SegmentLog* journal_ = nullptr;
   std::vector<LeftRun> journal_leftovers_;  // until FinishOpen
+  std::unique_ptr<Intake> old_intake_;      // as the last owner left it, likewise
+  std::string old_intake_path_;
+  bool old_intake_is_ours_ = false;         // of this store and boot
   bool died_ = false;                       // the last owner did not close
-  bool intake_fits_ = false;                // the old file's geometry is ours
   std::function<void()> wake_;
 
   Signal committed_;  // commit_mu_ was let go: a round may have ended

@@ -35,6 +35,7 @@ constexpr char kLockFile[] = "/eddy.lock";
 constexpr char kMetaStoreId[] = "store_id";
 constexpr char kMetaByteOrder[] = "byte_order";
 constexpr char kMetaIntakeBytes[] = "intake_bytes";
+constexpr char kMetaIntakeDirectory[] = "intake_directory";
 constexpr char kMetaClean[] = "closed_cleanly";
 constexpr int64_t kByteOrderMark = 0x0102030405060708;
 
@@ -50,6 +51,10 @@ constexpr char kAddLog[] =
 
 // Position 0 comes before every record.
 constexpr uint64_t kFirstPosition = 64;
+
+bool IsPosition(int64_t number) {
+  return number >= 0 && static_cast<uint64_t>(number) <= kPositionMax;
+}
 
 sql::OpenOptions ConnectionOptions(const EngineOptions& options, const std::string& vfs,
                                    sql::Mode mode) {
@@ -73,10 +78,10 @@ EngineImpl::EngineImpl(EngineOptions options)
       clock_(options_.store.platform.clock),
       committed_(clock_) {}
 
-std::string EngineImpl::IntakePath() const {
-  if (options_.store.intake_directory.empty()) return options_.directory + "/eddy.intake";
+std::string EngineImpl::IntakePath(const std::string& directory) const {
+  if (directory.empty()) return options_.directory + "/eddy.intake";
   // Several stores may share a tmpfs: the name tells whose it is.
-  return absl::StrCat(options_.store.intake_directory, "/eddy-",
+  return absl::StrCat(directory, "/eddy-",
                       absl::Hex(identity_.store, absl::kZeroPad16), ".intake");
 }
 
@@ -90,6 +95,8 @@ absl::Status EngineImpl::OpenFiles() {
   EDDY_RETURN_IF_ERROR(files->PrepareDirectory(options_.directory));
   EDDY_ASSIGN_OR_RETURN(lock_, files->Lock(options_.directory + kLockFile));
   EDDY_RETURN_IF_ERROR(OpenDatabase());
+  EDDY_RETURN_IF_ERROR(FindIntake());
+  EDDY_RETURN_IF_ERROR(ProveDatabase());
   EDDY_RETURN_IF_ERROR(LoadLogs());
   return RecoverIntake();
 }
@@ -134,6 +141,18 @@ absl::StatusOr<int64_t> EngineImpl::Meta(const char* name, int64_t otherwise) {
   return found ? get.ColumnInt(0) : otherwise;
 }
 
+absl::StatusOr<std::string> EngineImpl::MetaText(const char* name) {
+  EDDY_ASSIGN_OR_RETURN(sql::Statement get, db_->Prepare(kGetMeta));
+  get.BindText(1, name);
+  EDDY_ASSIGN_OR_RETURN(const bool found, get.Step());
+  return found ? std::string(get.ColumnText(0)) : std::string();
+}
+
+absl::Status EngineImpl::SetMetaText(const char* name, std::string_view value) {
+  EDDY_ASSIGN_OR_RETURN(sql::Statement set, db_->Prepare(kSetMeta));
+  return set.BindText(1, name).BindText(2, value).Run();
+}
+
 absl::Status EngineImpl::SetMeta(const char* name, int64_t value) {
   EDDY_ASSIGN_OR_RETURN(sql::Statement set, db_->Prepare(kSetMeta));
   return set.BindText(1, name).Bind(2, value).Run();
@@ -147,6 +166,14 @@ absl::Status EngineImpl::LoadLogs() {
   for (;;) {
     EDDY_ASSIGN_OR_RETURN(const bool has_row, rows.Step());
     if (!has_row) break;
+    // Pages of the database carry no checksum: believe no number unseen.
+    if (rows.ColumnInt(0) < 0 || rows.ColumnInt(0) > int64_t{kLogIdMax} ||
+        !IsPosition(rows.ColumnInt(1)) || !IsPosition(rows.ColumnInt(2)) ||
+        rows.ColumnInt(2) % int64_t{kFrameAlignment} != 0) {
+      return absl::DataLossError(absl::StrCat(
+          "logs: the row of log ", rows.ColumnInt(0), " holds positions ", rows.ColumnInt(1),
+          " and ", rows.ColumnInt(2), ", which cannot be"));
+    }
     const LogId id = static_cast<LogId>(rows.ColumnInt(0));
     const uint64_t oldest = static_cast<uint64_t>(rows.ColumnInt(1));
     uint64_t end = std::max(kFirstPosition, static_cast<uint64_t>(rows.ColumnInt(2)));
@@ -168,64 +195,84 @@ absl::Status EngineImpl::LoadLogs() {
   return absl::OkStatus();
 }
 
-absl::Status EngineImpl::RecoverIntake() {
+// The intake that the last owner used, which may lie elsewhere than ours will.
+absl::Status EngineImpl::FindIntake() {
   Files* const files = platform().files;
-  const std::string path = IntakePath();
-  const IntakeGeometry wanted = PlanIntake(options_.store.intake_bytes);
-  bool clean;
+  CommitLock lock(this);
+  EDDY_ASSIGN_OR_RETURN(const int64_t clean, Meta(kMetaClean, 0));
+  died_ = clean == 0;
+  EDDY_ASSIGN_OR_RETURN(const std::string directory, MetaText(kMetaIntakeDirectory));
+  old_intake_path_ = IntakePath(directory);
+  const absl::StatusOr<IntakeGeometry> geometry =
+      files->Exists(old_intake_path_) ? Intake::ReadGeometry(files, old_intake_path_)
+                                      : absl::NotFoundError(old_intake_path_);
+  if (absl::IsNotFound(geometry.status())) return absl::OkStatus();
+  EDDY_RETURN_IF_ERROR(geometry.status());
+  EDDY_ASSIGN_OR_RETURN(old_intake_, Intake::Map(files, old_intake_path_, *geometry));
+  old_intake_is_ours_ = old_intake_->BelongsTo(identity_);
+  return absl::OkStatus();
+}
+
+// After a failed sync the kernel shows pages that the disk may not hold, until it
+// forgets them. If the process that saw the failure dies before it has written
+// them again, its successor would believe in commits that the next power cut
+// takes away, and with them all that was synced behind them. A checkpoint writes
+// all of it anew, through the database file and its own sync. After a boot there
+// is nothing to prove: what is read came from the disk.
+absl::Status EngineImpl::ProveDatabase() {
+  if (!died_) return absl::OkStatus();
+  if (old_intake_ != nullptr &&
+      (old_intake_->IsOfEarlierBoot(identity_) ||
+       (old_intake_is_ours_ && !old_intake_->IsSuspect()))) {
+    return absl::OkStatus();
+  }
+  CommitLock lock(this);
+  const absl::Status proved = db_->Checkpoint(sql::CheckpointMode::kFull).status();
+  // A disk that is full, or a reader in the way, is no reason not to open: the
+  // checkpoints to come do the same. A sync that fails again is.
+  return sql::IsSyncFailure(proved) ? proved : absl::OkStatus();
+}
+
+absl::Status EngineImpl::RecoverIntake() {
+  if (!old_intake_is_ours_) {
+    absl::MutexLock lock(&stats_mu_);
+    stats_.intake_distrusted = died_;
+    return absl::OkStatus();
+  }
+  std::vector<std::pair<uint32_t, uint64_t>> ends;
   {
-    CommitLock lock(this);
-    EDDY_ASSIGN_OR_RETURN(const int64_t closed, Meta(kMetaClean, 0));
-    clean = closed != 0;
-    died_ = !clean;
+    absl::MutexLock logs(&logs_mu_);
+    for (const auto& [id, log] : logs_) ends.emplace_back(id, log->committed());
   }
-  std::unique_ptr<Intake> old;
-  const absl::StatusOr<IntakeGeometry> geometry = Intake::ReadGeometry(files, path);
-  if (geometry.ok()) {
-    EDDY_ASSIGN_OR_RETURN(old, Intake::Map(files, path, *geometry));
-    if (!old->BelongsTo(identity_)) old = nullptr;
-  } else if (!absl::IsNotFound(geometry.status())) {
-    return geometry.status();
+  uint64_t recovered = 0;
+  for (LeftRun& run : old_intake_->Leftovers(ends)) {
+    recovered += run.frame_count;
+    FindLog(run.log)->Restore(run.first, run.frames);
+    if (run.log == 0) journal_leftovers_.push_back(std::move(run));
   }
-  if (old != nullptr) {
-    std::vector<std::pair<uint32_t, uint64_t>> ends;
-    {
-      absl::MutexLock logs(&logs_mu_);
-      for (const auto& [id, log] : logs_) ends.emplace_back(id, log->committed());
-    }
-    uint64_t recovered = 0;
-    for (LeftRun& run : old->Leftovers(ends)) {
-      recovered += run.frame_count;
-      FindLog(run.log)->Restore(run.first, run.log == 0 ? run.frames : std::move(run.frames));
-      if (run.log == 0) journal_leftovers_.push_back(std::move(run));
-    }
-    absl::MutexLock lock(&stats_mu_);
-    stats_.frames_recovered = recovered;
-  } else if (!clean) {
-    absl::MutexLock lock(&stats_mu_);
-    stats_.intake_distrusted = true;
-  }
-  intake_fits_ = old != nullptr && geometry->segment_bytes == wanted.segment_bytes &&
-                 geometry->segment_count == wanted.segment_count;
-  if (intake_fits_) intake_ = std::move(old);
+  absl::MutexLock lock(&stats_mu_);
+  stats_.frames_recovered = recovered;
   return absl::OkStatus();
 }
 
 // What a dead process claimed and did not publish (and, after a power cut, all
 // that it did not commit) is lost, but its positions may have been handed out:
 // to callers, to readers, perhaps to the cloud. All lie below the committed end
-// plus what the intake can hold plus one large frame. The jump is committed
-// before anything is appended, so that the next one starts beyond it.
+// plus what the intake can hold plus kAheadBytesMax. The jump is committed before
+// anything is appended, so that the next one starts beyond it.
 absl::Status EngineImpl::JumpPositions() {
-  EDDY_ASSIGN_OR_RETURN(const int64_t intake_bytes,
-                        Meta(kMetaIntakeBytes, static_cast<int64_t>(kIntakeBytesMax)));
-  constexpr uint64_t kAlign = kFrameAlignment;
-  const uint64_t jump = (static_cast<uint64_t>(intake_bytes) + kFrameBytesMax +
-                         kSegmentHeaderBytes) / kAlign * kAlign + kAlign;
+  constexpr int64_t kMost = kIntakeBytesMax + kIntakeHeaderBytes;
+  EDDY_ASSIGN_OR_RETURN(const int64_t intake_bytes, Meta(kMetaIntakeBytes, kMost));
+  if (intake_bytes < 0 || intake_bytes > kMost) {
+    return absl::DataLossError(
+        absl::StrCat("meta: ", kMetaIntakeBytes, " is ", intake_bytes, ", which cannot be"));
+  }
+  const uint64_t jump = AlignFrame(static_cast<size_t>(intake_bytes)) + kAheadBytesMax;
+  static_assert(kAheadBytesMax % kFrameAlignment == 0);
   EDDY_ASSIGN_OR_RETURN(sql::Statement update, db_->Prepare(kJump));
   absl::MutexLock logs(&logs_mu_);
   for (auto& [id, log] : logs_) {
-    const uint64_t end = log->committed() + jump;
+    const uint64_t end = std::min(log->committed() + jump, kPositionMax);
     EDDY_RETURN_IF_ERROR(update.Bind(1, static_cast<int64_t>(end)).Bind(2, id).Run());
     log->JumpTo(end);
   }
@@ -273,20 +320,33 @@ absl::Status EngineImpl::FinishOpen() {
   CommitLock lock(this);
   // With no intake in place nobody can append yet; Cut() and Committed() of
   // restored runs do not need one.
-  EDDY_RETURN_IF_ERROR(CommitRound());
+  EDDY_RETURN_IF_ERROR(CommitRound().status);
   EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
   if (died_) EDDY_RETURN_IF_ERROR(JumpPositions());  // by the old size of the intake
+  const std::string path = IntakePath(options_.store.intake_directory);
   EDDY_RETURN_IF_ERROR(SetMeta(kMetaIntakeBytes, static_cast<int64_t>(geometry.FileBytes())));
+  EDDY_RETURN_IF_ERROR(SetMetaText(kMetaIntakeDirectory, options_.store.intake_directory));
   EDDY_RETURN_IF_ERROR(SetMeta(kMetaClean, 0));
-  if (!intake_fits_) {
+  const bool moves = path != old_intake_path_;
+  if (old_intake_ != nullptr && !moves && old_intake_is_ours_ &&
+      old_intake_->geometry() == geometry) {
+    intake_ = std::move(old_intake_);
+  } else {
     // Only now, with everything of value in the tables. A file that is removed
     // cannot be half new and half old.
-    const absl::Status removed = files->Remove(IntakePath());
+    if (!moves) old_intake_.reset();
+    const absl::Status removed = files->Remove(path);
     if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
-    EDDY_ASSIGN_OR_RETURN(intake_, Intake::Map(files, IntakePath(), geometry));
+    EDDY_ASSIGN_OR_RETURN(intake_, Intake::Map(files, path, geometry));
   }
-  EDDY_RETURN_IF_ERROR(transaction.Commit());
+  const absl::Status committed = transaction.Commit();
+  NoteSync(committed);
+  EDDY_RETURN_IF_ERROR(committed);
   intake_->Reset(identity_, platform().random->Next());
+  const bool had_old = old_intake_ != nullptr;
+  old_intake_.reset();
+  // Nobody looks for it there again.
+  if (moves && had_old) files->Remove(old_intake_path_).IgnoreError();
   absl::MutexLock logs(&logs_mu_);
   for (auto& [id, log] : logs_) log->SetIntake(intake_.get());
   return absl::OkStatus();
@@ -296,7 +356,7 @@ absl::Status EngineImpl::Close() {
   const absl::Status flushed = Flush();
   CommitLock lock(this);
   if (flushed.ok()) {
-    EDDY_RETURN_IF_ERROR(CommitRound());
+    EDDY_RETURN_IF_ERROR(CommitRound().status);
     EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
     EDDY_RETURN_IF_ERROR(SetMeta(kMetaClean, 1));
     EDDY_RETURN_IF_ERROR(transaction.Commit());
@@ -348,7 +408,9 @@ absl::Status EngineImpl::WithDatabase(
   CommitLock lock(this);
   EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
   EDDY_RETURN_IF_ERROR(work(*db_));
-  return transaction.Commit();
+  const absl::Status committed = transaction.Commit();
+  NoteSync(committed);
+  return committed;
 }
 
 StoreStats EngineImpl::Stats() {

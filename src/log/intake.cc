@@ -23,6 +23,7 @@ struct Intake::Header {
   uint64_t boot;
   uint64_t store;
   uint64_t check;  // of all above
+  std::atomic<uint64_t> suspect;
 };
 
 struct Intake::SegmentHeader {
@@ -39,6 +40,11 @@ constexpr uint32_t kVersion = 1;
 constexpr uint32_t kSegmentBytesMin = 64 << 10;
 constexpr uint32_t kSegmentBytesMax = 256 << 10;
 constexpr size_t kHeaderChecked = 48;
+constexpr size_t kPageBytes = 4096;
+
+bool IsZero(const char* page) {
+  return page[0] == 0 && std::memcmp(page, page + 1, kPageBytes - 1) == 0;
+}
 
 }  // namespace
 
@@ -50,7 +56,8 @@ IntakeGeometry PlanIntake(size_t intake_bytes) {
 
 Intake::Intake(std::unique_ptr<Mapping> mapping, const IntakeGeometry& geometry)
     : mapping_(std::move(mapping)), base_(mapping_->data()), geometry_(geometry) {
-  static_assert(sizeof(Header) == kHeaderChecked + 8);
+  static_assert(sizeof(Header) == kHeaderChecked + 16);
+  static_assert(kSegmentBytesMin % kPageBytes == 0);
   static_assert(sizeof(SegmentHeader) == kSegmentHeaderBytes);
 }
 
@@ -67,25 +74,35 @@ absl::StatusOr<IntakeGeometry> Intake::ReadGeometry(Files* files, const std::str
   if (size < kIntakeHeaderBytes) return none;
   EDDY_ASSIGN_OR_RETURN(std::unique_ptr<Mapping> mapping,
                         files->MapShared(path, kIntakeHeaderBytes));
-  Header header;
-  std::memcpy(&header, mapping->data(), sizeof(header));
+  const Header& header = *reinterpret_cast<const Header*>(mapping->data());
   const IntakeGeometry geometry{header.segment_bytes, header.segment_count};
   if (std::memcmp(header.magic, kMagic, sizeof(kMagic)) != 0 || header.version != kVersion ||
       header.check != XXH3_64bits(&header, kHeaderChecked) ||
       geometry.segment_bytes < kSegmentBytesMin || geometry.segment_bytes > kSegmentBytesMax ||
-      geometry.segment_count == 0 || geometry.segment_count >= kNoSegment ||
+      geometry.segment_bytes % kSegmentBytesMin != 0 || geometry.segment_count == 0 ||
+      // Divided, not multiplied: on 32 bits a crafted product would wrap.
+      geometry.segment_count > kIntakeBytesMax / geometry.segment_bytes ||
       geometry.FileBytes() > size) {
     return none;
   }
   return geometry;
 }
 
+Intake::Header* Intake::header() const { return reinterpret_cast<Header*>(base_); }
+
 bool Intake::BelongsTo(const IntakeIdentity& identity) const {
-  Header header;
-  std::memcpy(&header, base_, sizeof(header));
-  return header.check == XXH3_64bits(&header, kHeaderChecked) &&
-         header.boot == identity.boot && header.store == identity.store;
+  return header()->check == XXH3_64bits(header(), kHeaderChecked) &&
+         header()->boot == identity.boot && header()->store == identity.store;
 }
+
+bool Intake::IsOfEarlierBoot(const IntakeIdentity& identity) const {
+  return header()->check == XXH3_64bits(header(), kHeaderChecked) &&
+         header()->boot != identity.boot && header()->store == identity.store;
+}
+
+void Intake::MarkSuspect() { header()->suspect.store(1, std::memory_order_relaxed); }
+void Intake::ClearSuspect() { header()->suspect.store(0, std::memory_order_relaxed); }
+bool Intake::IsSuspect() const { return header()->suspect.load(std::memory_order_relaxed) != 0; }
 
 uint64_t Intake::first_position(uint32_t segment) const {
   return segment_header(segment)->first_position;
@@ -106,8 +123,7 @@ uint64_t Intake::SegmentCheck(uint32_t segment, uint64_t salt) const {
 
 std::vector<LeftRun> Intake::Leftovers(
     const std::vector<std::pair<uint32_t, uint64_t>>& log_ends) const {
-  Header header;
-  std::memcpy(&header, base_, sizeof(header));
+  const Header& header = *this->header();
   std::vector<LeftRun> runs;
   for (uint32_t i = 0; i < geometry_.segment_count; ++i) {
     const SegmentHeader* segment = segment_header(i);
@@ -146,22 +162,34 @@ std::vector<LeftRun> Intake::Leftovers(
 }
 
 void Intake::Reset(const IntakeIdentity& identity, uint64_t salt) {
-  for (uint32_t i = 0; i < geometry_.segment_count; ++i) {
-    if (segment_header(i)->check == 0) continue;  // zeros already, I1
-    std::memset(data(i) + kSegmentHeaderBytes, 0,
-                geometry_.segment_bytes - kSegmentHeaderBytes);
-    std::memset(segment_header(i), 0, sizeof(SegmentHeader));
+  // Also those whose header says that they are free: pages of a file may be of
+  // different ages when its disk went away and came back within one boot. Pages
+  // that are zero are left alone, so that they need not be written.
+  for (uint32_t i = geometry_.segment_count; i-- > 0;) {
+    for (size_t at = geometry_.segment_bytes; at > 0;) {
+      at -= kPageBytes;
+      char* const page = data(i) + at;
+      if (IsZero(page)) continue;
+      if (at == 0) {  // the header last, as in Give
+        std::memset(page + kSegmentHeaderBytes, 0, kPageBytes - kSegmentHeaderBytes);
+        std::atomic_signal_fence(std::memory_order_seq_cst);
+        std::memset(page, 0, kSegmentHeaderBytes);
+      } else {
+        std::memset(page, 0, kPageBytes);
+      }
+    }
   }
-  Header header = {};
+  Header& header = *this->header();
   std::memcpy(header.magic, kMagic, sizeof(kMagic));
   header.version = kVersion;
   header.segment_bytes = geometry_.segment_bytes;
   header.segment_count = geometry_.segment_count;
+  header.reserved = 0;
   header.salt = salt;
   header.boot = identity.boot;
   header.store = identity.store;
   header.check = XXH3_64bits(&header, kHeaderChecked);
-  std::memcpy(base_, &header, sizeof(header));
+  ClearSuspect();
   salt_ = salt;
   absl::MutexLock lock(&mu_);
   free_.clear();

@@ -42,6 +42,9 @@ struct IntakeGeometry {
   size_t FileBytes() const {
     return kIntakeHeaderBytes + size_t{segment_bytes} * segment_count;
   }
+  bool operator==(const IntakeGeometry& other) const {
+    return segment_bytes == other.segment_bytes && segment_count == other.segment_count;
+  }
 };
 
 // A thirty-second of the budget a segment, within 64 and 256 KiB: enough
@@ -73,11 +76,20 @@ class Intake {
 
   // Whether the file was in use by this store in this boot.
   bool BelongsTo(const IntakeIdentity& identity) const;
+  // Whether it was in use by this store in an earlier boot.
+  bool IsOfEarlierBoot(const IntakeIdentity& identity) const;
 
   // Every frame that was published and lies at or above the log's end in
   // `log_ends` (by log id; logs not named there are passed over). Holes of
   // claims that were never published split runs. In order of position.
   std::vector<LeftRun> Leftovers(const std::vector<std::pair<uint32_t, uint64_t>>& log_ends) const;
+
+  // The database may show what never reached the disk: a sync failed, and the
+  // kernel keeps the pages as if they were written. Kept in the mapping, so that
+  // an open after the death of this process knows; until Reset or Clear.
+  void MarkSuspect();
+  void ClearSuspect();
+  bool IsSuspect() const;
 
   // Makes all segments free under a new salt.
   void Reset(const IntakeIdentity& identity, uint64_t salt);
@@ -99,6 +111,7 @@ class Intake {
   struct Header;
   struct SegmentHeader;
   explicit Intake(std::unique_ptr<Mapping> mapping, const IntakeGeometry& geometry);
+  Header* header() const;
   SegmentHeader* segment_header(uint32_t segment);
   const SegmentHeader* segment_header(uint32_t segment) const;
   uint64_t SegmentCheck(uint32_t segment, uint64_t salt) const;

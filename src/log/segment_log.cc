@@ -56,7 +56,9 @@ absl::StatusOr<Appended> SegmentLog::TryAppend(const FrameParts& parts) {
   }
   Claim claim;
   while (!TryClaim(bytes, &claim)) {
-    if (Rotate(bytes) == Room::kNone) {
+    const Room room = Rotate(bytes);
+    if (room == Room::kNoPositions) return NoPositions();
+    if (room == Room::kNone) {
       return absl::ResourceExhaustedError(
           absl::StrCat("log ", id_, ": the intake is full (",
                        intake_->geometry().segment_count, " segments of ",
@@ -64,6 +66,11 @@ absl::StatusOr<Appended> SegmentLog::TryAppend(const FrameParts& parts) {
     }
   }
   return Publish(parts, claim);
+}
+
+absl::Status SegmentLog::NoPositions() const {
+  return absl::FailedPreconditionError(
+      absl::StrCat("log ", id_, ": its positions are used up; the last is ", kPositionMax));
 }
 
 absl::StatusOr<Appended> SegmentLog::Append(const FrameParts& parts, absl::Duration timeout) {
@@ -117,6 +124,17 @@ bool SegmentLog::NoCrosserPending() const {
   return Index(tail) == kNoSegment || Offset(tail) <= intake_->geometry().segment_bytes;
 }
 
+uint64_t SegmentLog::SettledTail() const {
+  for (;;) {
+    mu_.Await(absl::Condition(this, &SegmentLog::NoCrosserPending));
+    const uint64_t tail = tail_.load(std::memory_order_acquire);
+    if (Index(tail) == kNoSegment || Offset(tail) <= intake_->geometry().segment_bytes) {
+      return tail;
+    }
+  }
+}
+
+
 void SegmentLog::SetSealed(uint64_t offset) {
   Run& run = runs_.back();
   EDDY_CHECK(run.segment != kNoSegment && !run.sealed);
@@ -132,15 +150,13 @@ void SegmentLog::SealCrossed(uint64_t offset) {
 }
 
 bool SegmentLog::SealUnlessRoom(size_t bytes) {
-  mu_.Await(absl::Condition(this, &SegmentLog::NoCrosserPending));
-  uint64_t tail = tail_.load(std::memory_order_acquire);
+  uint64_t tail = SettledTail();
   for (;;) {
     if (Index(tail) == kNoSegment) return true;
     const uint64_t offset = Offset(tail);
     const uint64_t segment_bytes = intake_->geometry().segment_bytes;
-    if (offset > segment_bytes) {  // a crosser came after the wait above
-      mu_.Await(absl::Condition(this, &SegmentLog::NoCrosserPending));
-      tail = tail_.load(std::memory_order_acquire);
+    if (offset > segment_bytes) {  // a crosser came after the look above
+      tail = SettledTail();
       continue;
     }
     if (bytes <= segment_bytes && offset + bytes <= segment_bytes) return false;
@@ -156,6 +172,7 @@ SegmentLog::Room SegmentLog::Rotate(size_t bytes) {
     absl::MutexLock lock(&mu_);
     if (!SealUnlessRoom(bytes)) return Room::kRetry;
     const uint64_t first = next_position_;
+    if (first + intake_->geometry().segment_bytes > kPositionMax) return Room::kNoPositions;
     const uint32_t segment = intake_->Take(id_, first);
     if (segment == kNoSegment) return Room::kNone;
     Run run;
@@ -177,14 +194,19 @@ absl::StatusOr<Appended> SegmentLog::AppendLarge(const FrameParts& parts,
   absl::MutexLock one_at_a_time(&large_mu_);
   Appended appended;
   {
-    auto frame = std::make_shared<std::string>(bytes, '\0');
+    std::shared_ptr<char[]> frame(new char[bytes]());
     absl::MutexLock lock(&mu_);
     SealUnlessRoom(SIZE_MAX);
     appended = {next_position_, next_position_ + bytes};
+    if (appended.end > kPositionMax) return NoPositions();
+    if (refused_bytes_ + bytes > kAheadBytesMax) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("log ", id_, ": the disk has refused ", refused_bytes_,
+                       " bytes of large frames; no more before it takes something"));
+    }
     next_position_ = appended.end;
-    const uint32_t word0 =
-        FillFrame(parts, appended.position, intake_->salt(), frame->data());
-    std::memcpy(frame->data(), &word0, sizeof(word0));
+    const uint32_t word0 = FillFrame(parts, appended.position, intake_->salt(), frame.get());
+    std::memcpy(frame.get(), &word0, sizeof(word0));
     Run run;
     run.first = appended.position;
     run.end = appended.end;
@@ -197,8 +219,8 @@ absl::StatusOr<Appended> SegmentLog::AppendLarge(const FrameParts& parts,
     has_work_.store(true, std::memory_order_release);
   }
   const absl::Status committed = host_->WaitCommitted(id_, appended.end, timeout);
+  bool removed = false;
   if (!committed.ok()) {
-    bool removed = false;
     host_->BetweenCommits([&] {
       absl::MutexLock lock(&mu_);
       const auto run = std::find_if(runs_.begin(), runs_.end(), [&](const Run& r) {
@@ -206,15 +228,18 @@ absl::StatusOr<Appended> SegmentLog::AppendLarge(const FrameParts& parts,
       });
       if (run == runs_.end()) return;  // committed after all
       runs_.erase(run);
+      refused_bytes_ += bytes;
+      refused_end_ = appended.end;
       removed = true;
     });
-    if (removed) {
-      return absl::UnavailableError(absl::StrCat("log ", id_, ": a frame of ", bytes,
-                                                 " bytes was not committed, and is not accepted: ",
-                                                 committed.ToString()));
-    }
   }
+  // In either case: what lies behind it can be read now.
   if (waiters_.load(std::memory_order_seq_cst) != 0) appended_.Notify();
+  if (removed) {
+    return absl::UnavailableError(absl::StrCat("log ", id_, ": a frame of ", bytes,
+                                               " bytes was not committed, and is not accepted: ",
+                                               committed.ToString()));
+  }
   return appended;
 }
 
@@ -229,35 +254,42 @@ absl::Status SegmentLog::Trim(uint64_t before) {
 }
 
 uint64_t SegmentLog::tail() const {
-  absl::ReaderMutexLock lock(&mu_, absl::Condition(this, &SegmentLog::NoCrosserPending));
-  return runs_.empty() ? next_position_ : std::max(next_position_, ClaimedEnd(runs_.back()));
+  absl::ReaderMutexLock lock(&mu_);
+  const uint64_t tail = SettledTail();
+  return runs_.empty() ? next_position_
+                       : std::max(next_position_, ClaimedEnd(runs_.back(), tail));
 }
 
 uint64_t SegmentLog::PendingEnd() const {
-  absl::ReaderMutexLock lock(&mu_, absl::Condition(this, &SegmentLog::NoCrosserPending));
-  return runs_.empty() ? committed() : ClaimedEnd(runs_.back());
+  absl::ReaderMutexLock lock(&mu_);
+  const uint64_t tail = SettledTail();
+  return runs_.empty() ? committed() : ClaimedEnd(runs_.back(), tail);
 }
 
 uint64_t SegmentLog::ClaimedEnd(const Run& run) const {
+  return ClaimedEnd(run, tail_.load(std::memory_order_acquire));
+}
+
+uint64_t SegmentLog::ClaimedEnd(const Run& run, uint64_t tail) const {
   if (run.sealed) return run.end;
   const uint64_t segment_bytes = intake_->geometry().segment_bytes;
-  const uint64_t offset =
-      std::min(Offset(tail_.load(std::memory_order_acquire)), segment_bytes);
-  return run.first + (offset - kSegmentHeaderBytes);
+  return run.first + (std::min(Offset(tail), segment_bytes) - kSegmentHeaderBytes);
 }
 
 const char* SegmentLog::RunFrames(const Run& run) const {
-  return run.heap != nullptr ? run.heap->data()
+  return run.heap != nullptr ? run.heap.get()
                              : intake_->data(run.segment) + kSegmentHeaderBytes;
 }
 
-void SegmentLog::Restore(uint64_t first, std::string frames) {
+void SegmentLog::Restore(uint64_t first, std::string_view frames) {
+  std::shared_ptr<char[]> heap(new char[frames.size()]);
+  std::memcpy(heap.get(), frames.data(), frames.size());
   absl::MutexLock lock(&mu_);
   Run run;
   run.first = first;
   run.end = first + frames.size();
   run.sealed = true;
-  run.heap = std::make_shared<const std::string>(std::move(frames));
+  run.heap = std::move(heap);
   next_position_ = run.end;
   runs_.push_back(std::move(run));
   has_work_.store(true, std::memory_order_release);
@@ -266,11 +298,12 @@ void SegmentLog::Restore(uint64_t first, std::string frames) {
 LogCut SegmentLog::Cut() {
   LogCut cut;
   const uint64_t committed = this->committed();
-  absl::ReaderMutexLock lock(&mu_, absl::Condition(this, &SegmentLog::NoCrosserPending));
+  absl::ReaderMutexLock lock(&mu_);
+  const uint64_t tail = SettledTail();
   for (const Run& run : runs_) {
     CutRun piece;
-    piece.first = std::max(run.first, std::min(committed, ClaimedEnd(run)));
-    piece.end = ClaimedEnd(run);
+    piece.end = ClaimedEnd(run, tail);
+    piece.first = std::max(run.first, std::min(committed, piece.end));
     piece.sealed = run.sealed;
     piece.frames = RunFrames(run) + (piece.first - run.first);
     cut.runs.push_back(piece);
@@ -297,6 +330,7 @@ void SegmentLog::Committed(uint64_t end, uint64_t frames_end, uint64_t trimmed_b
     absl::MutexLock lock(&mu_);
     if (frames_end != 0) blocks_end_.store(frames_end, std::memory_order_release);
     committed_.store(std::max(end, committed()), std::memory_order_release);
+    if (committed() >= refused_end_) refused_bytes_ = 0;
     while (!runs_.empty() && runs_.front().sealed && runs_.front().end <= end) {
       if (runs_.front().segment != kNoSegment) done.push_back(runs_.front().segment);
       runs_.pop_front();

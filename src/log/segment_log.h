@@ -32,7 +32,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
-#include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -58,6 +58,11 @@ class LogHost {
   // Runs `work` while no commit is under way.
   virtual void BetweenCommits(const std::function<void()>& work) = 0;
 };
+
+// How far the positions of a log may run ahead of its committed end, beside what
+// the intake holds: a large frame and those that the disk has refused before it.
+// After a death the log goes on beyond all that this allows (JumpPositions).
+inline constexpr uint64_t kAheadBytesMax = kFrameBytesMax + 1;
 
 // A contiguous piece of the log, as the committer sees it in a cut.
 struct CutRun {
@@ -97,7 +102,7 @@ class SegmentLog final : public Log {
   }
 
   // For recovery, before the log is used: frames that lie at or above its end.
-  void Restore(uint64_t first, std::string frames);
+  void Restore(uint64_t first, std::string_view frames);
   void SetIntake(Intake* intake) { intake_ = intake; }
   // Leaves a gap, so that what a dead process claimed is not given again. With
   // everything committed and nobody appending.
@@ -124,13 +129,13 @@ class SegmentLog final : public Log {
     bool sealed = false;
     bool hidden = false;                       // readable only from its block
     uint32_t segment = kNoSegment;             // or:
-    std::shared_ptr<const std::string> heap;
+    std::shared_ptr<const char[]> heap;        // new[] aligns it for word 0
   };
   struct Claim {
     char* at = nullptr;
     uint64_t position = 0;
   };
-  enum class Room { kRetry, kNone };
+  enum class Room { kRetry, kNone, kNoPositions };
 
   bool TryClaim(size_t bytes, Claim* claim);
   Appended Publish(const FrameParts& parts, const Claim& claim);
@@ -140,22 +145,34 @@ class SegmentLog final : public Log {
   // SIZE_MAX). False: there is room. Waits for a crosser on its way.
   bool SealUnlessRoom(size_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void SetSealed(uint64_t offset) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The tail with no crosser on its way, which is waited for. A crosser that
+  // comes later leaves what is returned as it was.
+  uint64_t SettledTail() const ABSL_SHARED_LOCKS_REQUIRED(mu_);
   bool NoCrosserPending() const;
+  absl::Status NoPositions() const;
   absl::StatusOr<Appended> AppendLarge(const FrameParts& parts, absl::Duration timeout);
 
   class Collector;
   enum class Found { kInBlocks, kSome, kNothing };
 
   const char* RunFrames(const Run& run) const;
+  static size_t HeapBytes(const Run& run) { return static_cast<size_t>(run.end - run.first); }
+  // How far the run is claimed, as of now or as of `tail`. Of now it may come
+  // out as the segment's end although a crosser seals it below that; good enough
+  // for those who look at published frames only.
   uint64_t ClaimedEnd(const Run& run) const ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  uint64_t ClaimedEnd(const Run& run, uint64_t tail) const ABSL_SHARED_LOCKS_REQUIRED(mu_);
   // Where the walk for frames at or above `position` starts in the run.
   uint64_t FirstAtOrAbove(const Run& run, uint64_t position) const
       ABSL_SHARED_LOCKS_REQUIRED(mu_);
   // Takes published frames at or above collector's position out of the first
   // run that has some.
-  Found ReadRuns(Collector* collector) ABSL_LOCKS_EXCLUDED(mu_);
-  void CopyFromSegment(const Run& run, Collector* collector) ABSL_SHARED_LOCKS_REQUIRED(mu_);
-  absl::StatusOr<Found> ReadBlocks(Collector* collector) ABSL_LOCKS_EXCLUDED(mu_);
+  // `runs_first`: where the runs begin, UINT64_MAX if there are none.
+  Found ReadRuns(Collector* collector, uint64_t* runs_first) ABSL_LOCKS_EXCLUDED(mu_);
+  void CopyFromSegment(const Run& run, uint64_t first, Collector* collector)
+      ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  absl::StatusOr<Found> ReadBlocks(Collector* collector, uint64_t runs_first)
+      ABSL_LOCKS_EXCLUDED(mu_);
   bool FrameIsReadable(uint64_t position) ABSL_LOCKS_EXCLUDED(mu_);
 
   const LogId id_;
@@ -185,6 +202,10 @@ class SegmentLog final : public Log {
   std::deque<Run> runs_ ABSL_GUARDED_BY(mu_);
   uint64_t next_position_ ABSL_GUARDED_BY(mu_);  // of the next run
   uint64_t trim_before_ ABSL_GUARDED_BY(mu_) = 0;
+  // Positions that refused large frames have used up above committed_, and where
+  // the last of them ended.
+  uint64_t refused_bytes_ ABSL_GUARDED_BY(mu_) = 0;
+  uint64_t refused_end_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
 }  // namespace eddy::log

@@ -39,6 +39,7 @@ class SegmentLog::Collector {
   }
 
   bool full() const { return full_; }
+  bool empty() const { return result_.frames.empty(); }
   uint64_t position() const { return result_.next; }
   uint64_t limit() const { return limit_; }
   void SkipTo(uint64_t position) { result_.next = std::max(result_.next, position); }
@@ -94,33 +95,43 @@ absl::StatusOr<ReadResult> SegmentLog::Read(uint64_t position, const ReadOptions
   const uint64_t limit = options.committed_only ? committed() : UINT64_MAX;
   Collector collector(std::max(position, oldest()), options, limit);
   while (!collector.full() && collector.position() < limit) {
-    Found found = ReadRuns(&collector);
+    uint64_t runs_first = 0;
+    Found found = ReadRuns(&collector, &runs_first);
     if (found == Found::kInBlocks) {
-      EDDY_ASSIGN_OR_RETURN(found, ReadBlocks(&collector));
+      const absl::StatusOr<Found> in_blocks = ReadBlocks(&collector, runs_first);
+      if (!in_blocks.ok()) {
+        // What lies before a bad block is handed out first.
+        if (!collector.empty()) break;
+        return in_blocks.status();
+      }
+      found = *in_blocks;
     }
     if (found == Found::kNothing) break;
   }
   return collector.Take();
 }
 
-SegmentLog::Found SegmentLog::ReadRuns(Collector* collector) {
+SegmentLog::Found SegmentLog::ReadRuns(Collector* collector, uint64_t* runs_first) {
   absl::ReaderMutexLock lock(&mu_);
-  if (runs_.empty() || collector->position() < runs_.front().first) return Found::kInBlocks;
+  *runs_first = runs_.empty() ? UINT64_MAX : runs_.front().first;
+  if (collector->position() < *runs_first) return Found::kInBlocks;
   for (const Run& run : runs_) {
     if (run.sealed && run.end <= collector->position()) continue;
     if (run.hidden) return Found::kNothing;
     collector->SkipTo(run.first);
+    const uint64_t first = FirstAtOrAbove(run, collector->position());
+    collector->SkipTo(first);  // it may have lain within a frame
+    if (run.sealed && first == run.end) continue;
     const uint64_t before = collector->position();
     if (run.heap != nullptr) {
-      EDDY_CHECK(collector->AddAll(*run.heap, run.first, run.heap));
+      EDDY_CHECK(collector->AddAll({run.heap.get(), HeapBytes(run)}, run.first, run.heap));
     } else {
-      CopyFromSegment(run, collector);
+      CopyFromSegment(run, first, collector);
     }
-    if (collector->full() || collector->position() > before) return Found::kSome;
-    // A hole at the run's end, left by a claim that crossed it, cannot be: the
-    // run ends where its frames end. So a frame here is still unpublished, and
-    // everything behind it has to wait (L2).
-    return Found::kNothing;
+    // Nothing taken: the frame there is still unpublished, and everything
+    // behind it has to wait (L2).
+    return collector->full() || collector->position() > before ? Found::kSome
+                                                               : Found::kNothing;
   }
   return Found::kNothing;
 }
@@ -130,15 +141,12 @@ uint64_t SegmentLog::FirstAtOrAbove(const Run& run, uint64_t position) const {
   const size_t size = static_cast<size_t>(ClaimedEnd(run) - run.first);
   // A position that a reader got from us is a frame's; anything else (a user may
   // ask for any number) does not match and is walked to from the start.
-  if (position > run.first && position % kFrameAlignment == 0) {
+  if (position > run.first && position % kFrameAlignment == 0 && run.heap == nullptr) {
     const size_t at = static_cast<size_t>(position - run.first);
     if (at == size) return position;
-    if (at + kFrameHeaderBytes <= size) {
-      if (AcquireWord0(frames + at) == 0 && position == run.first) return position;
-      if (AcquireWord0(frames + at) != 0 &&
-          FrameMatches(frames + at, size - at, position, intake_->salt())) {
-        return position;
-      }
+    if (at + kFrameHeaderBytes <= size && AcquireWord0(frames + at) != 0 &&
+        FrameMatches(frames + at, size - at, position, intake_->salt())) {
+      return position;
     }
   }
   size_t at = 0;
@@ -150,8 +158,7 @@ uint64_t SegmentLog::FirstAtOrAbove(const Run& run, uint64_t position) const {
   return run.first + at;
 }
 
-void SegmentLog::CopyFromSegment(const Run& run, Collector* collector) {
-  const uint64_t first = FirstAtOrAbove(run, collector->position());
+void SegmentLog::CopyFromSegment(const Run& run, uint64_t first, Collector* collector) {
   const char* const frames = RunFrames(run);
   const size_t size = static_cast<size_t>(ClaimedEnd(run) - run.first);
   const size_t from = static_cast<size_t>(first - run.first);
@@ -171,7 +178,8 @@ void SegmentLog::CopyFromSegment(const Run& run, Collector* collector) {
   EDDY_CHECK(collector->AddAll({copy.get(), to - from}, first, copy));
 }
 
-absl::StatusOr<SegmentLog::Found> SegmentLog::ReadBlocks(Collector* collector) {
+absl::StatusOr<SegmentLog::Found> SegmentLog::ReadBlocks(Collector* collector,
+                                                         uint64_t runs_first) {
   EDDY_ASSIGN_OR_RETURN(const std::shared_ptr<const Block> block,
                         blocks_->Find(id_, collector->position()));
   if (block != nullptr) {
@@ -185,10 +193,10 @@ absl::StatusOr<SegmentLog::Found> SegmentLog::ReadBlocks(Collector* collector) {
     return Found::kSome;
   }
   // Nothing stored from here on: what there is lies in the runs, perhaps behind
-  // positions that nothing was ever written to.
-  absl::ReaderMutexLock lock(&mu_);
-  if (runs_.empty()) return Found::kNothing;
-  if (collector->position() < runs_.front().first) collector->SkipTo(runs_.front().first);
+  // positions that nothing was ever written to. Where the runs began before the
+  // look at the blocks: one that was committed meanwhile is not to be skipped.
+  if (runs_first == UINT64_MAX) return Found::kNothing;
+  collector->SkipTo(runs_first);
   return Found::kSome;
 }
 
@@ -198,11 +206,12 @@ bool SegmentLog::FrameIsReadable(uint64_t position) {
   for (const Run& run : runs_) {
     if (run.sealed && run.end <= position) continue;
     if (run.hidden) return false;
-    if (run.heap != nullptr) return true;
-    const size_t at =
-        position > run.first ? static_cast<size_t>(position - run.first) & ~size_t{3} : 0;
+    const uint64_t first = FirstAtOrAbove(run, std::max(position, run.first));
+    if (run.sealed && first == run.end) continue;
+    const size_t at = static_cast<size_t>(first - run.first);
     const size_t size = static_cast<size_t>(ClaimedEnd(run) - run.first);
-    return at + kFrameHeaderBytes <= size && AcquireWord0(RunFrames(run) + at) != 0;
+    return first >= position && at + kFrameHeaderBytes <= size &&
+           AcquireWord0(RunFrames(run) + at) != 0;
   }
   return false;
 }
@@ -210,8 +219,10 @@ bool SegmentLog::FrameIsReadable(uint64_t position) {
 bool SegmentLog::WaitForFrame(uint64_t position, absl::Duration timeout) {
   if (FrameIsReadable(position)) return true;
   const absl::Duration deadline = clock_->SinceBoot() + timeout;
-  // Counted before the second look: see waiters_.
+  // Counted before the second look: see waiters_. The fence orders the look
+  // behind the count, whatever loads the look is made of.
   waiters_.fetch_add(1, std::memory_order_seq_cst);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
   bool readable = false;
   for (bool in_time = true; in_time && !readable;) {
     const uint64_t seen = appended_.Epoch();
@@ -224,17 +235,21 @@ bool SegmentLog::WaitForFrame(uint64_t position, absl::Duration timeout) {
 }
 
 absl::StatusOr<uint64_t> SegmentLog::FindTime(int64_t time_ms) {
+  // Noted before the look: a commit that ends meanwhile moves frames into a block
+  // that the look does not see.
+  const uint64_t behind_blocks = committed();
   EDDY_ASSIGN_OR_RETURN(const std::shared_ptr<const Block> block,
                         blocks_->FindTime(id_, time_ms));
-  uint64_t position = block != nullptr ? block->first : std::max(oldest(), committed());
+  uint64_t position = block != nullptr ? block->first : behind_blocks;
   position = std::max(position, oldest());
   for (;;) {
     EDDY_ASSIGN_OR_RETURN(const ReadResult result, Read(position, {}));
     for (const FrameView& frame : result.frames) {
       if (frame.time_ms >= time_ms) return frame.position;
     }
-    if (result.frames.empty()) return tail();
     position = result.next;
+    // Not the tail: a frame that is being published below it may be the one.
+    if (result.frames.empty()) return position;
   }
 }
 

@@ -90,6 +90,7 @@ struct Database::Connection {
   Mode mode = Mode::kOwner;
   uint64_t page_bytes = 0;
   uint64_t wal_bytes = 0;
+  bool checkpoint_sync_failed = false;  // see Checkpoint
   Statement begin;  // prepared once: they run at every commit
   Statement commit;
   Statement rollback;
@@ -144,7 +145,13 @@ absl::StatusOr<Database> Database::OpenAndSetUp(const std::string& path,
       static_cast<int>(absl::ToInt64Milliseconds(options.busy_timeout)));
 
   Database db(std::move(owned));
+  // D3: the close of a foreign database must not checkpoint it either.
+  sqlite3_db_config(connection.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   EDDY_ASSIGN_OR_RETURN(const bool is_new, IsNew(db, path, options));
+  // D1: of our own database the owner checkpoints, and only the owner.
+  if (owner) {
+    sqlite3_db_config(connection.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
+  }
 
   // Every pragma, each with its reason.
   EDDY_RETURN_IF_ERROR(
@@ -208,9 +215,6 @@ absl::StatusOr<Database> Database::OpenAndSetUp(const std::string& path,
   } else {
     // D1, should some statement try.
     EDDY_RETURN_IF_ERROR(db.Exec("PRAGMA query_only=ON"));
-    // D1: the last connection to close would checkpoint.
-    sqlite3_db_config(connection.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
-                      nullptr);
   }
 
   EDDY_ASSIGN_OR_RETURN(const int64_t page_bytes,
@@ -257,6 +261,12 @@ absl::Status Database::Exec(const char* text) {
 absl::StatusOr<CheckpointResult> Database::Checkpoint(CheckpointMode mode) {
   EDDY_CHECK(connection_ != nullptr);
   EDDY_CHECK(connection_->mode == Mode::kOwner);  // D1
+  if (connection_->checkpoint_sync_failed) {
+    return absl::UnavailableError(absl::StrCat(
+        "no WAL checkpoint of ", connection_->path,
+        " until it is opened anew: the sync of an earlier one failed, and the WAL is "
+        "the only sure copy of what it had copied"));
+  }
   int sqlite_mode = SQLITE_CHECKPOINT_PASSIVE;
   switch (mode) {
     case CheckpointMode::kPassive:
@@ -276,8 +286,16 @@ absl::StatusOr<CheckpointResult> Database::Checkpoint(CheckpointMode mode) {
   const int code = sqlite3_wal_checkpoint_v2(
       connection_->db, "main", sqlite_mode, &frame_count, &copied_count);
   if (code != SQLITE_OK) {
-    return ToStatus(code, connection_->db,
-                    absl::StrCat("WAL checkpoint of ", connection_->path));
+    absl::Status status = ToStatus(code, connection_->db,
+                                   absl::StrCat("WAL checkpoint of ", connection_->path));
+    if (IsSyncFailure(status)) {
+      // SQLite remembers what an unfinished checkpoint has copied and does not
+      // copy it again: the next one would sync, succeed, and start the WAL anew
+      // over pages that never reached the disk.
+      connection_->checkpoint_sync_failed = true;
+      sqlite3_db_config(connection_->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+    }
+    return status;
   }
   connection_->wal_bytes =
       frame_count == copied_count ? 0 : connection_->WalBytesOf(frame_count);

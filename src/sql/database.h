@@ -99,7 +99,9 @@ class Database {
 
   // Copies WAL pages into the database file and syncs it. Owner only.
   //   kUnavailable  a reader or writer is in the way; with kPassive never, it
-  //                 then copies less.
+  //                 then copies less. Or the sync failed, now or in an earlier
+  //                 call: the WAL then stays as it is until the next Open, whose
+  //                 first checkpoint copies all of it.
   absl::StatusOr<CheckpointResult> Checkpoint(CheckpointMode mode);
 
   // WAL bytes not yet known to be in the database file: 0 after a checkpoint

@@ -9,7 +9,8 @@ namespace {
 // Big rows keep their blob last, so that the small columns before it are found
 // without walking its overflow pages.
 constexpr char kTables[] = R"sql(
--- What the store knows of itself: 'store_id', 'byte_order', 'intake_bytes'.
+-- What the store knows of itself: 'store_id', 'byte_order', 'closed_cleanly',
+-- and of the last owner's intake: 'intake_bytes', 'intake_path'.
 CREATE TABLE meta (
   name  TEXT NOT NULL PRIMARY KEY,
   value NOT NULL
@@ -25,7 +26,7 @@ CREATE TABLE logs (
 );
 
 -- Runs of frames as they lay in the intake.
--- id = log id << 43 | first position >> 2 (positions are multiples of 4).
+-- id = log id << 47 | first position >> 2 (positions are multiples of 4).
 CREATE TABLE blocks (
   id            INTEGER PRIMARY KEY,
   frame_count   INTEGER NOT NULL,

@@ -152,7 +152,7 @@ found() { # FACT SQL PATTERN
 block='(SELECT max(id) FROM blocks)'
 found "a flipped byte" "UPDATE blocks SET bytes = CAST(substr(bytes, 1, length(bytes) - 1) || x'7f' AS BLOB) WHERE id = $block" checksum
 found "a wrong count of frames" "UPDATE blocks SET frame_count = frame_count + 1 WHERE id = $block" 'the row says'
-found "blocks of no log" "UPDATE blocks SET id = id + (999 << 43) WHERE id = $block" 'not in logs'
+found "blocks of no log" "UPDATE blocks SET id = id + (999 << 47) WHERE id = $block" 'not in logs'
 found "a gap in the hash keys" "UPDATE shards SET starting_hash_key = x'80000000000000000000000000000001' WHERE shard = 1" 'hash range begins'
 found "a stream without shards" "DELETE FROM shards" 'no shards'
 found "a cursor beyond the log" "INSERT INTO cursors SELECT id, 'c', 0, 1 << 40 FROM streams" 'log ends'
