@@ -81,10 +81,13 @@ class Store {
  public:
   // Opens or creates the store in `directory` (whose parent must exist).
   //   kInvalidArgument     an option is out of its range; the message names it.
-  //   kFailedPrecondition  another process owns the store, or the directory
-  //                        holds a foreign file, or a newer eddy wrote it.
+  //   kFailedPrecondition  another process owns the store, a foreign file stands
+  //                        in the place of one of its files (which is left as it
+  //                        is), or a newer eddy wrote it.
   //   kPermissionDenied    the directory cannot be written.
-  //   kResourceExhausted   the disk is full; nothing half-made is left behind.
+  //   kResourceExhausted   the disk is full.
+  // After an error the store is as it was; what a first open leaves of itself
+  // (the directory, empty or unfinished files) the next one takes over.
   //   kDataLoss            the database cannot be read back as written.
   static absl::StatusOr<std::unique_ptr<Store>> Open(std::string_view directory,
                                                      StoreOptions options = {});

@@ -123,14 +123,15 @@ absl::Status ProbeDirectory(const std::string& path) {
 
 class PosixFileLock : public FileLock {
  public:
-  explicit PosixFileLock(Descriptor fd) : fd_(std::move(fd)) {}
+  PosixFileLock(Descriptor fd, bool has_pid) : fd_(std::move(fd)), has_pid_(has_pid) {}
   ~PosixFileLock() override {
     // So that no one reads a stale pid; it does not matter if it fails.
-    (void)!ftruncate(fd_.get(), 0);
+    if (has_pid_) (void)!ftruncate(fd_.get(), 0);
   }
 
  private:
   Descriptor fd_;  // closing it gives the lock back
+  const bool has_pid_;
 };
 
 class PosixMapping : public Mapping {
@@ -235,10 +236,14 @@ absl::StatusOr<std::unique_ptr<FileLock>> PosixFiles::Lock(
                           : absl::StrCat("process ", pid)));
   }
   // The pid is only for the message above: a full disk must not refuse a lock.
+  // What somebody else has written there stays.
+  if (ReadPid(fd.get()) == 0 && lseek(fd.get(), 0, SEEK_END) > 0) {
+    return std::unique_ptr<FileLock>(new PosixFileLock(std::move(fd), /*has_pid=*/false));
+  }
   const std::string pid = absl::StrCat(getpid(), "\n");
   (void)!ftruncate(fd.get(), 0);
   (void)!pwrite(fd.get(), pid.data(), pid.size(), 0);
-  return std::unique_ptr<FileLock>(new PosixFileLock(std::move(fd)));
+  return std::unique_ptr<FileLock>(new PosixFileLock(std::move(fd), /*has_pid=*/true));
 }
 
 bool PosixFiles::Exists(const std::string& path) {

@@ -133,6 +133,7 @@ class EngineImpl final : public Engine, public LogHost {
   std::unique_ptr<Intake> old_intake_;      // as the last owner left it, likewise
   std::string old_intake_path_;
   bool old_intake_is_ours_ = false;         // of this store and boot
+  bool is_new_ = false;                     // made by this open
   bool died_ = false;                       // the last owner did not close
   std::function<void()> wake_;
 

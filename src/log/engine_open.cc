@@ -113,7 +113,8 @@ absl::Status EngineImpl::OpenDatabase() {
   EDDY_ASSIGN_OR_RETURN(writer_, BlockWriter::Create(*db_));
 
   EDDY_ASSIGN_OR_RETURN(int64_t store_id, Meta(kMetaStoreId, 0));
-  if (store_id == 0) {
+  is_new_ = store_id == 0;
+  if (is_new_) {
     store_id = static_cast<int64_t>(platform().random->Next() | 1);
     EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
     EDDY_RETURN_IF_ERROR(SetMeta(kMetaStoreId, store_id));
@@ -203,6 +204,14 @@ absl::Status EngineImpl::FindIntake() {
   died_ = clean == 0;
   EDDY_ASSIGN_OR_RETURN(const std::string directory, MetaText(kMetaIntakeDirectory));
   old_intake_path_ = IntakePath(directory);
+  const std::string path = IntakePath(options_.store.intake_directory);
+  if (is_new_ && files->Exists(path)) {
+    EDDY_ASSIGN_OR_RETURN(const bool foreign, Intake::IsForeign(files, path));
+    if (foreign) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(path, " is no intake of eddy; move it away, or choose another directory"));
+    }
+  }
   const absl::StatusOr<IntakeGeometry> geometry =
       files->Exists(old_intake_path_) ? Intake::ReadGeometry(files, old_intake_path_)
                                       : absl::NotFoundError(old_intake_path_);

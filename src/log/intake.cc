@@ -76,9 +76,16 @@ absl::StatusOr<IntakeGeometry> Intake::ReadGeometry(Files* files, const std::str
                         files->MapShared(path, kIntakeHeaderBytes));
   const Header& header = *reinterpret_cast<const Header*>(mapping->data());
   const IntakeGeometry geometry{header.segment_bytes, header.segment_count};
-  if (std::memcmp(header.magic, kMagic, sizeof(kMagic)) != 0 || header.version != kVersion ||
-      header.check != XXH3_64bits(&header, kHeaderChecked) ||
-      geometry.segment_bytes < kSegmentBytesMin || geometry.segment_bytes > kSegmentBytesMax ||
+  if (std::memcmp(header.magic, kMagic, sizeof(kMagic)) != 0 ||
+      header.check != XXH3_64bits(&header, kHeaderChecked)) {
+    return none;
+  }
+  if (header.version > kVersion) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, " has version ", header.version, ", this eddy knows up to ", kVersion,
+                     ": open the store with the newer eddy"));
+  }
+  if (geometry.segment_bytes < kSegmentBytesMin || geometry.segment_bytes > kSegmentBytesMax ||
       geometry.segment_bytes % kSegmentBytesMin != 0 || geometry.segment_count == 0 ||
       // Divided, not multiplied: on 32 bits a crafted product would wrap.
       geometry.segment_count > kIntakeBytesMax / geometry.segment_bytes ||
@@ -86,6 +93,17 @@ absl::StatusOr<IntakeGeometry> Intake::ReadGeometry(Files* files, const std::str
     return none;
   }
   return geometry;
+}
+
+absl::StatusOr<bool> Intake::IsForeign(Files* files, const std::string& path) {
+  EDDY_ASSIGN_OR_RETURN(const uint64_t size, files->Size(path));
+  if (size < sizeof(kMagic)) return size != 0;
+  EDDY_ASSIGN_OR_RETURN(std::unique_ptr<Mapping> mapping,
+                        files->MapShared(path, static_cast<size_t>(
+                                                   std::min<uint64_t>(size, kIntakeHeaderBytes))));
+  constexpr char kNothing[sizeof(kMagic)] = {};  // made, and its header not yet written
+  return std::memcmp(mapping->data(), kMagic, sizeof(kMagic)) != 0 &&
+         std::memcmp(mapping->data(), kNothing, sizeof(kMagic)) != 0;
 }
 
 Intake::Header* Intake::header() const { return reinterpret_cast<Header*>(base_); }

@@ -71,8 +71,13 @@ class Intake {
   static absl::StatusOr<std::unique_ptr<Intake>> Map(Files* files, const std::string& path,
                                                      const IntakeGeometry& geometry);
 
-  // The geometry that an existing file names; kNotFound if it is no intake.
+  // The geometry that an existing file names.
+  //   kNotFound            it holds no intake that is whole.
+  //   kFailedPrecondition  a newer eddy made it.
   static absl::StatusOr<IntakeGeometry> ReadGeometry(Files* files, const std::string& path);
+
+  // Whether an existing file begins as no intake of ours ever did, whole or not.
+  static absl::StatusOr<bool> IsForeign(Files* files, const std::string& path);
 
   // Whether the file was in use by this store in this boot.
   bool BelongsTo(const IntakeIdentity& identity) const;

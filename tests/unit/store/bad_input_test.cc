@@ -4,6 +4,10 @@
 #include <string>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "eddy/eddy.h"
 #include "src/sql/database.h"
@@ -91,6 +95,36 @@ TEST_CASE("a store is opened once, in one process too", "[store][bad-input]") {
   const auto first = Store::Open(kDirectory, f.options);
   REQUIRE(first.ok());
   CHECK(absl::IsFailedPrecondition(f.OpenStatus()));
+}
+
+TEST_CASE("a foreign file in the intake's place is refused and left alone", "[store][bad-input]") {
+  BadInput f;
+  REQUIRE(f.device.files.PrepareDirectory(kDirectory).ok());
+  const std::string foreign = GENERATE(std::string("x"), std::string("somebody's notes"),
+                                       std::string(100000, 'f'));
+  f.device.files.SetContent("/store/eddy.intake", foreign);
+  const absl::Status status = f.OpenStatus();
+  INFO(status.ToString());
+  CHECK(absl::IsFailedPrecondition(status));
+  CHECK(Says(status, "/store/eddy.intake"));
+  CHECK(f.device.files.Content("/store/eddy.intake").substr(0, foreign.size()) == foreign);
+  REQUIRE(f.device.files.Remove("/store/eddy.intake").ok());
+  CHECK(f.OpenStatus().ok());
+}
+
+TEST_CASE("an intake that a newer eddy made is refused, with both versions", "[store][bad-input]") {
+  BadInput f;
+  REQUIRE(f.OpenStatus().ok());
+  std::string intake = f.device.files.Content("/store/eddy.intake");
+  intake[8] = 7;  // the version, behind the magic; the check is made anew
+  const uint64_t check = XXH3_64bits(intake.data(), 48);
+  intake.replace(48, 8, std::string(reinterpret_cast<const char*>(&check), 8));
+  f.device.files.SetContent("/store/eddy.intake", intake);
+  const absl::Status status = f.OpenStatus();
+  INFO(status.ToString());
+  CHECK(absl::IsFailedPrecondition(status));
+  CHECK(Says(status, "version 7"));
+  CHECK(f.device.files.Content("/store/eddy.intake") == intake);
 }
 
 TEST_CASE("a foreign file in the database's place is refused and left alone", "[store][bad-input]") {
