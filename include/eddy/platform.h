@@ -33,6 +33,10 @@ class Clock {
   // never for timers, order or identity.
   virtual absl::Time WallNow() = 0;
 
+  // The same in milliseconds since 1970, as cheaply as the platform can, for the
+  // time that a record carries. May lag by a tick of the kernel's timer (4 ms).
+  virtual int64_t WallCoarseMs() { return absl::ToUnixMillis(WallNow()); }
+
   // Time since this boot, suspend included. Never goes back within one boot.
   virtual absl::Duration SinceBoot() = 0;
 

@@ -57,6 +57,15 @@ absl::Time PosixClock::WallNow() {
   return absl::TimeFromTimespec(Now(CLOCK_REALTIME));
 }
 
+int64_t PosixClock::WallCoarseMs() {
+#if defined(CLOCK_REALTIME_COARSE)
+  const timespec now = Now(CLOCK_REALTIME_COARSE);
+#else
+  const timespec now = Now(CLOCK_REALTIME);
+#endif
+  return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1000000;
+}
+
 absl::Duration PosixClock::SinceBoot() {
   return absl::DurationFromTimespec(Now(since_boot_clock_));
 }

@@ -21,6 +21,7 @@ class PosixClock : public Clock {
 
   // CLOCK_BOOTTIME; where a kernel has none, CLOCK_MONOTONIC, which stands
   // still while the device is suspended.
+  int64_t WallCoarseMs() override;
   absl::Duration SinceBoot() override;
 
   // What the kernel says of its NTP discipline. Where it will not say (a

@@ -22,9 +22,20 @@ T Load(const char* from) {
   return value;
 }
 
+// Keys are short, and a call costs more than copying them does.
 char* Put(char* to, std::string_view bytes) {
-  if (!bytes.empty()) std::memcpy(to, bytes.data(), bytes.size());
-  return to + bytes.size();
+  const size_t size = bytes.size();
+  if (size > 16) {
+    std::memcpy(to, bytes.data(), size);
+  } else if (size >= 8) {  // two words that overlap
+    const uint64_t first = Load<uint64_t>(bytes.data());
+    const uint64_t last = Load<uint64_t>(bytes.data() + size - 8);
+    std::memcpy(to, &first, 8);
+    std::memcpy(to + size - 8, &last, 8);
+  } else {
+    for (size_t i = 0; i < size; ++i) to[i] = bytes[i];
+  }
+  return to + size;
 }
 
 // Word 0 enters through the seed, so that the bytes behind the checksum are one

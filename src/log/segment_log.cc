@@ -6,6 +6,8 @@
 #include <cstring>
 #include <utility>
 
+#include "absl/base/attributes.h"
+#include "absl/base/optimization.h"
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
 
@@ -46,9 +48,48 @@ SegmentLog::SegmentLog(LogId id, uint64_t oldest, uint64_t end, uint64_t blocks_
                 "the intake needs lock-free 64-bit atomics");
 }
 
+inline bool SegmentLog::TryClaim(size_t bytes, Claim* claim) {
+  const uint64_t segment_bytes = intake_->geometry().segment_bytes;
+  // Looked at first, so that failed claims do not push the offset on without
+  // end: it overshoots by one frame a thread at most.
+  if (Offset(tail_.load(std::memory_order_relaxed)) + bytes > segment_bytes) return false;
+  const uint64_t tail = tail_.fetch_add(bytes, std::memory_order_acq_rel);
+  const uint64_t offset = Offset(tail);
+  if (offset + bytes <= segment_bytes) {
+    const uint32_t segment = Index(tail);
+    claim->at = intake_->data(segment) + offset;
+    claim->position = intake_->first_position(segment) + (offset - kSegmentHeaderBytes);
+    return true;
+  }
+  // Of all claims beyond the end exactly one began at or below it.
+  if (offset <= segment_bytes) SealCrossed(offset);
+  return false;
+}
+
+inline Appended SegmentLog::Publish(const FrameParts& parts, const Claim& claim) {
+  const uint32_t word0 = FillFrame(parts, claim.position, intake_->salt(), claim.at);
+  // An exchange, not a release store: it must not be reordered with the load of
+  // waiters_ below (see there). Paired with the acquire loads of readers and
+  // the committer.
+  Word0(claim.at)->exchange(word0, std::memory_order_seq_cst);
+  if (waiters_.load(std::memory_order_seq_cst) != 0) appended_.Notify();
+  return {claim.position, claim.position + AlignFrame(parts.Bytes())};
+}
+
 absl::StatusOr<Appended> SegmentLog::TryAppend(const FrameParts& parts) {
   EDDY_CHECK(parts.kind <= kFrameKindMax && parts.key.size() <= kFrameKeyBytesMax);
   const size_t bytes = AlignFrame(parts.Bytes());
+  Claim claim;
+  if (ABSL_PREDICT_TRUE(bytes <= InlineBytesMax(intake_->geometry()) &&
+                        TryClaim(bytes, &claim))) {
+    return Publish(parts, claim);
+  }
+  return TryAppendSlow(parts, bytes);
+}
+
+// With a segment to be taken first; apart, to keep the usual path short.
+ABSL_ATTRIBUTE_NOINLINE absl::StatusOr<Appended> SegmentLog::TryAppendSlow(
+    const FrameParts& parts, size_t bytes) {
   if (bytes > InlineBytesMax(intake_->geometry())) {
     return absl::InvalidArgumentError(
         absl::StrCat("log ", id_, ": a frame of ", bytes, " bytes cannot be appended without a ",
@@ -74,6 +115,17 @@ absl::Status SegmentLog::NoPositions() const {
 }
 
 absl::StatusOr<Appended> SegmentLog::Append(const FrameParts& parts, absl::Duration timeout) {
+  const size_t bytes = AlignFrame(parts.Bytes());
+  Claim claim;
+  if (ABSL_PREDICT_TRUE(bytes <= InlineBytesMax(intake_->geometry()) &&
+                        TryClaim(bytes, &claim))) {
+    return Publish(parts, claim);
+  }
+  return AppendSlow(parts, timeout);
+}
+
+ABSL_ATTRIBUTE_NOINLINE absl::StatusOr<Appended> SegmentLog::AppendSlow(
+    const FrameParts& parts, absl::Duration timeout) {
   if (parts.Bytes() > kFrameBytesMax - kFrameAlignment) {
     return absl::InvalidArgumentError(absl::StrCat("log ", id_, ": a frame of ", parts.Bytes(),
                                                    " bytes is above ", kFrameBytesMax));
@@ -89,34 +141,6 @@ absl::StatusOr<Appended> SegmentLog::Append(const FrameParts& parts, absl::Durat
     appended = TryAppend(parts);
   }
   return appended;
-}
-
-bool SegmentLog::TryClaim(size_t bytes, Claim* claim) {
-  const uint64_t segment_bytes = intake_->geometry().segment_bytes;
-  // Looked at first, so that failed claims do not push the offset on without
-  // end: it overshoots by one frame a thread at most.
-  if (Offset(tail_.load(std::memory_order_relaxed)) + bytes > segment_bytes) return false;
-  const uint64_t tail = tail_.fetch_add(bytes, std::memory_order_acq_rel);
-  const uint64_t offset = Offset(tail);
-  if (offset + bytes <= segment_bytes) {
-    const uint32_t segment = Index(tail);
-    claim->at = intake_->data(segment) + offset;
-    claim->position = intake_->first_position(segment) + (offset - kSegmentHeaderBytes);
-    return true;
-  }
-  // Of all claims beyond the end exactly one began at or below it.
-  if (offset <= segment_bytes) SealCrossed(offset);
-  return false;
-}
-
-Appended SegmentLog::Publish(const FrameParts& parts, const Claim& claim) {
-  const uint32_t word0 = FillFrame(parts, claim.position, intake_->salt(), claim.at);
-  // An exchange, not a release store: it must not be reordered with the load of
-  // waiters_ below (see there). Paired with the acquire loads of readers and
-  // the committer.
-  Word0(claim.at)->exchange(word0, std::memory_order_seq_cst);
-  if (waiters_.load(std::memory_order_seq_cst) != 0) appended_.Notify();
-  return {claim.position, claim.position + AlignFrame(parts.Bytes())};
 }
 
 bool SegmentLog::NoCrosserPending() const {

@@ -149,6 +149,8 @@ class SegmentLog final : public Log {
   // comes later leaves what is returned as it was.
   uint64_t SettledTail() const ABSL_SHARED_LOCKS_REQUIRED(mu_);
   bool NoCrosserPending() const;
+  absl::StatusOr<Appended> TryAppendSlow(const FrameParts& parts, size_t bytes);
+  absl::StatusOr<Appended> AppendSlow(const FrameParts& parts, absl::Duration timeout);
   absl::Status NoPositions() const;
   absl::StatusOr<Appended> AppendLarge(const FrameParts& parts, absl::Duration timeout);
 

@@ -47,7 +47,7 @@ class ArrivalClock {
  private:
   // A frame has 47 bits for it: until the year 6429.
   int64_t NowMs() {
-    return std::clamp(absl::ToUnixMillis(clock_->WallNow()), int64_t{0},
+    return std::clamp(clock_->WallCoarseMs(), int64_t{0},
                       (int64_t{1} << 47) - 1);
   }
   int64_t Look(int64_t now_ms) {
