@@ -1,5 +1,5 @@
-// EngineImpl: see engine.h. Opening and recovery are in engine_open.cc, commits
-// in engine_commit.cc.
+// EngineImpl: see engine.h. Opening is in engine_open.cc, recovery in
+// engine_recover.cc, commits in engine_commit.cc.
 #ifndef EDDY_SRC_LOG_ENGINE_IMPL_H_
 #define EDDY_SRC_LOG_ENGINE_IMPL_H_
 
@@ -92,15 +92,6 @@ class EngineImpl final : public Engine, public LogHost {
   absl::Status RecoverIntake();
   absl::Status JumpPositions() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   absl::Status ReplayJournal();
-  absl::StatusOr<int64_t> Meta(const char* name, int64_t otherwise)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
-  absl::StatusOr<std::string> MetaText(const char* name)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
-  absl::Status SetMetaText(const char* name, std::string_view value)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
-  absl::Status SetMeta(const char* name, int64_t value)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
-
   struct RoundResult {
     absl::Status status;
     bool complete = true;  // all that was claimed at the cut is committed

@@ -1,0 +1,192 @@
+// Recovery: the intake that a dead process left, the positions, the journal.
+//
+// What the last owner left decides what is believed:
+//
+//   clean close                         all is in the tables; the intake is empty
+//   same boot, the intake is ours       a process died: its published frames are
+//                                       taken over, nothing is lost
+//   another boot, or no intake          a power cut (or the file was removed):
+//                                       the intake is not believed
+//
+// After a death of either kind every log goes on beyond all positions that can
+// have been handed out.
+//
+// Order of a takeover: (1) copy the frames out of the intake, (2) the views load
+// and replay, (3) one transaction commits it all, (4) the intake is reset. A
+// death before 3 leaves everything as it was; between 3 and 4 the frames left in
+// the intake lie below their log's end and are passed over.
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "src/base/status.h"
+#include "src/log/engine_impl.h"
+#include "src/log/meta.h"
+
+namespace eddy::log {
+namespace {
+
+constexpr char kJump[] = "UPDATE logs SET end_position = ? WHERE id = ?";
+
+}  // namespace
+
+// The intake that the last owner used, which may lie elsewhere than ours will.
+absl::Status EngineImpl::FindIntake() {
+  Files* const files = platform().files;
+  CommitLock lock(this);
+  EDDY_ASSIGN_OR_RETURN(const int64_t clean, MetaInt(*db_, kMetaClean, 0));
+  died_ = clean == 0;
+  EDDY_ASSIGN_OR_RETURN(const std::string directory, MetaText(*db_, kMetaIntakeDirectory));
+  old_intake_path_ = IntakePath(directory);
+  const std::string path = IntakePath(options_.store.intake_directory);
+  if (is_new_ && files->Exists(path)) {
+    EDDY_ASSIGN_OR_RETURN(const bool foreign, Intake::IsForeign(files, path));
+    if (foreign) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(path, " is no intake of eddy; move it away, or choose another directory"));
+    }
+  }
+  const absl::StatusOr<IntakeGeometry> geometry =
+      files->Exists(old_intake_path_) ? Intake::ReadGeometry(files, old_intake_path_)
+                                      : absl::NotFoundError(old_intake_path_);
+  if (absl::IsNotFound(geometry.status())) return absl::OkStatus();
+  EDDY_RETURN_IF_ERROR(geometry.status());
+  EDDY_ASSIGN_OR_RETURN(old_intake_, Intake::Map(files, old_intake_path_, *geometry));
+  old_intake_is_ours_ = old_intake_->BelongsTo(identity_);
+  return absl::OkStatus();
+}
+
+// After a failed sync the kernel shows pages that the disk may not hold, until it
+// forgets them. If the process that saw the failure dies before it has written
+// them again, its successor would believe in commits that the next power cut
+// takes away, and with them all that was synced behind them. A checkpoint writes
+// all of it anew, through the database file and its own sync. After a boot there
+// is nothing to prove: what is read came from the disk.
+absl::Status EngineImpl::ProveDatabase() {
+  if (!died_) return absl::OkStatus();
+  if (old_intake_ != nullptr &&
+      (old_intake_->IsOfEarlierBoot(identity_) ||
+       (old_intake_is_ours_ && !old_intake_->IsSuspect()))) {
+    return absl::OkStatus();
+  }
+  CommitLock lock(this);
+  const absl::Status proved = db_->Checkpoint(sql::CheckpointMode::kFull).status();
+  // A disk that is full, or a reader in the way, is no reason not to open: the
+  // checkpoints to come do the same. A sync that fails again is.
+  return sql::IsSyncFailure(proved) ? proved : absl::OkStatus();
+}
+
+absl::Status EngineImpl::RecoverIntake() {
+  if (!old_intake_is_ours_) {
+    absl::MutexLock lock(&stats_mu_);
+    stats_.intake_distrusted = died_;
+    return absl::OkStatus();
+  }
+  std::vector<std::pair<uint32_t, uint64_t>> ends;
+  {
+    absl::MutexLock logs(&logs_mu_);
+    for (const auto& [id, log] : logs_) ends.emplace_back(id, log->committed());
+  }
+  uint64_t recovered = 0;
+  for (LeftRun& run : old_intake_->Leftovers(ends)) {
+    recovered += run.frame_count;
+    FindLog(run.log)->Restore(run.first, run.frames);
+    if (run.log == 0) journal_leftovers_.push_back(std::move(run));
+  }
+  absl::MutexLock lock(&stats_mu_);
+  stats_.frames_recovered = recovered;
+  return absl::OkStatus();
+}
+
+// What a dead process claimed and did not publish (and, after a power cut, all
+// that it did not commit) is lost, but its positions may have been handed out:
+// to callers, to readers, perhaps to the cloud. All lie below the committed end
+// plus what the intake can hold plus kAheadBytesMax. The jump is committed before
+// anything is appended, so that the next one starts beyond it.
+absl::Status EngineImpl::JumpPositions() {
+  constexpr int64_t kMost = kIntakeBytesMax + kIntakeHeaderBytes;
+  EDDY_ASSIGN_OR_RETURN(const int64_t intake_bytes, MetaInt(*db_, kMetaIntakeBytes, kMost));
+  if (intake_bytes < 0 || intake_bytes > kMost) {
+    return absl::DataLossError(
+        absl::StrCat("meta: ", kMetaIntakeBytes, " is ", intake_bytes, ", which cannot be"));
+  }
+  const uint64_t jump = AlignFrame(static_cast<size_t>(intake_bytes)) + kAheadBytesMax;
+  static_assert(kAheadBytesMax % kFrameAlignment == 0);
+  EDDY_ASSIGN_OR_RETURN(sql::Statement update, db_->Prepare(kJump));
+  absl::MutexLock logs(&logs_mu_);
+  for (auto& [id, log] : logs_) {
+    const uint64_t end = std::min(log->committed() + jump, kPositionMax);
+    EDDY_RETURN_IF_ERROR(update.Bind(1, static_cast<int64_t>(end)).Bind(2, id).Run());
+    log->JumpTo(end);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status EngineImpl::ReplayJournal() {
+  for (const LeftRun& run : journal_leftovers_) {
+    for (size_t at = 0; at < run.frames.size();) {
+      FrameView frame;
+      if (!ParseFrame(run.frames.data() + at, run.frames.size() - at, run.first + at, &frame) ||
+          frame.body.size() < sizeof(uint32_t)) {
+        return absl::DataLossError(
+            absl::StrCat("journal: no whole frame at position ", run.first + at));
+      }
+      at += static_cast<size_t>(frame.end - frame.position);
+      uint32_t view;
+      std::copy_n(frame.body.data(), sizeof(view), reinterpret_cast<char*>(&view));
+      Participant* participant = nullptr;
+      {
+        absl::ReaderMutexLock lock(&cut_);
+        for (const auto& [number, candidate] : participants_) {
+          if (number == view) participant = candidate;
+        }
+      }
+      // A view that is in no table was never committed, and neither was a
+      // frame of its own log: there is nothing its state could refer to.
+      if (participant == nullptr) continue;
+      EDDY_RETURN_IF_ERROR(participant->Replay(frame.body.substr(sizeof(view))));
+    }
+  }
+  journal_leftovers_.clear();
+  return absl::OkStatus();
+}
+
+absl::Status EngineImpl::FinishOpen() {
+  EDDY_RETURN_IF_ERROR(ReplayJournal());
+  Files* const files = platform().files;
+  const IntakeGeometry geometry = PlanIntake(options_.store.intake_bytes);
+  CommitLock lock(this);
+  // With no intake in place nobody can append yet; Cut() and Committed() of
+  // restored runs do not need one.
+  EDDY_RETURN_IF_ERROR(CommitRound().status);
+  EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
+  if (died_) EDDY_RETURN_IF_ERROR(JumpPositions());  // by the old size of the intake
+  const std::string path = IntakePath(options_.store.intake_directory);
+  EDDY_RETURN_IF_ERROR(SetMeta(*db_, kMetaIntakeBytes, static_cast<int64_t>(geometry.FileBytes())));
+  EDDY_RETURN_IF_ERROR(SetMeta(*db_, kMetaIntakeDirectory, options_.store.intake_directory));
+  EDDY_RETURN_IF_ERROR(SetMeta(*db_, kMetaClean, 0));
+  const bool moves = path != old_intake_path_;
+  if (old_intake_ != nullptr && !moves && old_intake_is_ours_ &&
+      old_intake_->geometry() == geometry) {
+    intake_ = std::move(old_intake_);
+  } else {
+    // Only now, with everything of value in the tables. A file that is removed
+    // cannot be half new and half old.
+    if (!moves) old_intake_.reset();
+    const absl::Status removed = files->Remove(path);
+    if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
+    EDDY_ASSIGN_OR_RETURN(intake_, Intake::Map(files, path, geometry));
+  }
+  const absl::Status committed = transaction.Commit();
+  NoteSync(committed);
+  EDDY_RETURN_IF_ERROR(committed);
+  intake_->Reset(identity_, platform().random->Next());
+  const bool had_old = old_intake_ != nullptr;
+  old_intake_.reset();
+  // Nobody looks for it there again.
+  if (moves && had_old) files->Remove(old_intake_path_).IgnoreError();
+  absl::MutexLock logs(&logs_mu_);
+  for (auto& [id, log] : logs_) log->SetIntake(intake_.get());
+  return absl::OkStatus();
+}
+
+}  // namespace eddy::log

@@ -1,0 +1,37 @@
+#include "src/log/meta.h"
+
+#include "src/base/status.h"
+
+namespace eddy::log {
+namespace {
+
+constexpr char kGet[] = "SELECT value FROM meta WHERE name = ?";
+constexpr char kSet[] = "INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)";
+
+}  // namespace
+
+absl::StatusOr<int64_t> MetaInt(sql::Database& db, const char* name, int64_t otherwise) {
+  EDDY_ASSIGN_OR_RETURN(sql::Statement get, db.Prepare(kGet));
+  get.BindText(1, name);
+  EDDY_ASSIGN_OR_RETURN(const bool found, get.Step());
+  return found ? get.ColumnInt(0) : otherwise;
+}
+
+absl::StatusOr<std::string> MetaText(sql::Database& db, const char* name) {
+  EDDY_ASSIGN_OR_RETURN(sql::Statement get, db.Prepare(kGet));
+  get.BindText(1, name);
+  EDDY_ASSIGN_OR_RETURN(const bool found, get.Step());
+  return found ? std::string(get.ColumnText(0)) : std::string();
+}
+
+absl::Status SetMeta(sql::Database& db, const char* name, int64_t value) {
+  EDDY_ASSIGN_OR_RETURN(sql::Statement set, db.Prepare(kSet));
+  return set.BindText(1, name).Bind(2, value).Run();
+}
+
+absl::Status SetMeta(sql::Database& db, const char* name, std::string_view value) {
+  EDDY_ASSIGN_OR_RETURN(sql::Statement set, db.Prepare(kSet));
+  return set.BindText(1, name).BindText(2, value).Run();
+}
+
+}  // namespace eddy::log
