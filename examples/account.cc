@@ -51,11 +51,20 @@ Account::~Account() { munmap(rows_, kFileBytes); }
 
 Account::Row* Account::Of(std::string_view key) {
   const auto [at, is_new] = by_key_.try_emplace(std::string(key), nullptr);
-  if (is_new && row_count_ < kRowsMax && key.size() < sizeof(Row::key)) {
-    at->second = &rows_[row_count_++];
-    std::memcpy(at->second->key, key.data(), key.size());  // the rest is zero already
-  }
+  if (is_new && row_count_ < kRowsMax - 1 && key.size() < sizeof(Row::key)) at->second = Add(key);
   return at->second;
+}
+
+void Account::Refuse() {
+  if (no_row_ == nullptr) no_row_ = Add("(no row)");
+  no_row_->Capture();
+  no_row_->Settle(false);
+}
+
+Account::Row* Account::Add(std::string_view key) {
+  Row* const row = &rows_[row_count_++];
+  std::memcpy(row->key, key.data(), key.size());  // the rest is zero already
+  return row;
 }
 
 Account::Totals Account::Sum() const {

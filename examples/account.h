@@ -69,16 +69,21 @@ class Account {
   ~Account();
 
   // The row of `key`, made at first use; null if the file is full or the key
-  // longer than 55 bytes.
+  // longer than 55 bytes. What has no row cannot be judged: it is not put, and
+  // Refuse counts it, so that no capture goes unseen.
   Row* Of(std::string_view key);
+  // Captured and refused, under the name "(no row)".
+  void Refuse();
   Totals Sum() const;
 
  private:
   explicit Account(Row* rows) : rows_(rows) {}
+  Row* Add(std::string_view key);
 
   Row* const rows_;  // the mapping
   size_t row_count_ = 0;
   std::unordered_map<std::string, Row*> by_key_;
+  Row* no_row_ = nullptr;  // made at first use; there is always room for it
 };
 
 #endif  // EDDY_EXAMPLES_ACCOUNT_H_

@@ -118,16 +118,19 @@ class Gateway {
       ShowProgress();
       absl::SleepFor(absl::Milliseconds(50));
     }
-    if (forwarder_ != nullptr && arguments_.drain_time > absl::ZeroDuration()) {
-      std::printf(Delivered() ? "all is delivered\n" : "not all is delivered yet\n");
-    }
+    if (forwarder_ == nullptr || arguments_.drain_time == absl::ZeroDuration()) return;
+    all_delivered_ = Delivered();
+    std::printf(all_delivered_ ? "all is delivered\n" : "not all is delivered yet\n");
   }
 
   // Stops the forwarder, commits what was accepted, and says how it went.
+  //   kDeadlineExceeded   --drain ended before all was delivered.
   absl::Status Close() {
     ShowProgress(/*now=*/true);
     forwarder_.reset();
-    return store_->Flush();
+    const absl::Status flushed = store_->Flush();
+    if (!flushed.ok() || all_delivered_) return flushed;
+    return absl::DeadlineExceededError("not all was delivered; it waits for the next run");
   }
 
  private:
@@ -143,8 +146,8 @@ class Gateway {
     absl::Status added = forwarder_->AddKinesisRoute(kStream, kStream, route);
     if (added.ok()) added = forwarder_->AddSqsRoute(kQueue, kQueue, route);
     if (!added.ok()) return added;
-    // The route's own place, to see how far it has come.
-    const auto cursor = stream_->OpenCursor(std::string("forward.kinesis.") + kStream);
+    // The stream's route's own place, to see how far it has come.
+    const auto cursor = stream_->OpenCursor(forwarder_->Status().front().cursor);
     if (!cursor.ok()) return cursor.status();
     forwarded_ = *cursor;
     return absl::OkStatus();
@@ -159,7 +162,7 @@ class Gateway {
     char text[256];
 
     Account::Row* const row = readings_->Of(sensor);
-    if (row == nullptr) return;  // more sensors than the account can judge
+    if (row == nullptr) return readings_->Refuse();  // more sensors than the account can judge
     std::snprintf(text, sizeof(text), R"({"sensor":"%s","run":%d,"n":%llu,"ms":%lld,"value":%s})",
                   name.c_str(), run_, static_cast<unsigned long long>(row->Capture()),
                   static_cast<long long>(now_ms), number.c_str());
@@ -168,7 +171,7 @@ class Gateway {
     const auto crossing = thresholds_.Watch(name, std::atof(number.c_str()), now);
     if (!crossing.has_value()) return;
     Account::Row* const event = events_->Of(sensor);
-    if (event == nullptr) return;
+    if (event == nullptr) return events_->Refuse();
     std::snprintf(text, sizeof(text),
                   R"({"sensor":"%s","run":%d,"n":%llu,"ms":%lld,"event":"%s","rate":%.1f,"limit":%.1f})",
                   name.c_str(), run_, static_cast<unsigned long long>(event->Capture()),
@@ -238,6 +241,7 @@ class Gateway {
   Thresholds thresholds_;
   absl::Time next_trim_ = absl::InfinitePast();
   absl::Time next_progress_ = absl::InfinitePast();
+  bool all_delivered_ = true;  // false: not within --drain
 };
 
 }  // namespace

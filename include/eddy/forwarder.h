@@ -11,14 +11,13 @@
 //   F4  A record the service can never accept goes to the route's dead-letter
 //       queue with the reason, and the route goes on. Without such a queue the
 //       route stops there and says so.
-// Depends on store.h, http.h. Link eddy::forward.
+// Depends on store.h, http.h, credentials.h. Link eddy::forward.
 #ifndef EDDY_FORWARDER_H_
 #define EDDY_FORWARDER_H_
 
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,31 +25,12 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "eddy/credentials.h"
 #include "eddy/http.h"
 #include "eddy/platform.h"
 #include "eddy/store.h"
 
 namespace eddy {
-
-struct AwsCredentials {
-  std::string access_key_id;
-  std::string secret_access_key;
-  std::string session_token;               // empty: long-lived keys
-  std::optional<absl::Time> expiration;
-};
-
-// Threads: safe. Called before a request when the last answer has expired.
-class CredentialsProvider {
- public:
-  virtual ~CredentialsProvider() = default;
-  //   kUnauthenticated   none are to be had; the route pauses and keeps all.
-  virtual absl::StatusOr<AwsCredentials> Get() = 0;
-};
-
-// AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN,
-// AWS_CREDENTIAL_EXPIRATION, read anew at each Get.
-std::unique_ptr<CredentialsProvider> NewEnvironmentCredentials();
-std::unique_ptr<CredentialsProvider> NewStaticCredentials(AwsCredentials credentials);
 
 enum class LinkState : uint8_t {
   kOnline,      // the last request was answered
@@ -80,6 +60,8 @@ struct RouteOptions {
 
 struct RouteStatus {
   std::string name;               // "telemetry -> kinesis:telemetry"
+  std::string cursor;             // of the stream, where the route keeps its place;
+                                  //   empty for a queue's route
   LinkState link = LinkState::kOnline;
   uint64_t records_delivered = 0;
   uint64_t bytes_delivered = 0;   // keys and data
@@ -100,10 +82,16 @@ struct ForwarderOptions {
   std::string ca_file;            // for the default transport
   absl::Duration retry_delay_base = absl::Milliseconds(50);
   absl::Duration retry_delay_max = absl::Minutes(2);
+  // How long a service may take to answer: 10 ms to 4 min. A request gets a second more
+  // for each KiB of its body, so that a large record passes a thin link, and 4 min at
+  // most in all: the signature it bears is good for five. (A 1 MiB record needs a link
+  // of 6 KiB/s.) A transport may give up earlier where nothing moves; libcurl's does
+  // after 20 s.
   absl::Duration request_timeout = absl::Seconds(30);
 
   CredentialsProvider* credentials = nullptr;  // null: the environment's
-  HttpTransport* transport = nullptr;          // null: libcurl
+  HttpTransport* transport = nullptr;          // null: libcurl, which also takes
+                                               //   proxies from the environment
   Platform platform;                           // null members: the system's
 
   // Called on the forwarder's thread (or the pumping one) at each change.
@@ -121,14 +109,16 @@ class Forwarder {
   //   kInvalidArgument   no region and no endpoint; an option out of range.
   static absl::StatusOr<std::unique_ptr<Forwarder>> Create(Store* store,
                                                            ForwarderOptions options);
-  // Stops: waits for the request under way, at most request_timeout.
+  // Stops: waits for the requests under way, as long as they may take
+  // (ForwarderOptions::request_timeout), and for a credentials provider in its Get.
   virtual ~Forwarder() = default;
 
   // Carries `stream` from its oldest record on; the place is kept in the cursor
-  // "forward.kinesis.<target_stream>". After a crash, records that were acknowledged
-  // behind one that was not are sent again: at most 4096 a route.
+  // "forward.kinesis.<target_stream>.<hash of endpoint and region>"
+  // (RouteStatus::cursor), so that each endpoint gets everything. After a crash, records
+  // that were acknowledged behind one that was not are sent again: at most 4096 a route.
   //   kNotFound          no such stream, or no such dead-letter queue.
-  //   kAlreadyExists     the route.
+  //   kAlreadyExists     the route, here or in another forwarder of this process.
   //   kInvalidArgument   a name or an option out of range; no endpoint for the service.
   virtual absl::Status AddKinesisRoute(std::string_view stream,
                                        std::string_view target_stream,
@@ -144,7 +134,8 @@ class Forwarder {
   // how long until the next is due. Only with threads == false.
   virtual absl::Duration RunOnce() = 0;
 
-  // Tries again at once: the application knows that the link is back.
+  // Tries again at once, or right after the request under way: the application knows
+  // that the link is back. Single entries that were throttled keep their own delay.
   virtual void Wake() = 0;
 
   virtual std::vector<RouteStatus> Status() = 0;

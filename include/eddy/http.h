@@ -36,7 +36,10 @@ struct HttpRequest {
 struct HttpResponse {
   int status = 0;                   // 100..599
   std::vector<HttpHeader> headers;  // in order, names as received
-  std::string body;                 // complete: a short one is an error
+  // Complete, if the answer says how long it is (Content-Length, or chunks): then a
+  // short one is an error. An answer that only ends with its connection may be cut and
+  // look whole; what parses it must notice.
+  std::string body;
   absl::Duration round_trip;
 
   // The first value of a header, name compared without case; empty if absent.
@@ -67,7 +70,9 @@ struct CurlTransportOptions {
   size_t response_bytes_max = 16 << 20;
 };
 
-// libcurl behind the port; keeps connections alive between calls.
+// libcurl behind the port; keeps connections alive between calls. libcurl reads the
+// environment for proxies (https_proxy, HTTPS_PROXY, http_proxy, all_proxy, ALL_PROXY,
+// no_proxy, NO_PROXY) and uses what it finds there.
 absl::StatusOr<std::unique_ptr<HttpTransport>> NewCurlTransport(
     const CurlTransportOptions& options = {});
 

@@ -9,6 +9,10 @@
 //     path as it is, and speaks HTTP/1.1 only (HTTP/2 has retries of its own).
 //   - It calls an answer cut inside its headers a success (response_reader.h).
 //   - HTTP/0.9 is off: there, any bytes at all are an answer.
+//   - Its resolver is a thread in getaddrinfo, which has no timeout, and libcurl would
+//     wait for it beyond any timeout of ours: where it can, it lets the thread go
+//     (CURLOPT_QUICK_EXIT). Before 7.87.0 a name server that never answers delays a
+//     call as long as the system's resolver takes.
 #include <curl/curl.h>
 
 #include <algorithm>
@@ -260,6 +264,9 @@ CURLcode CurlTransport::Configure(CURL* handle, const HttpRequest& request, curl
 
   settings.Set(CURLOPT_CONNECTTIMEOUT_MS, Milliseconds(request.connect_timeout));
   settings.Set(CURLOPT_TIMEOUT_MS, Milliseconds(request.total_timeout));
+#if LIBCURL_VERSION_NUM >= 0x075700
+  settings.Set(CURLOPT_QUICK_EXIT, 1L);
+#endif
   settings.Set(CURLOPT_LOW_SPEED_LIMIT, kLowSpeedBytes);
   settings.Set(CURLOPT_LOW_SPEED_TIME, kLowSpeedSeconds);
 

@@ -30,8 +30,8 @@ absl::StatusOr<std::string> PrintableValue(Environment environment, const char* 
 
 }  // namespace
 
-absl::StatusOr<Credentials> CredentialsFromEnvironment(Environment environment) {
-  Credentials credentials;
+absl::StatusOr<AwsCredentials> CredentialsFromEnvironment(Environment environment) {
+  AwsCredentials credentials;
   EDDY_ASSIGN_OR_RETURN(credentials.access_key_id,
                         PrintableValue(environment, "AWS_ACCESS_KEY_ID"));
   EDDY_ASSIGN_OR_RETURN(credentials.secret_access_key,

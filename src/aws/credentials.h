@@ -1,27 +1,18 @@
 // Who signs: the environment's credentials, region and endpoints.
 //
 // Pure: the environment is a function that is passed in, so that a test, or a
-// firmware without one, can answer. Depends on Abseil only.
+// firmware without one, can answer. Depends on eddy/credentials.h.
 #ifndef EDDY_SRC_AWS_CREDENTIALS_H_
 #define EDDY_SRC_AWS_CREDENTIALS_H_
 
-#include <optional>
 #include <string>
 #include <string_view>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
+#include "eddy/credentials.h"
 
 namespace eddy::aws {
-
-// Has no way to be printed, on purpose.
-struct Credentials {
-  std::string access_key_id;
-  std::string secret_access_key;
-  std::string session_token;             // empty: long-lived keys
-  std::optional<absl::Time> expiration;  // absent: none known
-};
 
 // Value of a variable or null; std::getenv fits. A variable that is set to
 // nothing counts as not set.
@@ -31,7 +22,7 @@ using Environment = absl::FunctionRef<const char*(const char* name)>;
 // AWS_CREDENTIAL_EXPIRATION (RFC 3339).
 //   kUnauthenticated   one that is needed is missing, or one is malformed; the
 //                      message names the variable and never its value.
-absl::StatusOr<Credentials> CredentialsFromEnvironment(Environment environment);
+absl::StatusOr<AwsCredentials> CredentialsFromEnvironment(Environment environment);
 
 // AWS_REGION, else AWS_DEFAULT_REGION, else empty.
 std::string RegionFromEnvironment(Environment environment);

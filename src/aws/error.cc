@@ -85,27 +85,14 @@ constexpr Row kRows[] = {
     {"batchrequesttoolong", ErrorClass::kOversize},
     {"toomanyentriesinbatchrequest", ErrorClass::kOversize},
     {"requestentitytoolarge", ErrorClass::kOversize},
-    // The request itself.
+    // What a record or a message is. An allow-list: what stands here may cost a record
+    // its place, so nothing does that can be said of anything but content.
     {"invalidargument", ErrorClass::kPermanentRequest},
     {"validation", ErrorClass::kPermanentRequest},
     {"validationerror", ErrorClass::kPermanentRequest},
     {"serialization", ErrorClass::kPermanentRequest},
-    {"expirediterator", ErrorClass::kPermanentRequest},
-    {"expirednexttoken", ErrorClass::kPermanentRequest},
-    {"queuenameexists", ErrorClass::kPermanentRequest},
-    {"queuealreadyexists", ErrorClass::kPermanentRequest},
-    {"emptybatchrequest", ErrorClass::kPermanentRequest},
-    {"batchentryidsnotdistinct", ErrorClass::kPermanentRequest},
-    {"invalidbatchentryid", ErrorClass::kPermanentRequest},
-    {"messagenotinflight", ErrorClass::kPermanentRequest},
-    {"receipthandleisinvalid", ErrorClass::kPermanentRequest},
-    {"invalidattributename", ErrorClass::kPermanentRequest},
-    {"invalidattributevalue", ErrorClass::kPermanentRequest},
     {"invalidmessagecontents", ErrorClass::kPermanentRequest},
-    {"invalididformat", ErrorClass::kPermanentRequest},
     {"invalidparametervalue", ErrorClass::kPermanentRequest},
-    {"invalidparametercombination", ErrorClass::kPermanentRequest},
-    {"missingparameter", ErrorClass::kPermanentRequest},
 };
 
 // "com.amazon.coral#ThrottlingException:http://..." gives "ThrottlingException".
@@ -154,9 +141,9 @@ ErrorClass ClassOfStatus(int status, bool has_code) {
     case 429:
       return ErrorClass::kThrottled;
     default:
-      // A code that nobody knows is still the service's word that the request is
-      // at fault. Without one it is somebody between us and the service (E2).
-      return status >= 400 && status < 500 && has_code ? ErrorClass::kPermanentRequest
+      // A code that is in no table may be about the account, the target or a right as
+      // well as about a record (E3). Without one it is somebody in between (E2).
+      return status >= 400 && status < 500 && has_code ? ErrorClass::kDenied
                                                        : ErrorClass::kRetryable;
   }
 }
@@ -259,8 +246,7 @@ ServiceError ClassifyKinesisEntry(std::string_view code, std::string_view messag
 ServiceError ClassifySqsEntry(std::string_view code, std::string_view message,
                               bool sender_fault) {
   const std::optional<ErrorClass> known = ClassOfCode(CleanCode(code));
-  const ErrorClass when_unknown =
-      sender_fault ? ErrorClass::kPermanentRequest : ErrorClass::kRetryable;
+  const ErrorClass when_unknown = sender_fault ? ErrorClass::kDenied : ErrorClass::kRetryable;
   // The table knows better than the flag whose fault throttling or a key is, but
   // what the service calls its own fault is never ours to give up.
   const bool gives_up =

@@ -6,6 +6,9 @@
 //       or nobody knows it.
 //   E2  Nothing is called permanent on the word of a bystander: an answer without
 //       a code (a proxy's page, a captive portal) never condemns a record.
+//   E3  Only codes that are known to be about content condemn a record. Any other
+//       4xx (a suspended account, a right, a setting of the target, a code of next
+//       year) is for an operator, and everything is kept.
 // Pure. Depends on base/.
 #ifndef EDDY_SRC_AWS_ERROR_H_
 #define EDDY_SRC_AWS_ERROR_H_
@@ -28,8 +31,9 @@ enum class ErrorClass : uint8_t {
   kClockSkew,           // ask clock_skew.h; sign again if it finds a skew, else as kDenied
   kDenied,              // keep everything, pause, tell an operator
   kNotFound,            // the same: the stream or queue is missing
-  kOversize,            // send fewer at once; one alone goes to the dead letters
-  kPermanentRequest,    // never again as it is: bisect; one alone goes to the dead letters
+  kOversize,            // send fewer at once; one alone, if there is a code, goes to the
+                        // dead letters: without one it is a proxy's limit
+  kPermanentRequest,    // content: bisect; one alone goes to the dead letters
 };
 
 std::string_view ErrorClassName(ErrorClass error_class);  // "throttled"
@@ -50,7 +54,7 @@ ServiceError ClassifyResponse(const HttpResponse& response);
 ServiceError ClassifyKinesisEntry(std::string_view code, std::string_view message);
 
 // Of one entry in `Failed` of an SQS batch. What is the sender's fault and in no
-// table will fail again.
+// table is for an operator (E3).
 ServiceError ClassifySqsEntry(std::string_view code, std::string_view message,
                               bool sender_fault);
 

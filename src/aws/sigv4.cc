@@ -64,7 +64,7 @@ absl::StatusOr<SigningSteps> SignRequest(const SigningContext& context, SigningK
   EDDY_RETURN_IF_ERROR(CheckContext(context, headers));
   EDDY_ASSIGN_OR_RETURN(const Url url, ParseUrl(request->url));
 
-  const Credentials& credentials = context.credentials;
+  const AwsCredentials& credentials = context.credentials;
   const std::string time = absl::FormatTime("%Y%m%dT%H%M%SZ", context.now, absl::UTCTimeZone());
   const std::string date = time.substr(0, 8);
   const std::string body_hash = Hex(crypto::Sha256(request->body));

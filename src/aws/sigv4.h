@@ -25,14 +25,14 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "eddy/credentials.h"
 #include "eddy/http.h"
 #include "platform/crypto/digest.h"
-#include "src/aws/credentials.h"
 
 namespace eddy::aws {
 
 struct SigningContext {
-  Credentials credentials;
+  AwsCredentials credentials;
   std::string region;
   std::string service;
   absl::Time now;  // corrected by the server's clock, see clock_skew.h

@@ -15,6 +15,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,13 +38,13 @@ HttpRequest EncodeGetQueueUrl(const Endpoint& endpoint, std::string_view queue_n
 absl::StatusOr<std::string> DecodeGetQueueUrl(const Endpoint& endpoint, std::string_view body);
 
 struct QueueAttributes {
-  size_t message_bytes_max = kMessageBytesUnread;
+  std::optional<size_t> message_bytes_max;  // at most kMessageBytesMax
   bool is_fifo = false;
   bool content_based_deduplication = false;
 };
 
 HttpRequest EncodeGetQueueAttributes(const Endpoint& endpoint, std::string_view queue_url);
-// What the answer does not hold keeps its default.
+// What the answer does not hold is absent, or false.
 //   kUnknown   not such an answer.
 absl::StatusOr<QueueAttributes> DecodeGetQueueAttributes(std::string_view body);
 
@@ -56,7 +57,7 @@ enum class Outcome : uint8_t {
 struct MessageResult {
   Outcome outcome = Outcome::kUnknown;
   std::string message_id;         // kStored, and what follows
-  std::string md5_of_body;
+  std::string md5_of_body;        // empty: none came
   std::string md5_of_attributes;  // empty: none came
   std::string sequence_number;    // FIFO
   ServiceError error;             // kFailed
@@ -71,7 +72,8 @@ HttpRequest EncodeSendMessageBatch(const Endpoint& endpoint, std::string_view qu
 absl::StatusOr<std::vector<MessageResult>> DecodeSendMessageBatch(
     std::string_view body, absl::Span<const Message> messages);
 
-// Whether what SQS stored is what was sent.
+// Whether what SQS stored is what was sent. A body whose digest the answer lacks is
+// unverified, which is no sign that it is another.
 //   kDataLoss   a digest differs: the message there is not ours, and sending it
 //               again would add another.
 absl::Status VerifyDigests(const Message& message, const MessageResult& result);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "src/aws/credentials.h"
+#include "src/aws/retry.h"
 #include "src/base/status.h"
 
 namespace eddy {
@@ -13,9 +14,7 @@ namespace {
 class EnvironmentCredentials : public CredentialsProvider {
  public:
   absl::StatusOr<AwsCredentials> Get() override {
-    EDDY_ASSIGN_OR_RETURN(aws::Credentials found, aws::CredentialsFromEnvironment(std::getenv));
-    return AwsCredentials{std::move(found.access_key_id), std::move(found.secret_access_key),
-                          std::move(found.session_token), found.expiration};
+    return aws::CredentialsFromEnvironment(std::getenv);
   }
 };
 
@@ -39,20 +38,35 @@ std::unique_ptr<CredentialsProvider> NewStaticCredentials(AwsCredentials credent
 }
 
 namespace forward {
+namespace {
+
+constexpr aws::RetryPolicy kEarlyRenewals = {absl::Seconds(1), absl::Seconds(1),
+                                             absl::Minutes(1)};
+
+}  // namespace
 
 absl::StatusOr<AwsCredentials> CredentialsCache::Get(absl::Time now) {
   absl::MutexLock lock(&mu_);
-  const absl::Time end = current_.has_value()
-                             ? current_->expiration.value_or(absl::InfiniteFuture())
-                             : absl::InfinitePast();
+  const absl::Time end = End();
+  const bool holds = now < end;
   if (now < end - kRenewBefore) return *current_;
+  if (holds && clock_->SinceBoot() < not_before_) return *current_;
   absl::StatusOr<AwsCredentials> renewed = provider_->Get();
-  if (renewed.ok()) {
-    current_ = *std::move(renewed);
-  } else if (now >= end) {
-    return std::move(renewed).status();
+  if (!renewed.ok() && !holds) return std::move(renewed).status();
+  if (renewed.ok()) current_ = *std::move(renewed);
+  if (End() - kRenewBefore > now) {
+    vain_count_ = 0;
+  } else {
+    const absl::Duration pause =
+        aws::RetryDelay(kEarlyRenewals, vain_count_++, /*throttled=*/false, random_->Next());
+    not_before_ = clock_->SinceBoot() + pause;
   }
   return *current_;
+}
+
+absl::Time CredentialsCache::End() const {
+  if (!current_.has_value()) return absl::InfinitePast();
+  return current_->expiration.value_or(absl::InfiniteFuture());
 }
 
 void CredentialsCache::Reject(std::string_view access_key_id, std::string_view session_token) {

@@ -20,6 +20,7 @@
 #include "src/forward/options.h"
 #include "src/forward/request_sender.h"
 #include "src/forward/route.h"
+#include "src/forward/route_cursor.h"
 #include "src/forward/route_state.h"
 #include "src/forward/sqs_route.h"
 #include "src/runtime/runner.h"
@@ -45,7 +46,7 @@ class ForwarderImpl : public Forwarder {
         options_(std::move(options)),
         own_credentials_(std::move(own_credentials)),
         own_transport_(std::move(own_transport)),
-        credentials_(options_.credentials) {}
+        credentials_(options_.credentials, options_.platform.clock, options_.platform.random) {}
   ~ForwarderImpl() override;
 
   absl::Status AddKinesisRoute(std::string_view stream, std::string_view target_stream,
@@ -108,10 +109,13 @@ absl::Status ForwarderImpl::AddKinesisRoute(std::string_view stream,
                         EndpointOf("kinesis", options_.kinesis_endpoint, options_.region));
   EDDY_ASSIGN_OR_RETURN(Stream * source, store_->OpenStream(stream));
   EDDY_ASSIGN_OR_RETURN(Queue * dead_letters, OpenDeadLetters(options));
-  EDDY_ASSIGN_OR_RETURN(Cursor * cursor, source->OpenCursor(absl::StrCat(
-                                             "forward.kinesis.", AbslView(target_stream))));
-  return AddSlot(name, NewKinesisRoute(Parts(name, std::move(endpoint), dead_letters, options),
-                                       source, cursor, std::string(target_stream)));
+  EDDY_ASSIGN_OR_RETURN(Cursor * cursor,
+                        source->OpenCursor(RouteCursorName(endpoint, target_stream)));
+  EDDY_ASSIGN_OR_RETURN(CursorLease lease, CursorLease::Take(cursor));
+  RouteParts parts = Parts(name, std::move(endpoint), dead_letters, options);
+  parts.state->Update([cursor](RouteStatus& s) { s.cursor = cursor->name(); });
+  return AddSlot(name, NewKinesisRoute(std::move(parts), source, std::move(lease),
+                                       std::string(target_stream)));
 }
 
 absl::Status ForwarderImpl::AddSqsRoute(std::string_view queue, std::string_view target_queue,
@@ -136,6 +140,7 @@ RouteParts ForwarderImpl::Parts(const std::string& name, aws::Endpoint endpoint,
                                                  options_.transport, &credentials_,
                                                  &signing_keys_, options_.platform.clock);
   parts.clock = options_.platform.clock;
+  parts.store = store_;
   parts.dead_letters = dead_letters;
   parts.options = options;
   parts.pause_when_stuck = options_.retry_delay_max;
@@ -203,7 +208,11 @@ absl::Duration ForwarderImpl::StepSlot(Slot* slot) {
   absl::Duration pause = slot->route->Step();
   const absl::Duration now = options_.platform.clock->SinceBoot();
   absl::MutexLock lock(&mu_);
-  if (slot->is_woken) pause = absl::ZeroDuration();
+  if (slot->is_woken) {
+    // The step may have set its back-off after Wake had lifted the last one.
+    slot->route->TryNow();
+    pause = absl::ZeroDuration();
+  }
   slot->is_stepping = false;
   slot->due = now + pause;
   return pause;

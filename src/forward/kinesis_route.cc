@@ -1,6 +1,8 @@
 #include "src/forward/kinesis_route.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <deque>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -17,7 +19,8 @@ namespace {
 
 class KinesisRoute : public Route {
  public:
-  KinesisRoute(RouteParts parts, Stream* stream, Cursor* cursor, std::string target_stream);
+  KinesisRoute(RouteParts parts, Stream* stream, CursorLease cursor,
+               std::string target_stream);
 
   absl::Duration Step() override;
   void TryNow() override { state_.TryNow(); }
@@ -26,25 +29,27 @@ class KinesisRoute : public Route {
  private:
   std::vector<RecordId> Choose();
   absl::Duration LingerLeft(const std::vector<RecordId>& ids);
+  absl::Duration UntilDue();
   void Send(const std::vector<RecordId>& ids);
   absl::Duration Idle();
 
   // Outcomes.
   void SettleAnswered(const std::vector<RecordId>& ids, const Reply& reply);
-  void SettleRefused(const std::vector<RecordId>& ids, const Reply& reply);
+  void SettleRefused(const std::vector<RecordId>& ids, Reply reply);
   void SettleUnknown(const std::vector<RecordId>& ids, const Reply& reply);
 
-  // The record is bad for `reason`: dead letter, then settled; or the route rests.
-  // Returns whether the record is gone.
-  bool Bury(const RecordId& id, const absl::Status& reason);
+  // Dead letter, then settled, for each condemned record in turn; or the route rests.
+  // Returns whether all are gone.
+  bool BuryCondemned();
   // Buries those that cannot be sent; returns the others.
-  std::vector<RecordId> BuryUnsendable(std::vector<RecordId> ids);
+  std::vector<RecordId> BuryUnsendable(const std::vector<RecordId>& ids);
 
   void CountSending(const std::vector<RecordId>& ids, Outcome outcome);
 
   const std::unique_ptr<RouteState> owned_state_;
   const std::unique_ptr<RequestSender> sender_;
   Clock* const clock_;
+  const CursorLease cursor_;
   const std::string target_stream_;
   const RouteOptions options_;
   const absl::Duration pause_when_stuck_;
@@ -55,24 +60,26 @@ class KinesisRoute : public Route {
   StreamSource source_;
   RequestSize request_size_;
   Bisection<RecordId> bisection_;
+  std::deque<Condemned<RecordId>> condemned_;  // empty whenever a request is chosen
   int lone_refusal_count_ = 0;  // in a row
   std::optional<absl::Duration> linger_end_;
   absl::Duration idle_pause_ = kIdlePauseMin;
 };
 
-KinesisRoute::KinesisRoute(RouteParts parts, Stream* stream, Cursor* cursor,
+KinesisRoute::KinesisRoute(RouteParts parts, Stream* stream, CursorLease cursor,
                            std::string target_stream)
     : owned_state_(std::move(parts.state)),
       sender_(std::move(parts.sender)),
       clock_(parts.clock),
+      cursor_(std::move(cursor)),
       target_stream_(std::move(target_stream)),
       options_(parts.options),
       pause_when_stuck_(parts.pause_when_stuck),
       records_max_(parts.options.records_max != 0 ? parts.options.records_max
                                                   : aws::kinesis::kRecordsPerRequestMax),
       state_(*owned_state_),
-      dead_letters_(parts.dead_letters, stream->name()),
-      source_(stream, cursor, parts.options.key_order),
+      dead_letters_(parts.store, parts.dead_letters, stream->name()),
+      source_(stream, cursor_.get(), parts.options.key_order),
       request_size_(parts.options.bytes_max != 0 ? parts.options.bytes_max
                                                  : aws::kinesis::kRequestBytesMax) {}
 
@@ -80,28 +87,35 @@ absl::Duration KinesisRoute::Step() {
   absl::Duration pause = state_.Pause();
   if (pause > absl::ZeroDuration()) return pause;
   absl::Status status = source_.MoveCursors();
-  if (status.ok()) status = source_.Fill();
   if (!status.ok()) {
     state_.Blocked(std::move(status));
     return state_.Pause();
   }
+  if (!BuryCondemned()) return state_.Pause();
+  const absl::Status filled = source_.Fill();
   const std::vector<RecordId> ids = BuryUnsendable(Choose());
-  const bool is_caught_up = source_.UnsettledCount() == 0;
+  const bool is_caught_up = filled.ok() && source_.UnsettledCount() == 0;
   state_.Update([=](RouteStatus& s) { s.caught_up = is_caught_up; });
-  if (ids.empty()) return is_caught_up ? Idle() : state_.Pause();
+  if (ids.empty() && !filled.ok() && state_.Pause() == absl::ZeroDuration()) {
+    state_.Blocked(filled);
+  }
+  if (ids.empty()) return std::max(state_.Pause(), is_caught_up ? Idle() : UntilDue());
   idle_pause_ = kIdlePauseMin;
   pause = LingerLeft(ids);
   if (pause > absl::ZeroDuration()) return pause;
   linger_end_.reset();
 
   Send(ids);
+  state_.Noted(filled);
   status = source_.MoveCursors();
   if (!status.ok()) state_.Blocked(std::move(status));
   return state_.Pause();
 }
 
 std::vector<RecordId> KinesisRoute::Choose() {
-  if (!bisection_.active()) return source_.Choose(records_max_, request_size_.bytes());
+  if (!bisection_.active()) {
+    return source_.Choose(records_max_, request_size_.bytes(), clock_->SinceBoot());
+  }
   std::vector<RecordId> ids = bisection_.Next();
   size_t bytes = 0, count = 0;
   for (const RecordId& id : ids) {
@@ -129,6 +143,12 @@ absl::Duration KinesisRoute::LingerLeft(const std::vector<RecordId>& ids) {
   return std::min(*linger_end_ - now, kIdlePauseMax);
 }
 
+// While records wait to be sent again, others may come.
+absl::Duration KinesisRoute::UntilDue() {
+  const absl::Duration wait = source_.NextDue() - clock_->SinceBoot();
+  return wait > absl::ZeroDuration() ? std::min(wait, Idle()) : absl::ZeroDuration();
+}
+
 void KinesisRoute::Send(const std::vector<RecordId>& ids) {
   std::vector<aws::kinesis::Record> records;
   records.reserve(ids.size());
@@ -154,9 +174,12 @@ void KinesisRoute::SettleAnswered(const std::vector<RecordId>& ids, const Reply&
     return SettleUnknown(
         ids, MakeReply(Outcome::kUnknown, Trouble::kServiceFault, results.status()));
   }
+  const size_t sent_bytes = source_.BytesOf(ids);  // while all of them are there
   uint64_t stored_count = 0, stored_bytes = 0;
   Trouble trouble = Trouble::kNone;
   absl::Status status;
+  const absl::Duration now = clock_->SinceBoot();
+  const uint64_t random = state_.Draw();
   for (size_t i = 0; i < ids.size(); ++i) {
     const aws::kinesis::RecordResult& result = (*results)[i];
     WindowRecord& record = source_.At(ids[i]);
@@ -168,9 +191,12 @@ void KinesisRoute::SettleAnswered(const std::vector<RecordId>& ids, const Reply&
     }
     record.failed_before = true;
     record.maybe_stored = result.outcome == aws::kinesis::Outcome::kUnknown;
-    const bool is_throttled = result.error.error_class == aws::ErrorClass::kThrottled;
-    if (is_throttled || trouble == Trouble::kNone) {
-      trouble = is_throttled ? Trouble::kThrottled : Trouble::kServiceFault;
+    const Trouble why = result.error.error_class == aws::ErrorClass::kThrottled
+                            ? Trouble::kThrottled
+                            : Trouble::kServiceFault;
+    record.due = now + state_.RetryDelay(record.failure_count++, why, random);
+    if (why == Trouble::kThrottled || trouble == Trouble::kNone) {
+      trouble = why;
       status = ToStatus(absl::StrCat("PutRecords to ", target_stream_, ", one record"),
                         result.error);
     }
@@ -180,22 +206,29 @@ void KinesisRoute::SettleAnswered(const std::vector<RecordId>& ids, const Reply&
     s.bytes_delivered += stored_bytes;
   });
   bisection_.Cleared(ids);
-  request_size_.Succeeded();
+  request_size_.Succeeded(sent_bytes);
   if (stored_count > 0) lone_refusal_count_ = 0;
-  if (trouble == Trouble::kNone) return state_.Succeeded();
-  if (stored_count > 0) return state_.SucceededInPart(trouble, std::move(status));
+  if (stored_count > 0) return state_.Refused(std::move(status));
   state_.Failed(MakeReply(Outcome::kRefused, trouble, std::move(status)));
 }
 
-void KinesisRoute::SettleRefused(const std::vector<RecordId>& ids, const Reply& reply) {
+void KinesisRoute::SettleRefused(const std::vector<RecordId>& ids, Reply reply) {
   for (const RecordId& id : ids) source_.At(id).failed_before = true;
+  if (reply.trouble == Trouble::kTooLarge && ids.size() > 1) {
+    request_size_.TooLarge(source_.BytesOf(ids));
+    return state_.Refused(std::move(reply.status));
+  }
+  if (reply.trouble == Trouble::kTooLarge) reply = TooLargeAlone(std::move(reply));
   if (reply.trouble != Trouble::kBadContent) return state_.Failed(reply);
   bisection_.Refused(ids);
   state_.Refused(reply.status);
-  if (ids.size() == 1 && Bury(ids[0], reply.status) &&
-      ++lone_refusal_count_ > kLoneRefusalsMax) {
+  if (ids.size() > 1) return;
+  condemned_.push_back({ids[0], reply.status});
+  ++lone_refusal_count_;
+  if (BuryCondemned() && lone_refusal_count_ > kLoneRefusalsMax) {
     const int attempt = lone_refusal_count_ - kLoneRefusalsMax - 1;
-    state_.Blocked(reply.status, state_.RetryDelay(attempt, Trouble::kThrottled));
+    state_.Blocked(reply.status,
+                   state_.RetryDelay(attempt, Trouble::kThrottled, state_.Draw()));
   }
 }
 
@@ -205,36 +238,41 @@ void KinesisRoute::SettleUnknown(const std::vector<RecordId>& ids, const Reply& 
   state_.Failed(reply);
 }
 
-std::vector<RecordId> KinesisRoute::BuryUnsendable(std::vector<RecordId> ids) {
+std::vector<RecordId> KinesisRoute::BuryUnsendable(const std::vector<RecordId>& ids) {
   std::vector<RecordId> sendable;
   for (const RecordId& id : ids) {
     const WindowRecord& record = source_.At(id);
-    const absl::Status status =
+    absl::Status status =
         aws::kinesis::CheckRecord({record.partition_key, record.explicit_hash_key, record.data});
     if (status.ok()) {
       sendable.push_back(id);
-    } else if (!Bury(id, status)) {
-      return {};  // the route stops here
+    } else {
+      condemned_.push_back({id, std::move(status)});
     }
   }
-  return sendable;
+  return BuryCondemned() ? sendable : std::vector<RecordId>();
 }
 
-bool KinesisRoute::Bury(const RecordId& id, const absl::Status& reason) {
-  const absl::Status status = dead_letters_.PutRecord(id.shard, source_.At(id), reason.ToString());
-  if (!status.ok()) {
-    const bool has_no_queue = absl::IsFailedPrecondition(status);
-    state_.Blocked(
-        absl::Status(status.code(),
-                     absl::StrCat("stream ", source_.name(), " shard ", id.shard, " record ",
-                                  id.sequence_number, " is refused and blocks the route: ",
-                                  reason.message(), "; ", status.message())),
-        has_no_queue ? pause_when_stuck_ : RouteState::kLocalPause);
-    return false;
+bool KinesisRoute::BuryCondemned() {
+  for (; !condemned_.empty(); condemned_.pop_front()) {
+    const auto& [id, reason, is_final] = condemned_.front();
+    const absl::Status status =
+        dead_letters_.PutRecord(id.shard, source_.At(id), reason.ToString());
+    if (!status.ok()) {
+      const bool has_no_queue = absl::IsFailedPrecondition(status);
+      state_.Blocked(
+          absl::Status(status.code(),
+                       absl::StrCat("stream ", source_.name(), " shard ", id.shard, " record ",
+                                    id.sequence_number, " is refused and blocks the route: ",
+                                    reason.message(), "; ", status.message())),
+          has_no_queue ? pause_when_stuck_ : RouteState::kLocalPause);
+      if (has_no_queue) condemned_.clear();  // asked again after the pause
+      return false;
+    }
+    state_.Update([](RouteStatus& s) { ++s.records_dead; });
+    bisection_.Cleared({id});
+    source_.Settle(id);
   }
-  state_.Update([](RouteStatus& s) { ++s.records_dead; });
-  bisection_.Cleared({id});
-  source_.Settle(id);
   return true;
 }
 
@@ -263,9 +301,9 @@ absl::Duration KinesisRoute::Idle() {
 
 }  // namespace
 
-std::unique_ptr<Route> NewKinesisRoute(RouteParts parts, Stream* stream, Cursor* cursor,
+std::unique_ptr<Route> NewKinesisRoute(RouteParts parts, Stream* stream, CursorLease cursor,
                                        std::string target_stream) {
-  return std::make_unique<KinesisRoute>(std::move(parts), stream, cursor,
+  return std::make_unique<KinesisRoute>(std::move(parts), stream, std::move(cursor),
                                         std::move(target_stream));
 }
 

@@ -8,9 +8,11 @@
 //      +---- each record by itself: stored, settle it; else it stays ready
 //
 // A step:
-//   1  cursors that could not be moved before are moved; while that fails nothing is
-//      sent, since what a crash sends twice would grow
-//   2  windows are filled from the stream
+//   1  cursors that could not be moved before are moved, and records that are on their
+//      way to the dead letters get there; while that fails nothing is sent, since what a
+//      crash sends twice would grow
+//   2  windows are filled from the stream; a shard that cannot be read is told, and
+//      stops only itself
 //   3  ready records are chosen; with few of them it waits for the linger to end
 //   4  one PutRecords, its outcome settled record by record
 //   5  cursors move over what is settled without a gap. A crash before this sends the
@@ -18,6 +20,10 @@
 //
 // A refused request is bisected (bisection.h). Its one bad record goes to the
 // dead-letter queue first, committed, and only then is settled.
+//
+// A record that fails in an answer waits by itself, longer after each failure: the
+// records of a throttled shard rest, with those behind them of their keys, and the
+// others go on. When nothing at all of a request was stored the route rests too.
 // Depends on aws/kinesis.h, stream_source.h.
 #ifndef EDDY_SRC_FORWARD_KINESIS_ROUTE_H_
 #define EDDY_SRC_FORWARD_KINESIS_ROUTE_H_
@@ -27,11 +33,12 @@
 
 #include "eddy/stream.h"
 #include "src/forward/route.h"
+#include "src/forward/route_cursor.h"
 
 namespace eddy::forward {
 
-// `stream` and `cursor` outlive the route.
-std::unique_ptr<Route> NewKinesisRoute(RouteParts parts, Stream* stream, Cursor* cursor,
+// `stream` and its cursor outlive the route.
+std::unique_ptr<Route> NewKinesisRoute(RouteParts parts, Stream* stream, CursorLease cursor,
                                        std::string target_stream);
 
 }  // namespace eddy::forward

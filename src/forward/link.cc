@@ -25,11 +25,6 @@ void Link::Failed(Trouble trouble, absl::Duration now, uint64_t random,
   failure_count_ = std::min(failure_count_ + 1, kFailureCountMax);
 }
 
-void Link::SucceededInPart(Trouble trouble, absl::Duration now, uint64_t random) {
-  Succeeded();
-  next_attempt_ = now + Delay(trouble, random, std::nullopt);
-}
-
 absl::Duration Link::Delay(Trouble trouble, uint64_t random,
                            std::optional<absl::Duration> retry_after) const {
   const bool is_slow = trouble == Trouble::kThrottled || trouble == Trouble::kNeedsOperator;

@@ -40,10 +40,6 @@ class Link {
   void Failed(Trouble trouble, absl::Duration now, uint64_t random,
               std::optional<absl::Duration> retry_after = std::nullopt);
 
-  // Answered, but some parts of the request failed for `trouble`: online, with the
-  // delay of a first failure before those parts go again.
-  void SucceededInPart(Trouble trouble, absl::Duration now, uint64_t random);
-
   // The application knows better: the next attempt is due now. The count of
   // failures stays, in case it does not.
   void TryNow() { next_attempt_ = absl::ZeroDuration(); }

@@ -73,7 +73,7 @@ absl::Status CompleteOptions(ForwarderOptions* options) {
   EDDY_RETURN_IF_ERROR(CheckRange("retry_delay_max", options->retry_delay_max,
                                   options->retry_delay_base, absl::Hours(24)));
   EDDY_RETURN_IF_ERROR(CheckRange("request_timeout", options->request_timeout,
-                                  absl::Milliseconds(10), absl::Minutes(15)));
+                                  absl::Milliseconds(10), kRequestTimeoutMax));
   const Platform& system = DefaultPlatform();
   if (options->platform.clock == nullptr) options->platform.clock = system.clock;
   if (options->platform.random == nullptr) options->platform.random = system.random;

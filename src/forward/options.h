@@ -7,10 +7,17 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "eddy/forwarder.h"
 #include "src/aws/endpoint.h"
 
 namespace eddy::forward {
+
+// A service refuses a signature that is older than five minutes; a minute is left for a
+// clock that is a little wrong.
+inline constexpr absl::Duration kRequestTimeoutMax = absl::Minutes(4);
+// What a link is expected to carry upwards at least, once a request is on its way.
+inline constexpr int kUploadBytesPerSecondMin = 1024;
 
 // Fills region, endpoints and ports that are empty from the environment and the
 // platform, and checks ranges.

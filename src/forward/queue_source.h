@@ -26,6 +26,7 @@ struct HeldMessage {
   bool maybe_stored = false;
   int failure_count = 0;       // of this message by itself
   int digest_failure_count = 0;
+  bool is_size_confirmed = false;  // the target's limit was read since it was found too large
   absl::Duration due;          // not before, on the clock that counts suspend
 
   size_t bytes() const { return message.body.size(); }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 
 namespace eddy::forward {
@@ -29,6 +30,7 @@ enum class Trouble : uint8_t {
   kSignedAnew,     // credentials or the clock's offset were renewed: try again at once, once
   kNeedsOperator,  // keep all, try again seldom, say what to do
   kBadContent,     // an entry is malformed: find it
+  kTooLarge,       // send fewer at once; one alone as TooLargeAlone says
 };
 
 struct Reply {
@@ -38,6 +40,7 @@ struct Reply {
   absl::Status status;               // OK if and only if answered; says what to do
   std::optional<absl::Duration> retry_after;  // the service's wish
   bool timed_out = false;            // the request may be too large for the link
+  bool has_code = false;  // an error in the service's own words, not a bystander's
 };
 
 inline Reply MakeReply(Outcome outcome, Trouble trouble, absl::Status status) {
@@ -45,6 +48,22 @@ inline Reply MakeReply(Outcome outcome, Trouble trouble, absl::Status status) {
   reply.outcome = outcome;
   reply.trouble = trouble;
   reply.status = std::move(status);
+  return reply;
+}
+
+// Of a refusal for the size of a request that held one entry. In the service's own
+// words it condemns the entry. Without a code it is the limit of a proxy or gateway,
+// which only a person can raise.
+inline Reply TooLargeAlone(Reply reply) {
+  if (reply.has_code) {
+    reply.trouble = Trouble::kBadContent;
+    return reply;
+  }
+  reply.trouble = Trouble::kNeedsOperator;
+  reply.status = absl::PermissionDeniedError(
+      absl::StrCat(reply.status.message(),
+                   "; everything is kept: something on the way refuses a request of one entry "
+                   "for its size, raise its limit"));
   return reply;
 }
 

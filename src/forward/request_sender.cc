@@ -20,7 +20,7 @@ Trouble TroubleOf(aws::ErrorClass error_class) {
     case aws::ErrorClass::kClockSkew:
     case aws::ErrorClass::kDenied:
     case aws::ErrorClass::kNotFound: return Trouble::kNeedsOperator;
-    case aws::ErrorClass::kOversize:
+    case aws::ErrorClass::kOversize: return Trouble::kTooLarge;
     case aws::ErrorClass::kPermanentRequest: return Trouble::kBadContent;
   }
   return Trouble::kServiceFault;
@@ -33,7 +33,8 @@ std::string_view Advice(aws::ErrorClass error_class) {
     case aws::ErrorClass::kClockSkew:
       return "; everything is kept: check the secret access key and the region";
     case aws::ErrorClass::kDenied:
-      return "; everything is kept: allow it in the policy of these credentials";
+      return "; everything is kept: the policy of these credentials, the account or the "
+             "target's settings forbid it";
     case aws::ErrorClass::kNotFound:
       return "; everything is kept: create the target, or correct the route's";
     default: return "";
@@ -75,8 +76,7 @@ Reply RequestSender::Send(std::string_view doing, HttpRequest request) {
   }
 
   aws::SigningContext context;
-  context.credentials = {credentials->access_key_id, credentials->secret_access_key,
-                         credentials->session_token, credentials->expiration};
+  context.credentials = *credentials;
   context.region = endpoint_.region;
   context.service = endpoint_.service;
   context.now = line + offset;
@@ -86,11 +86,11 @@ Reply RequestSender::Send(std::string_view doing, HttpRequest request) {
     reply.status = is_signed;
     return reply;
   }
-  request.total_timeout = timeout_;
+  request.total_timeout = TotalTimeout(timeout_, request.body.size());
   request.connect_timeout = std::min(kConnectTimeoutMax, timeout_);
 
   absl::StatusOr<HttpResponse> response = transport_->Send(request);
-  if (!response.ok()) return NotAnswered(doing, response.status());
+  if (!response.ok()) return NotAnswered(doing, request, response.status());
   if (response->status < 200 || response->status > 299) {
     return Failed(doing, *response, *credentials, offset);
   }
@@ -102,7 +102,14 @@ Reply RequestSender::Send(std::string_view doing, HttpRequest request) {
   return reply;
 }
 
-Reply RequestSender::NotAnswered(std::string_view doing, const absl::Status& status) {
+absl::Duration TotalTimeout(absl::Duration request_timeout, size_t body_bytes) {
+  const absl::Duration upload =
+      absl::Seconds(static_cast<double>(body_bytes) / kUploadBytesPerSecondMin);
+  return std::min(request_timeout + upload, kRequestTimeoutMax);
+}
+
+Reply RequestSender::NotAnswered(std::string_view doing, const HttpRequest& request,
+                                 const absl::Status& status) {
   Reply reply;
   const absl::StatusCode code = status.code();
   const bool is_unsendable = code == absl::StatusCode::kInvalidArgument;
@@ -113,6 +120,10 @@ Reply RequestSender::NotAnswered(std::string_view doing, const absl::Status& sta
   reply.trouble = is_unsendable ? Trouble::kNeedsOperator : Trouble::kUnreachable;
   reply.timed_out = code == absl::StatusCode::kDeadlineExceeded;
   std::string text = absl::StrCat(AbslView(doing), " at ", endpoint_.url, ": ", status.message());
+  if (reply.timed_out) {
+    absl::StrAppend(&text, "; ", request.body.size(), " bytes had ",
+                    absl::FormatDuration(request.total_timeout).c_str());
+  }
   // The first thing to look at when a certificate is "not yet valid".
   if (is_tls && !clock_->WallIsTrusted()) absl::StrAppend(&text, "; the device's clock is not set");
   reply.status = absl::Status(code, text);
@@ -125,6 +136,7 @@ Reply RequestSender::Failed(std::string_view doing, const HttpResponse& response
   Reply reply;
   reply.outcome = IsOutcomeUnknown(error) ? Outcome::kUnknown : Outcome::kRefused;
   reply.trouble = TroubleOf(error.error_class);
+  reply.has_code = !error.code.empty();
   reply.retry_after = error.retry_after;
   reply.status = WithAdvice(aws::ToStatus(doing, error), Advice(error.error_class));
 

@@ -9,6 +9,7 @@
 #ifndef EDDY_SRC_FORWARD_REQUEST_SENDER_H_
 #define EDDY_SRC_FORWARD_REQUEST_SENDER_H_
 
+#include <cstddef>
 #include <optional>
 #include <string_view>
 
@@ -19,9 +20,15 @@
 #include "src/aws/error.h"
 #include "src/aws/sigv4.h"
 #include "src/forward/credentials_cache.h"
+#include "src/forward/options.h"
 #include "src/forward/reply.h"
 
 namespace eddy::forward {
+
+// What a request may take in all: the timeout for the answer, and for the body as long
+// as a link of kUploadBytesPerSecondMin takes, so that a record that is large for a thin
+// link passes all the same. Never more than kRequestTimeoutMax.
+absl::Duration TotalTimeout(absl::Duration request_timeout, size_t body_bytes);
 
 // Threads:  none of its own; one caller at a time. The pointees are safe.
 // Lifetime: the pointees outlive it.
@@ -33,13 +40,14 @@ class RequestSender {
   const aws::Endpoint& endpoint() const { return endpoint_; }
 
   // `request` comes unsigned from aws/; `doing` names it in messages. Waits for the
-  // answer at most the timeout.
+  // credentials as long as their provider does, and for the answer at most TotalTimeout.
   Reply Send(std::string_view doing, HttpRequest request);
 
  private:
   // The time since boot as a time line: what the offset is measured on.
   absl::Time Line() { return absl::UnixEpoch() + clock_->SinceBoot(); }
-  Reply NotAnswered(std::string_view doing, const absl::Status& status);
+  Reply NotAnswered(std::string_view doing, const HttpRequest& request,
+                    const absl::Status& status);
   Reply Failed(std::string_view doing, const HttpResponse& response,
                const AwsCredentials& used, absl::Duration used_offset);
 

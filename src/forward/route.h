@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "eddy/forwarder.h"
 #include "src/forward/request_sender.h"
@@ -32,10 +33,21 @@ struct RouteParts {
   std::unique_ptr<RouteState> state;
   std::unique_ptr<RequestSender> sender;
   Clock* clock = nullptr;
+  Store* store = nullptr;         // that the source and the dead letters are of
   Queue* dead_letters = nullptr;  // null: none
   RouteOptions options;
   // How long a route rests that a refused record blocks.
   absl::Duration pause_when_stuck;
+};
+
+// An entry that goes to the dead letters before anything else is sent, and why.
+template <typename Id>
+struct Condemned {
+  Id id;
+  absl::Status reason;
+  // Without a dead-letter queue: false to ask the service again after a pause, since it
+  // may have changed its mind; true where each asking would store another wrong copy.
+  bool is_final = false;
 };
 
 // Between looks at a source that had nothing: from the linger, doubling to this.

@@ -50,19 +50,6 @@ void RouteState::Failed(const Reply& reply) {
   Tell(from, to);
 }
 
-void RouteState::SucceededInPart(Trouble trouble, absl::Status status) {
-  const absl::Duration now = clock_->SinceBoot();
-  const uint64_t random = random_->Next();
-  LinkState from;
-  {
-    absl::MutexLock lock(&mu_);
-    from = link_.state();
-    link_.SucceededInPart(trouble, now, random);
-    status_.last_error = std::move(status);
-  }
-  Tell(from, LinkState::kOnline);
-}
-
 void RouteState::Blocked(absl::Status status, absl::Duration pause) {
   const absl::Duration until = clock_->SinceBoot() + pause;
   absl::MutexLock lock(&mu_);
@@ -70,8 +57,13 @@ void RouteState::Blocked(absl::Status status, absl::Duration pause) {
   status_.last_error = std::move(status);
 }
 
-absl::Duration RouteState::RetryDelay(int attempt, Trouble trouble) {
-  return aws::RetryDelay(policy_, attempt, trouble == Trouble::kThrottled, random_->Next());
+void RouteState::Noted(const absl::Status& status) {
+  absl::MutexLock lock(&mu_);
+  if (status_.last_error.ok()) status_.last_error = status;
+}
+
+absl::Duration RouteState::RetryDelay(int attempt, Trouble trouble, uint64_t random) const {
+  return aws::RetryDelay(policy_, attempt, trouble == Trouble::kThrottled, random);
 }
 
 LinkState RouteState::link() const {

@@ -39,16 +39,21 @@ class RouteState {
   void Succeeded();
   // It was not, or its answer was an error; sets the back-off.
   void Failed(const Reply& reply);
-  // The request was answered, and some parts of it failed while others did not.
-  void SucceededInPart(Trouble trouble, absl::Status status);
-  // It was answered with a refusal that is nobody's fault but its content's.
+  // It was answered, and what failed of it is a matter of single entries: the link is
+  // as after a success.
   void Refused(absl::Status status);
   // An error of the store, or a record that blocks the way: says so and rests. The
   // link is as it was.
   void Blocked(absl::Status status, absl::Duration pause = kLocalPause);
 
-  // Before attempt `attempt` + 1 (from 0) of something smaller than a request.
-  absl::Duration RetryDelay(int attempt, Trouble trouble);
+  // An error that stops nothing: told, unless there is one to be told already.
+  void Noted(const absl::Status& status);
+
+  // Before attempt `attempt` + 1 (from 0) of something smaller than a request: full
+  // jitter, as for the link. Entries that failed together get one `random`, so that
+  // they stay together.
+  uint64_t Draw() { return random_->Next(); }
+  absl::Duration RetryDelay(int attempt, Trouble trouble, uint64_t random) const;
 
   LinkState link() const;
 

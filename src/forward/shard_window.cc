@@ -26,9 +26,18 @@ void ShardWindow::Add(WindowRecord record) {
   if (is_ready) ready_.insert(ready_.end(), number);
 }
 
-WindowRecord* ShardWindow::NextReady(SequenceNumber from) {
-  const auto found = ready_.lower_bound(from);
-  return found == ready_.end() ? nullptr : &Find(*found).record;
+WindowRecord* ShardWindow::NextReady(SequenceNumber from, absl::Duration now) {
+  for (auto found = ready_.lower_bound(from); found != ready_.end(); ++found) {
+    WindowRecord& record = Find(*found).record;
+    if (record.due <= now) return &record;
+  }
+  return nullptr;
+}
+
+absl::Duration ShardWindow::NextDue() {
+  absl::Duration next = absl::InfiniteDuration();
+  for (const SequenceNumber number : ready_) next = std::min(next, Find(number).record.due);
+  return next;
 }
 
 void ShardWindow::Settle(SequenceNumber sequence_number) {

@@ -16,8 +16,8 @@
 // a request. Looking far ahead finds the other keys that fill it. At kBestEffort
 // every unsettled record is ready.
 //
-// There is no state "in flight": a failure changes nothing, so what is left unsettled
-// is ready again.
+// There is no state "in flight": a failure changes no order, so what is left unsettled
+// is ready again, not before its own `due`.
 //
 // Invariants
 //   W1  Below prefix() everything is settled: the cursor may stand there.
@@ -36,6 +36,7 @@
 #include <string>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/time/time.h"
 #include "eddy/forwarder.h"
 #include "eddy/types.h"
 
@@ -46,9 +47,11 @@ struct WindowRecord {
   std::string partition_key;
   std::string data;
   std::string explicit_hash_key;  // decimal; empty if none
-  // What the last attempt left behind, for the counters of the route.
+  // What attempts left behind.
   bool failed_before = false;
   bool maybe_stored = false;
+  int failure_count = 0;  // of this record by itself, in answers to others as well
+  absl::Duration due;     // not before, on the clock that counts suspend
 
   // What the service's limits count.
   size_t bytes() const { return partition_key.size() + data.size(); }
@@ -63,9 +66,11 @@ class ShardWindow {
   // The newest record; sequence numbers increase.
   void Add(WindowRecord record);
 
-  // The first ready record at or above `from`; null if there is none. Valid until
-  // it is settled.
-  WindowRecord* NextReady(SequenceNumber from);
+  // The first record at or above `from` that is ready and due; null if there is none.
+  // Valid until it is settled.
+  WindowRecord* NextReady(SequenceNumber from, absl::Duration now);
+  // When the first ready record is due; infinite if none is ready.
+  absl::Duration NextDue();
   size_t ready_count() const { return ready_.size(); }
 
   // The record is acknowledged or dead: frees its bytes, and readies the next one

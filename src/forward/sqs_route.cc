@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "src/forward/dead_letter.h"
 #include "src/forward/queue_source.h"
 #include "src/forward/request_size.h"
+#include "src/forward/sqs_target.h"
 #include "src/forward/sqs_verdict.h"
 
 namespace eddy::forward {
@@ -27,9 +29,8 @@ class SqsRoute : public Route {
   RouteStatus Status() const override { return state_.Status(); }
 
  private:
-  // One request each; false: not yet.
-  bool FindQueue();
-  bool ReadLimits();
+  // At most one request; false: not yet.
+  bool KnowTarget();
 
   absl::Status Receive();
   std::vector<uint64_t> Choose();
@@ -40,33 +41,32 @@ class SqsRoute : public Route {
 
   void SettleAnswered(const std::vector<uint64_t>& ids,
                       const std::vector<aws::sqs::Message>& messages, const Reply& reply);
-  void SettleRefused(const std::vector<uint64_t>& ids, const Reply& reply);
+  void SettleRefused(const std::vector<uint64_t>& ids, Reply reply);
   void SettleUnknown(const std::vector<uint64_t>& ids, const Reply& reply);
 
   // The same error, with the names of the target and the message.
   absl::Status Named(const HeldMessage& held, const absl::Status& status) const;
 
   // As in the Kinesis route.
-  bool Bury(uint64_t id, const absl::Status& reason);
+  bool BuryCondemned();
+  void ForgetUncertain();  // after the pause the service is asked again
   std::vector<uint64_t> BuryUnsendable(const std::vector<uint64_t>& ids);
   void CountSending(const std::vector<uint64_t>& ids, Outcome outcome);
 
   const std::unique_ptr<RouteState> owned_state_;
   const std::unique_ptr<RequestSender> sender_;
   Clock* const clock_;
-  const std::string target_queue_;
   const RouteOptions options_;
   const absl::Duration pause_when_stuck_;
   const size_t records_max_;
   RouteState& state_;
   DeadLetterBox dead_letters_;
 
-  std::string queue_url_;  // empty: not yet known
-  bool has_limits_ = false;
-  size_t message_bytes_max_ = aws::sqs::kMessageBytesUnread;
+  SqsTarget target_;
   QueueSource source_;
   RequestSize request_size_;
   Bisection<uint64_t> bisection_;
+  std::deque<Condemned<uint64_t>> condemned_;  // empty whenever a request is chosen
   int lone_refusal_count_ = 0;  // in a row
   std::optional<absl::Duration> linger_end_;
   absl::Duration idle_pause_ = kIdlePauseMin;
@@ -76,22 +76,26 @@ SqsRoute::SqsRoute(RouteParts parts, Queue* queue, std::string target_queue)
     : owned_state_(std::move(parts.state)),
       sender_(std::move(parts.sender)),
       clock_(parts.clock),
-      target_queue_(std::move(target_queue)),
       options_(parts.options),
       pause_when_stuck_(parts.pause_when_stuck),
       records_max_(parts.options.records_max != 0 ? parts.options.records_max
                                                   : aws::sqs::kEntriesPerRequestMax),
       state_(*owned_state_),
-      dead_letters_(parts.dead_letters, queue->name()),
+      dead_letters_(parts.store, parts.dead_letters, queue->name()),
+      target_(std::move(target_queue)),
       source_(queue, records_max_),
-      request_size_(message_bytes_max_) {}
+      request_size_(target_.batch_bytes_max()) {}
 
 absl::Duration SqsRoute::Step() {
   absl::Duration pause = state_.Pause();
   if (pause > absl::ZeroDuration()) return pause;
-  if (!FindQueue() || !ReadLimits()) return state_.Pause();
   absl::Status status = source_.DeleteSettled();
-  if (status.ok()) status = Receive();
+  if (!status.ok()) {
+    state_.Blocked(std::move(status));
+    return state_.Pause();
+  }
+  if (!BuryCondemned() || !KnowTarget()) return state_.Pause();
+  status = Receive();
   if (!status.ok()) {
     state_.Blocked(std::move(status));
     return state_.Pause();
@@ -112,55 +116,19 @@ absl::Duration SqsRoute::Step() {
   return std::max(state_.Pause(), UntilDue());
 }
 
-bool SqsRoute::FindQueue() {
-  if (!queue_url_.empty()) return true;
-  const std::string doing = absl::StrCat("GetQueueUrl of ", target_queue_);
-  Reply reply = sender_->Send(
-      doing, aws::sqs::EncodeGetQueueUrl(sender_->endpoint(), target_queue_));
+bool SqsRoute::KnowTarget() {
+  if (target_.is_known()) return true;
+  const Reply reply = target_.LookUp(sender_.get());
   CountSending({}, reply.outcome);
-  if (reply.outcome == Outcome::kAnswered) {
-    absl::StatusOr<std::string> url =
-        aws::sqs::DecodeGetQueueUrl(sender_->endpoint(), reply.body);
-    if (url.ok()) {
-      queue_url_ = *std::move(url);
-      state_.Succeeded();
-      return false;  // one request a step
-    }
-    reply.trouble = Trouble::kServiceFault;
-    reply.status = url.status();
-  }
-  // There is no entry here that could be at fault.
-  if (reply.trouble == Trouble::kBadContent) reply.trouble = Trouble::kNeedsOperator;
-  state_.Failed(reply);
-  return false;
-}
-
-bool SqsRoute::ReadLimits() {
-  if (has_limits_) return true;
-  const Reply reply =
-      sender_->Send(absl::StrCat("GetQueueAttributes of ", target_queue_),
-                    aws::sqs::EncodeGetQueueAttributes(sender_->endpoint(), queue_url_));
-  CountSending({}, reply.outcome);
-  aws::sqs::QueueAttributes limits;
-  if (reply.outcome == Outcome::kAnswered) {
-    const auto found = aws::sqs::DecodeGetQueueAttributes(reply.body);
-    if (found.ok()) limits = *found;
-  } else if (absl::IsNotFound(reply.status)) {
-    queue_url_.clear();
-    state_.Failed(reply);
-    return false;
-  } else if (!absl::IsPermissionDenied(reply.status) &&
-             reply.trouble != Trouble::kBadContent) {
+  if (reply.trouble != Trouble::kNone) {
     state_.Failed(reply);
     return false;
   }
-  // Sending is often allowed where reading attributes is not: then with the defaults.
-  has_limits_ = true;
-  message_bytes_max_ = limits.message_bytes_max;
-  const size_t wanted = options_.bytes_max != 0 ? options_.bytes_max : message_bytes_max_;
-  request_size_ = RequestSize(std::min(wanted, message_bytes_max_));
   state_.Succeeded();
-  return false;
+  const size_t batch_bytes_max = target_.batch_bytes_max();
+  request_size_.SetMax(options_.bytes_max != 0 ? std::min(options_.bytes_max, batch_bytes_max)
+                                               : batch_bytes_max);
+  return false;  // one request a step
 }
 
 absl::Status SqsRoute::Receive() {
@@ -211,8 +179,8 @@ void SqsRoute::Send(const std::vector<uint64_t>& ids) {
     messages[i].body = source_.At(ids[i]).message.body;
   }
   const Reply reply = sender_->Send(
-      absl::StrCat("SendMessageBatch to ", target_queue_),
-      aws::sqs::EncodeSendMessageBatch(sender_->endpoint(), queue_url_, messages));
+      absl::StrCat("SendMessageBatch to ", target_.name()),
+      aws::sqs::EncodeSendMessageBatch(sender_->endpoint(), target_.url(), messages));
   CountSending(ids, reply.outcome);
   switch (reply.outcome) {
     case Outcome::kAnswered: return SettleAnswered(ids, messages, reply);
@@ -231,16 +199,18 @@ void SqsRoute::SettleAnswered(const std::vector<uint64_t>& ids,
         ids, MakeReply(Outcome::kUnknown, Trouble::kServiceFault, results.status()));
   }
   bisection_.Cleared(ids);
-  request_size_.Succeeded();
   const absl::Duration now = clock_->SinceBoot();
+  const uint64_t random = state_.Draw();
+  size_t sent_bytes = 0;
   uint64_t stored_count = 0, stored_bytes = 0;
   EntryVerdict worst;  // of those to be sent again
-  std::vector<std::pair<uint64_t, absl::Status>> dead;
+  std::vector<uint64_t> dead;
   for (size_t i = 0; i < ids.size(); ++i) {
     HeldMessage& held = source_.At(ids[i]);
     EntryVerdict verdict =
         JudgeEntry(messages[i], (*results)[i], held.digest_failure_count + 1);
     verdict.status = Named(held, verdict.status);
+    sent_bytes += held.bytes();
     if (verdict.is_wrong_digest) ++held.digest_failure_count;
     switch (verdict.end) {
       case EntryEnd::kStored:
@@ -249,12 +219,13 @@ void SqsRoute::SettleAnswered(const std::vector<uint64_t>& ids,
         held.settled = true;
         break;
       case EntryEnd::kDead:
-        dead.emplace_back(ids[i], std::move(verdict.status));
+        dead.push_back(ids[i]);
+        condemned_.push_back({ids[i], std::move(verdict.status), verdict.is_wrong_digest});
         break;
       case EntryEnd::kAgain:
         held.failed_before = true;
         held.maybe_stored = verdict.maybe_stored;
-        held.due = now + state_.RetryDelay(held.failure_count++, verdict.trouble);
+        held.due = now + state_.RetryDelay(held.failure_count++, verdict.trouble, random);
         if (worst.trouble != Trouble::kThrottled) worst = std::move(verdict);
         break;
     }
@@ -263,40 +234,49 @@ void SqsRoute::SettleAnswered(const std::vector<uint64_t>& ids,
     s.records_delivered += stored_count;
     s.bytes_delivered += stored_bytes;
   });
+  request_size_.Succeeded(sent_bytes);
   if (stored_count > 0) lone_refusal_count_ = 0;
   if (worst.trouble == Trouble::kNone) {
     state_.Succeeded();
   } else if (stored_count == 0) {
     state_.Failed(MakeReply(Outcome::kRefused, worst.trouble, worst.status));
-  } else if (worst.trouble == Trouble::kThrottled) {
-    state_.SucceededInPart(worst.trouble, worst.status);
   } else {
     state_.Refused(worst.status);  // each failed entry has its own delay
   }
-  for (const auto& [id, status] : dead) {
-    if (Bury(id, status)) continue;
-    bisection_.Refused({id});  // nothing else goes before it is out of the way
-    return;
-  }
+  // Nothing else goes before they are out of the way.
+  if (!dead.empty()) bisection_.Refused(dead);
+  (void)BuryCondemned();  // the next step goes on with it
 }
 
 absl::Status SqsRoute::Named(const HeldMessage& held, const absl::Status& status) const {
   if (status.ok()) return status;
   return absl::Status(status.code(),
-                      absl::StrCat("SendMessageBatch to ", target_queue_, ", message ",
+                      absl::StrCat("SendMessageBatch to ", target_.name(), ", message ",
                                    held.message.message_id, ": ", status.message()));
 }
 
-void SqsRoute::SettleRefused(const std::vector<uint64_t>& ids, const Reply& reply) {
-  for (const uint64_t id : ids) source_.At(id).failed_before = true;
-  if (absl::IsNotFound(reply.status)) queue_url_.clear();  // it may come back elsewhere
+void SqsRoute::SettleRefused(const std::vector<uint64_t>& ids, Reply reply) {
+  size_t bytes = 0;
+  for (const uint64_t id : ids) {
+    source_.At(id).failed_before = true;
+    bytes += source_.At(id).bytes();
+  }
+  if (absl::IsNotFound(reply.status)) target_.Forget();
+  if (reply.trouble == Trouble::kTooLarge && ids.size() > 1) {
+    request_size_.TooLarge(bytes);
+    return state_.Refused(std::move(reply.status));
+  }
+  if (reply.trouble == Trouble::kTooLarge) reply = TooLargeAlone(std::move(reply));
   if (reply.trouble != Trouble::kBadContent) return state_.Failed(reply);
   bisection_.Refused(ids);
   state_.Refused(reply.status);
-  if (ids.size() == 1 && Bury(ids[0], reply.status) &&
-      ++lone_refusal_count_ > kLoneRefusalsMax) {
+  if (ids.size() > 1) return;
+  condemned_.push_back({ids[0], reply.status});
+  ++lone_refusal_count_;
+  if (BuryCondemned() && lone_refusal_count_ > kLoneRefusalsMax) {
     const int attempt = lone_refusal_count_ - kLoneRefusalsMax - 1;
-    state_.Blocked(reply.status, state_.RetryDelay(attempt, Trouble::kThrottled));
+    state_.Blocked(reply.status,
+                   state_.RetryDelay(attempt, Trouble::kThrottled, state_.Draw()));
   }
 }
 
@@ -314,38 +294,55 @@ void SqsRoute::SettleUnknown(const std::vector<uint64_t>& ids, const Reply& repl
 std::vector<uint64_t> SqsRoute::BuryUnsendable(const std::vector<uint64_t>& ids) {
   std::vector<uint64_t> sendable;
   for (const uint64_t id : ids) {
+    HeldMessage& held = source_.At(id);
     aws::sqs::Message message;
     const std::string name = absl::StrCat(id);
     message.id = name;
-    message.body = source_.At(id).message.body;
-    const absl::Status status = CheckMessage(message, message_bytes_max_);
+    message.body = held.message.body;
+    const absl::Status status = CheckMessage(message, target_.message_bytes_max());
     if (status.ok()) {
       sendable.push_back(id);
-    } else if (!Bury(id, status)) {
-      return {};  // the route stops here
+    } else if (MessageBytes(message) > target_.message_bytes_max() && !held.is_size_confirmed) {
+      // The limit may have been raised since it was read.
+      held.is_size_confirmed = true;
+      target_.ForgetLimits();
+    } else {
+      held.is_size_confirmed = false;  // of this look, should the burial fail
+      condemned_.push_back({id, Named(held, status)});
     }
   }
-  return sendable;
+  return BuryCondemned() ? sendable : std::vector<uint64_t>();
 }
 
-bool SqsRoute::Bury(uint64_t id, const absl::Status& reason) {
-  HeldMessage& held = source_.At(id);
-  const absl::Status status = dead_letters_.PutMessage(held.message.body, reason.ToString());
-  if (!status.ok()) {
-    const bool has_no_queue = absl::IsFailedPrecondition(status);
-    state_.Blocked(
-        absl::Status(status.code(),
-                     absl::StrCat("queue ", source_.name(), " message ",
-                                  held.message.message_id,
-                                  " is refused and blocks the route: ", reason.message(), "; ",
-                                  status.message())),
-        has_no_queue ? pause_when_stuck_ : RouteState::kLocalPause);
-    return false;
+bool SqsRoute::BuryCondemned() {
+  for (; !condemned_.empty(); condemned_.pop_front()) {
+    const auto& [id, reason, is_final] = condemned_.front();
+    HeldMessage& held = source_.At(id);
+    const absl::Status status = dead_letters_.PutMessage(held.message.message_id,
+                                                         held.message.body, reason.ToString());
+    if (!status.ok()) {
+      const bool has_no_queue = absl::IsFailedPrecondition(status);
+      state_.Blocked(
+          absl::Status(status.code(),
+                       absl::StrCat("queue ", source_.name(), " message ",
+                                    held.message.message_id,
+                                    " is refused and blocks the route: ", reason.message(), "; ",
+                                    status.message())),
+          has_no_queue ? pause_when_stuck_ : RouteState::kLocalPause);
+      if (has_no_queue) ForgetUncertain();
+      return false;
+    }
+    state_.Update([](RouteStatus& s) { ++s.records_dead; });
+    bisection_.Cleared({id});
+    held.settled = true;
   }
-  state_.Update([](RouteStatus& s) { ++s.records_dead; });
-  bisection_.Cleared({id});
-  held.settled = true;
   return true;
+}
+
+void SqsRoute::ForgetUncertain() {
+  const auto is_uncertain = [](const Condemned<uint64_t>& c) { return !c.is_final; };
+  condemned_.erase(std::remove_if(condemned_.begin(), condemned_.end(), is_uncertain),
+                   condemned_.end());
 }
 
 void SqsRoute::CountSending(const std::vector<uint64_t>& ids, Outcome outcome) {

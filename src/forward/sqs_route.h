@@ -16,6 +16,9 @@
 //   - nothing more is received while the link is down.
 //   - the destructor makes what is held visible again.
 //
+// A message above the target's limit is a dead letter, once the limit has been read
+// again and is no larger. Where it cannot be read the service is asked by sending.
+//
 // A crash between the service's acknowledgement and the commit of Delete sends at
 // most the messages of one request again.
 // Depends on aws/sqs.h and the public headers.

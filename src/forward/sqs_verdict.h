@@ -11,7 +11,8 @@
 namespace eddy::forward {
 
 // A message whose stored digest is wrong is sent again, since what was stored is not
-// the message. After so many times it is the target that changes it: a dead letter.
+// the message. After so many times it is the target that changes it: a dead letter, or
+// without a queue for those the end of the route, and it is not sent again.
 inline constexpr int kDigestFailuresMax = 3;
 
 enum class EntryEnd : uint8_t {

@@ -11,13 +11,18 @@ namespace eddy::forward {
 StreamSource::StreamSource(Stream* stream, Cursor* cursor, KeyOrder order)
     : stream_(stream), cursor_(cursor) {
   for (ShardId id = 0; id < stream->shard_count(); ++id) {
-    shards_.push_back({ShardWindow(order, cursor->Position(id)), "", false});
+    const SequenceNumber position = cursor->Position(id);
+    shards_.push_back({ShardWindow(order, position), "", position, false});
   }
 }
 
 absl::Status StreamSource::Fill() {
-  for (ShardId id = 0; id < shards_.size(); ++id) EDDY_RETURN_IF_ERROR(FillShard(id));
-  return absl::OkStatus();
+  absl::Status status;
+  for (const ShardDescription& shard : stream_->Describe().shards) {
+    if (shards_[shard.shard].read_to >= shard.next) continue;
+    status.Update(FillShard(shard.shard));
+  }
+  return status;
 }
 
 absl::Status StreamSource::FillShard(ShardId id) {
@@ -50,10 +55,12 @@ absl::Status StreamSource::FillShard(ShardId id) {
     window.Add(std::move(copy));
   }
   shard.iterator = std::move(batch.next_shard_iterator);
+  shard.read_to = batch.next_sequence_number;
   return absl::OkStatus();
 }
 
-std::vector<RecordId> StreamSource::Choose(size_t records_max, size_t bytes_max) {
+std::vector<RecordId> StreamSource::Choose(size_t records_max, size_t bytes_max,
+                                           absl::Duration now) {
   struct Place {
     ShardId shard;
     SequenceNumber from;
@@ -70,7 +77,7 @@ std::vector<RecordId> StreamSource::Choose(size_t records_max, size_t bytes_max)
   while (!places.empty()) {
     std::vector<Place> left;
     for (const Place& place : places) {
-      const WindowRecord* record = shards_[place.shard].window.NextReady(place.from);
+      const WindowRecord* record = shards_[place.shard].window.NextReady(place.from, now);
       if (record == nullptr) continue;
       bytes += record->bytes();
       const bool is_full = ids.size() == records_max || bytes > bytes_max;
@@ -83,14 +90,23 @@ std::vector<RecordId> StreamSource::Choose(size_t records_max, size_t bytes_max)
   return ids;
 }
 
+absl::Duration StreamSource::NextDue() {
+  absl::Duration next = absl::InfiniteDuration();
+  for (Shard& shard : shards_) next = std::min(next, shard.window.NextDue());
+  return next;
+}
+
 absl::Status StreamSource::MoveCursors() {
+  absl::Status status;
   for (ShardId id = 0; id < shards_.size(); ++id) {
     Shard& shard = shards_[id];
     if (!shard.cursor_behind) continue;
-    EDDY_RETURN_IF_ERROR(cursor_->Advance(id, shard.window.prefix(), Durability::kProcess));
-    shard.cursor_behind = false;
+    const absl::Status moved =
+        cursor_->Advance(id, shard.window.prefix(), Durability::kProcess);
+    shard.cursor_behind = !moved.ok();
+    status.Update(moved);
   }
-  return absl::OkStatus();
+  return status;
 }
 
 void StreamSource::Settle(const RecordId& id) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "eddy/stream.h"
 #include "src/forward/shard_window.h"
 
@@ -37,16 +38,20 @@ class StreamSource {
 
   const std::string& name() const { return stream_->name(); }
 
-  // Reads on, into whatever room the windows have.
-  //   as Stream::GetRecords.
+  // Reads on, into whatever room the windows have. Shards that hold nothing new are
+  // not read. All are tried, so that a bad block stops its own shard only.
+  //   as Stream::GetRecords, the first error of any shard.
   absl::Status Fill();
 
-  // Ready records, one from each shard in turn for as long as there is room; the
-  // shard that begins changes. At least one if any is ready.
-  std::vector<RecordId> Choose(size_t records_max, size_t bytes_max);
+  // Ready and due records, one from each shard in turn for as long as there is room;
+  // the shard that begins changes. At least one if there is any.
+  std::vector<RecordId> Choose(size_t records_max, size_t bytes_max, absl::Duration now);
+  // When the next ready record is due; infinite if none is ready.
+  absl::Duration NextDue();
 
   // Moves the cursors to where Settle has brought the windows.
-  //   as Cursor::Advance; what is left is moved by the next call.
+  //   as Cursor::Advance, the first error of any shard; what is left is moved by the
+  //   next call.
   absl::Status MoveCursors();
 
   // Unsettled records only.
@@ -61,6 +66,7 @@ class StreamSource {
   struct Shard {
     ShardWindow window;
     std::string iterator;        // of the next read; empty: at window.end()
+    SequenceNumber read_to = 0;  // the same place: nothing new below it
     bool cursor_behind = false;  // the cursor has to move to window.prefix()
   };
   absl::Status FillShard(ShardId id);

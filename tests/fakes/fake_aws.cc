@@ -59,12 +59,21 @@ absl::StatusOr<HttpResponse> FakeAws::Send(const HttpRequest& request) {
   const std::lock_guard<std::mutex> lock(mu_);
   const absl::Time now = clock_->WallNow() + ahead_;
   FakeCall call;
+  call.body_bytes = request.body.size();
+  call.total_timeout = request.total_timeout;
   Answer answer;
+  if (proxy_bytes_max_ != 0 && request.body.size() > proxy_bytes_max_) {
+    calls_.push_back(call);
+    return Response(413, "<html>too large</html>", now, {});
+  }
   if (!CheckHead(request, &call, &answer)) {
     calls_.push_back(call);
     return Response(answer.status, answer.body, now, {});
   }
   FakeFault fault = TakeFault(call);
+  const absl::Duration upload = absl::Seconds(static_cast<double>(request.body.size()) /
+                                              static_cast<double>(upload_bytes_per_second_));
+  if (upload > request.total_timeout) fault.kind = Kind::kTimeout;
   if (fault.kind == Kind::kGarbage && fault.status == 200) fault.kind = Kind::kCutApplied;
   const bool is_garbage = fault.kind == Kind::kCutApplied && fault.status == 200;
 
@@ -238,6 +247,21 @@ void FakeAws::SetOdds(FakeOdds odds) {
 void FakeAws::SetMalformed(std::function<bool(std::string_view)> is_malformed) {
   const std::lock_guard<std::mutex> lock(mu_);
   is_malformed_ = std::move(is_malformed);
+}
+
+void FakeAws::SetThrottled(std::function<bool(std::string_view)> is_throttled) {
+  const std::lock_guard<std::mutex> lock(mu_);
+  is_throttled_ = std::move(is_throttled);
+}
+
+void FakeAws::SetUploadRate(size_t bytes_per_second) {
+  const std::lock_guard<std::mutex> lock(mu_);
+  upload_bytes_per_second_ = bytes_per_second;
+}
+
+void FakeAws::SetProxyLimit(size_t body_bytes_max) {
+  const std::lock_guard<std::mutex> lock(mu_);
+  proxy_bytes_max_ = body_bytes_max;
 }
 
 void FakeAws::SetOnRequest(std::function<void()> on_request) {

@@ -16,6 +16,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <map>
@@ -46,6 +47,8 @@ struct FakeCall {
   std::string access_key_id;
   std::set<std::string> keys;  // partition keys of a PutRecords
   std::vector<std::string> bodies;  // data or message bodies, in order
+  size_t body_bytes = 0;       // of the HTTP request
+  absl::Duration total_timeout;
   bool applied = false;
 };
 
@@ -102,8 +105,17 @@ class FakeAws : public HttpTransport {
   void SetMalformed(std::function<bool(std::string_view data)> is_malformed);
   // Runs at the arrival of each request, before anything else; no lock is held.
   void SetOnRequest(std::function<void()> on_request);
+  // Records of a PutRecords that fail for their shard's rate, each time.
+  void SetThrottled(std::function<bool(std::string_view data)> is_throttled);
+  // A link that carries so many bytes of body a second: a request that takes longer than
+  // its total_timeout times out, not applied.
+  void SetUploadRate(size_t bytes_per_second);
+  // A proxy on the way answers a bare 413 to larger bodies; 0: none does.
+  void SetProxyLimit(size_t body_bytes_max);
   // Answers SendMessageBatch with the wrong digest so many times.
   void SpoilDigests(int times) { spoiled_digest_count_ = times; }
+  // Answers SendMessageBatch without digests.
+  void OmitDigests() { digests_omitted_ = true; }
 
   void SetClockAhead(absl::Duration ahead);
   void AddKey(const std::string& access_key_id);
@@ -145,6 +157,9 @@ class FakeAws : public HttpTransport {
   std::deque<FakeFault> orders_;
   FakeOdds odds_;
   std::function<bool(std::string_view)> is_malformed_;
+  std::function<bool(std::string_view)> is_throttled_;
+  size_t upload_bytes_per_second_ = SIZE_MAX;
+  size_t proxy_bytes_max_ = 0;
   std::function<void()> on_request_;
   absl::Duration ahead_;
   std::set<std::string> key_ids_{kKeyId};
@@ -154,6 +169,7 @@ class FakeAws : public HttpTransport {
   std::string last_refusal_;
   bool attributes_hidden_ = false;
   int spoiled_digest_count_ = 0;
+  bool digests_omitted_ = false;
 };
 
 }  // namespace eddy::testing

@@ -88,7 +88,10 @@ FakeAws::Answer FakeAws::PutRecords(const HttpRequest& request, const FakeFault&
     }
   }
   if (!call->applied) return Answer{};
-  const std::set<size_t> failed = FailedParts(fault, records.size());
+  std::set<size_t> failed = FailedParts(fault, records.size());
+  for (size_t i = 0; i < records.size(); ++i) {
+    if (is_throttled_ && is_throttled_(records[i].data)) failed.insert(i);
+  }
   call->failed_count = failed.size();
   std::vector<StoredRecord>& stored = streams_[stream];
   std::string body = absl::StrCat("{\"FailedRecordCount\":", failed.size(), ",\"Records\":[");
@@ -168,8 +171,10 @@ FakeAws::Answer FakeAws::SendMessageBatch(const HttpRequest& request, const Fake
       --spoiled_digest_count_;
       md5 = Md5Hex("something else");
     }
+    const std::string digest =
+        digests_omitted_ ? "" : absl::StrCat(",\"MD5OfMessageBody\":\"", md5, "\"");
     absl::StrAppend(&good, good.empty() ? "" : ",", "{\"Id\":\"", entry.id,
-                    "\",\"MessageId\":\"m\",\"MD5OfMessageBody\":\"", md5, "\"}");
+                    "\",\"MessageId\":\"m\"", digest, "}");
   }
   for (size_t i = 0; i < entries.size(); ++i) {
     if (failed.count(i) == 0) queue->second.bodies.push_back(entries[i].body);

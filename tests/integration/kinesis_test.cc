@@ -48,37 +48,6 @@ TEST_CASE("a stream that is throttled gets everything in the end", "[integration
   CHECK(gateway.Status().records_retried > 0);
 }
 
-TEST_CASE("a reply dropped after it was applied makes duplicates, counted, and no disorder",
-          "[integration][kinesis]") {
-  Gateway gateway;
-  const std::string s = gateway.CreateStream();
-  gateway.peers.OrderFront(
-      "kinesis", R"({"op":"PutRecords","action":"drop-response","after":2,"times":3})");
-  gateway.PutMany(s, 400, 40);
-  gateway.AddKinesisRoute(s);
-  gateway.WaitUntilDelivered();
-  CHECK(gateway.CheckStream(s) == 3 * 40);
-  CHECK(gateway.Status().records_maybe_twice == 3 * 40);
-}
-
-TEST_CASE("errors of the service and of what stands before it are waited out",
-          "[integration][kinesis]") {
-  Gateway gateway;
-  const std::string s = gateway.CreateStream();
-  gateway.peers.OrderFront("kinesis", R"([
-      {"action":"error","code":"ThrottlingException","message":"Rate exceeded"},
-      {"action":"error","code":"InternalFailure","status":500,"times":2},
-      {"action":"error","status":503,"body":"<html>busy</html>","times":2},
-      {"action":"error","status":429},
-      {"action":"error","status":502,"body":"bad gateway"},
-      {"action":"error","code":"LimitExceededException"}])");
-  gateway.PutMany(s, 100, 10);
-  gateway.AddKinesisRoute(s);
-  gateway.WaitUntilDelivered();
-  CHECK(gateway.CheckStream(s) == 0);
-  CHECK(gateway.Status().link == LinkState::kOnline);
-}
-
 TEST_CASE("a record above the stream's own limit goes to the dead letters, the others arrive",
           "[integration][kinesis]") {
   Gateway gateway;

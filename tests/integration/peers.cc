@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "src/base/strings.h"
@@ -106,6 +107,10 @@ int64_t Peers::Count(const std::string& service, const std::string& operation,
   return report.root()["counters"][operation][counter].Int().value_or(0);
 }
 
+int64_t Peers::ChaosCount(const std::string& service, const std::string& counter) {
+  return Call(Text(service, "chaosControl"), "").root()[counter].Int().value_or(0);
+}
+
 int64_t Peers::Rejected(const std::string& service) {
   const aws::JsonDocument report = Call(Text(service, "frontControl"), "");
   int64_t sum = 0;
@@ -132,7 +137,7 @@ std::string Peers::RunNode(const std::string& arguments) {
   return output;
 }
 
-void Peers::CreateStream(const std::string& name, int shard_count) {
+void Peers::CreateStream(const std::string& name, uint32_t shard_count) {
   RunNode(absl::StrCat("admin.js '", file_, "' create-stream ", name, " ", shard_count));
 }
 
@@ -165,10 +170,7 @@ Gateway::Gateway() {
   std::string path = (std::filesystem::temp_directory_path() / "eddy-integration-XXXXXX").string();
   REQUIRE(mkdtemp(path.data()) != nullptr);
   directory = path;
-  auto opened = Store::Open(directory + "/store");
-  INFO(opened.status());
-  REQUIRE(opened.ok());
-  store = *std::move(opened);
+  OpenStore();
 
   credentials = NewStaticCredentials(peers.Credentials(0));
   options.region = peers.region();
@@ -191,10 +193,25 @@ Gateway::~Gateway() {
   std::filesystem::remove_all(directory, ignored);
 }
 
-std::string Gateway::CreateStream(int shard_count) {
+void Gateway::OpenStore() {
+  auto opened = Store::Open(directory + "/store");
+  INFO(opened.status());
+  REQUIRE(opened.ok());
+  store = *std::move(opened);
+}
+
+void Gateway::Restart() {
+  forwarder.reset();
+  store.reset();
+  OpenStore();
+}
+
+std::string Gateway::CreateStream(uint32_t shard_count) {
   const std::string name = directory.substr(directory.rfind('/') + 1);
   peers.CreateStream(name, shard_count);
-  REQUIRE(store->CreateStream(name).ok());
+  StreamOptions stream;
+  stream.shard_count = shard_count;
+  REQUIRE(store->CreateStream(name, stream).ok());
   return name;
 }
 
@@ -255,9 +272,12 @@ void Gateway::WaitUntil(const std::string& what, const std::function<bool()>& ho
   Clock& clock = *DefaultPlatform().clock;
   const absl::Duration deadline = clock.SinceBoot() + most;
   while (!holds()) {
-    const RouteStatus status = Status();
-    INFO("waiting for " << what << "; " << status.name << " delivered "
-                        << status.records_delivered << ", " << status.last_error);
+    std::string state;
+    for (const RouteStatus& status : forwarder->Status()) {
+      absl::StrAppend(&state, "; ", status.name, " delivered ", status.records_delivered, ", ",
+                      status.last_error.ToString());
+    }
+    INFO("waiting for " << what << state);
     REQUIRE(clock.SinceBoot() < deadline);
     Pause(absl::Milliseconds(5));
   }
@@ -277,12 +297,20 @@ void Gateway::WaitUntilDelivered(absl::Duration most) {
 
 RouteStatus Gateway::Status(size_t route_index) { return forwarder->Status().at(route_index); }
 
+RouteStatus Gateway::StatusTo(const std::string& service) {
+  for (const RouteStatus& status : forwarder->Status()) {
+    if (absl::StrContains(status.name, absl::StrCat(" -> ", service, ":"))) return status;
+  }
+  FAIL("no route to " << service);
+  return {};
+}
+
 uint64_t Gateway::CheckStream(const std::string& name) {
   const testing::Judgement judgement = testing::Judge(put, peers.ReadStream(name));
   CHECK(judgement.missing == 0);
   CHECK(judgement.out_of_order == 0);
   CHECK(judgement.invented == 0);
-  CHECK(judgement.twice <= Status().records_maybe_twice);
+  CHECK(judgement.twice <= StatusTo("kinesis").records_maybe_twice + twice_by_restarts);
   return judgement.twice;
 }
 
@@ -302,7 +330,7 @@ uint64_t Gateway::CheckQueue(const std::string& name) {
   std::set_difference(expected.begin(), expected.end(), arrived.begin(), arrived.end(),
                       std::back_inserter(missing));
   CHECK(missing.empty());
-  CHECK(unexpected.size() <= Status().records_maybe_twice);
+  CHECK(unexpected.size() <= StatusTo("sqs").records_maybe_twice + twice_by_restarts);
   return unexpected.size();
 }
 

@@ -38,13 +38,15 @@ class Peers {
   void OrderChaos(const std::string& service, const std::string& json);
   void Restore(const std::string& service);
 
-  // A counter of the front: "verified", "refused", "invalid", "calls", ...
+  // A counter of the proxy: "fired", "cut", "slowed", "slowedMs", ...
+  int64_t ChaosCount(const std::string& service, const std::string& counter);
+  // A counter of the front: "verified", "refused", "invalid", "calls", "faults", ...
   int64_t Count(const std::string& service, const std::string& operation,
                 const std::string& counter);
   // Refused and invalid requests of all operations.
   int64_t Rejected(const std::string& service);
 
-  void CreateStream(const std::string& name, int shard_count);
+  void CreateStream(const std::string& name, uint32_t shard_count);
   void CreateQueue(const std::string& name, const std::string& attributes = "");
   // Key and data in the order of each shard, read past the front.
   std::vector<std::pair<std::string, std::string>> ReadStream(const std::string& name);
@@ -70,8 +72,12 @@ class Gateway {
   Gateway& operator=(const Gateway&) = delete;
 
   // A name that no other test has, made here and there.
-  std::string CreateStream(int shard_count = 1);
+  std::string CreateStream(uint32_t shard_count = 1);
   std::string CreateQueue(const std::string& remote_attributes = "");
+
+  // Ends the forwarder and the store, in the middle of whatever they do, and opens the
+  // store again. Routes have to be added anew.
+  void Restart();
 
   void Start();
   void AddKinesisRoute(const std::string& name);
@@ -90,8 +96,10 @@ class Gateway {
   void Pause(absl::Duration time);
 
   RouteStatus Status(size_t route = 0);
+  // Of the first route to "kinesis" or "sqs".
+  RouteStatus StatusTo(const std::string& service);
   // Every record there, once or more, in order per key, and none else; returns how
-  // many came twice.
+  // many came twice. At most records_maybe_twice of the route, and twice_by_restarts.
   uint64_t CheckStream(const std::string& name);
   // The same without order.
   uint64_t CheckQueue(const std::string& name);
@@ -106,6 +114,11 @@ class Gateway {
   std::map<std::string, int> put;
   std::vector<std::string> sent;
   bool expects_rejections = false;
+  // What a restart may have made double: added to what the routes count themselves.
+  uint64_t twice_by_restarts = 0;
+
+ private:
+  void OpenStore();
 };
 
 }  // namespace eddy::integration

@@ -65,7 +65,9 @@ class Chaos {
   }
 
   forget() {
-    this.counters = { connections: 0, bytesUp: 0, bytesDown: 0, fired: 0 };
+    // slowed: lots that passed while a delay or a trickle was in force; slowedMs: how long they had
+    // been here by then, all together.
+    this.counters = { connections: 0, bytesUp: 0, bytesDown: 0, fired: 0, cut: 0, slowed: 0, slowedMs: 0 };
   }
 
   read(url) {
@@ -94,6 +96,7 @@ class Chaos {
         this.blackhole = true;
         break;
       case 'cut':
+        this.counters.cut += this.links.size;
         for (const link of this.links) link.reset();
         break;
       case 'restore':

@@ -90,6 +90,10 @@ class Direction {
     this.heldBytes -= length;
     if (length < bytes.length) this.held.unshift({ bytes: bytes.subarray(length), at });
     if (this.heldBytes <= HELD_BYTES_MAX) this.from.resume();
+    if (trickle || this.chaos.lasting('delay', this.name)) {
+      this.chaos.counters.slowed += 1;
+      this.chaos.counters.slowedMs += Math.floor(performance.now() - at);
+    }
     if (trickle) this.notBefore = performance.now() + trickle.everyMs;
 
     if (length > 0) await this.write(bytes.subarray(0, length));

@@ -428,6 +428,8 @@ test('chaos delay and trickle slow an answer down', async () => {
   };
   await control(kinesis.chaosControl, { action: 'delay', ms: 100, direction: 'both' });
   assert.ok(await timed() >= 195);
+  const { slowed, slowedMs } = await control(kinesis.chaosControl);
+  assert.ok(slowed >= 2 && slowedMs >= 100 * slowed, `${slowed} lots, ${slowedMs} ms`);
   await control(kinesis.chaosControl, [{ action: 'restore' }, { action: 'trickle', bytes: 50, everyMs: 20 }]);
   assert.ok(await timed() >= 80);
 });
@@ -455,6 +457,7 @@ test('chaos cut resets every open connection, idle ones too', async () => {
   await waitUntil(async () => (await control(kinesis.chaosControl)).open >= 2);
   await control(kinesis.chaosControl, { action: 'cut' });
   assert.strictEqual((await hung).ending, 'reset');
+  assert.ok((await control(kinesis.chaosControl)).cut >= 2);
   await waitUntil(async () => (await control(kinesis.chaosControl)).open === 0);
   agent.destroy();
 });

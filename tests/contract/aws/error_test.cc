@@ -47,8 +47,8 @@ constexpr Row kKinesis[] = {
     {"InvalidArgumentException", 400, kPermanent},
     {"ValidationException", 400, kPermanent},
     {"SerializationException", 400, kPermanent},
-    {"ExpiredIteratorException", 400, kPermanent},
-    {"ExpiredNextTokenException", 400, kPermanent},
+    {"ExpiredIteratorException", 400, kDenied},
+    {"ExpiredNextTokenException", 400, kDenied},
     {"ResourceNotFoundException", 400, kNotFound},
     {"AccessDeniedException", 400, kDenied},
     {"KMSAccessDeniedException", 400, kDenied},
@@ -69,32 +69,31 @@ constexpr Row kSqs[] = {
     {"AWS.SimpleQueueService.NonExistentQueue", 400, kNotFound},
     {"InvalidAddress", 404, kNotFound},
     {"ResourceNotFoundException", 404, kNotFound},
-    {"QueueNameExists", 400, kPermanent},
-    {"QueueAlreadyExists", 400, kPermanent},
+    {"QueueNameExists", 400, kDenied},
+    {"QueueAlreadyExists", 400, kDenied},
     {"QueueDeletedRecently", 400, kRetryable},
     {"AWS.SimpleQueueService.QueueDeletedRecently", 400, kRetryable},
     {"AWS.SimpleQueueService.PurgeQueueInProgress", 403, kRetryable},
-    {"EmptyBatchRequest", 400, kPermanent},
-    {"AWS.SimpleQueueService.EmptyBatchRequest", 400, kPermanent},
+    {"EmptyBatchRequest", 400, kDenied},
+    {"AWS.SimpleQueueService.EmptyBatchRequest", 400, kDenied},
     {"TooManyEntriesInBatchRequest", 400, kOversize},
     {"AWS.SimpleQueueService.TooManyEntriesInBatchRequest", 400, kOversize},
     {"BatchRequestTooLong", 400, kOversize},
     {"AWS.SimpleQueueService.BatchRequestTooLong", 400, kOversize},
-    {"BatchEntryIdsNotDistinct", 400, kPermanent},
-    {"InvalidBatchEntryId", 400, kPermanent},
-    {"AWS.SimpleQueueService.MessageNotInflight", 400, kPermanent},
+    {"BatchEntryIdsNotDistinct", 400, kDenied},
+    {"InvalidBatchEntryId", 400, kDenied},
+    {"AWS.SimpleQueueService.MessageNotInflight", 400, kDenied},
     {"AWS.SimpleQueueService.UnsupportedOperation", 400, kDenied},
     {"OverLimit", 403, kThrottled},
     {"RequestThrottled", 403, kThrottled},
     {"InvalidSecurity", 403, kDenied},
-    {"ReceiptHandleIsInvalid", 404, kPermanent},
-    {"ReceiptHandleIsInvalid", 400, kPermanent},
-    {"InvalidAttributeName", 400, kPermanent},
-    {"InvalidAttributeValue", 400, kPermanent},
+    {"ReceiptHandleIsInvalid", 400, kDenied},
+    {"InvalidAttributeName", 400, kDenied},
+    {"InvalidAttributeValue", 400, kDenied},
     {"InvalidMessageContents", 400, kPermanent},
-    {"InvalidIdFormat", 400, kPermanent},
+    {"InvalidIdFormat", 400, kDenied},
     {"InvalidParameterValue", 400, kPermanent},
-    {"MissingParameter", 400, kPermanent},
+    {"MissingParameter", 400, kDenied},
     {"KmsDisabled", 400, kDenied},
     {"KMS.DisabledException", 400, kDenied},
     {"KmsOptInRequired", 403, kDenied},
@@ -148,7 +147,7 @@ TEST_CASE("each code says what to do next", "[aws][error]") {
 
 TEST_CASE("a code decides whatever the status is", "[aws][error]") {
   for (const int status : {400, 403, 404, 500, 503}) {
-    CHECK(ClassifyResponse(JsonError(status, "ReceiptHandleIsInvalid")).error_class == kPermanent);
+    CHECK(ClassifyResponse(JsonError(status, "InvalidMessageContents")).error_class == kPermanent);
     CHECK(ClassifyResponse(JsonError(status, "ThrottlingException")).error_class == kThrottled);
   }
 }
@@ -214,13 +213,26 @@ TEST_CASE("no page of a bystander condemns a record", "[aws][error]") {
   }
 }
 
-TEST_CASE("a code that nobody knows is judged by its status, as the service's word",
+TEST_CASE("a code that nobody knows is judged by its status, and never condemns a record",
           "[aws][error]") {
-  CHECK(ClassifyResponse(JsonError(400, "BrandNewException")).error_class == kPermanent);
+  CHECK(ClassifyResponse(JsonError(400, "BrandNewException")).error_class == kDenied);
   CHECK(ClassifyResponse(JsonError(403, "BrandNewException")).error_class == kDenied);
   CHECK(ClassifyResponse(JsonError(404, "BrandNewException")).error_class == kNotFound);
   CHECK(ClassifyResponse(JsonError(429, "BrandNewException")).error_class == kThrottled);
   CHECK(ClassifyResponse(JsonError(500, "BrandNewException")).error_class == kRetryable);
+}
+
+TEST_CASE("what is wrong with the account or the target condemns no record", "[aws][error]") {
+  for (const char* code :
+       {"SubscriptionRequiredException", "OptInRequired", "AccountProblem", "InvalidClientTokenId",
+        "MissingParameter", "InvalidQueryParameter", "ResourceInUseException"}) {
+    for (const int status : {400, 402, 403, 404, 409, 422}) {
+      INFO(code << " " << status);
+      CHECK(ClassifyResponse(JsonError(status, code)).error_class != kPermanent);
+      CHECK(ClassifyResponse(JsonError(status, code)).error_class != kOversize);
+    }
+    CHECK(ClassifySqsEntry(code, "", true).error_class != kPermanent);
+  }
 }
 
 TEST_CASE("an error keeps the service's hint and its request id", "[aws][error]") {
@@ -261,7 +273,7 @@ TEST_CASE("a failed record of PutRecords may always be sent again", "[aws][error
 TEST_CASE("a failed message of a batch is judged by code and fault", "[aws][error]") {
   CHECK(ClassifySqsEntry("InternalError", "", false).error_class == kRetryable);
   CHECK(ClassifySqsEntry("BrandNew", "", false).error_class == kRetryable);
-  CHECK(ClassifySqsEntry("BrandNew", "", true).error_class == kPermanent);
+  CHECK(ClassifySqsEntry("BrandNew", "", true).error_class == kDenied);
   CHECK(ClassifySqsEntry("InvalidMessageContents", "", true).error_class == kPermanent);
   CHECK(ClassifySqsEntry("InvalidParameterValue", "", false).error_class == kRetryable);
   CHECK(ClassifySqsEntry("RequestThrottled", "", true).error_class == kThrottled);

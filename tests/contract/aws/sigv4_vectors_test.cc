@@ -103,8 +103,7 @@ void CheckCase(const fs::path& folder) {
 TEST_CASE("every vector of the signing suite gives its own signature", "[aws][sigv4]") {
   const std::string folder = Folder();
   if (folder.empty()) {
-    WARN("EDDY_SIGV4_VECTORS names no folder: the known answers alone hold the signer");
-    return;
+    SKIP("EDDY_SIGV4_VECTORS names no folder: the known answers alone hold the signer");
   }
   int cases = 0;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {

@@ -91,6 +91,38 @@ TEST_CASE("while renewing fails, keys are used to their end", "[forward][credent
   CHECK(host.Status().link == LinkState::kBackingOff);
 }
 
+TEST_CASE("a provider that cannot renew is asked seldom while the keys hold",
+          "[forward][credentials][time]") {
+  KeyHost host;
+  host.credentials.answer->expiration = host.device.clock.WallNow() + absl::Minutes(5);
+  SECTION("because it fails") {
+    host.StartKinesis("s");
+    host.RunUntilCaughtUp();
+    host.credentials.answer = absl::UnauthenticatedError("the provider is away");
+  }
+  SECTION("because it has none that last longer") {
+    host.StartKinesis("s");
+    host.RunUntilCaughtUp();
+  }
+  for (int i = 0; i < 250; ++i) {
+    host.Put("s", "k", "more");
+    host.Run(absl::Seconds(1));
+  }
+  CHECK(host.aws.Calls().size() >= 200);
+  CHECK(host.credentials.get_count >= 5);
+  CHECK(host.credentials.get_count <= 40);
+  CHECK(host.aws.Records("s").size() >= 250);
+
+  // Past their end it is asked each time, as the link's back-off says.
+  const int before = host.credentials.get_count;
+  host.credentials.answer = AwsCredentials{FakeAws::kKeyId, "secret", "token", std::nullopt};
+  host.Run(absl::Minutes(2));
+  host.Put("s", "k", "last");
+  host.Run(absl::Seconds(2));
+  CHECK(host.aws.Records("s").back().data == "last");
+  CHECK(host.credentials.get_count == before + 1);
+}
+
 TEST_CASE("the environment's keys are read anew at each Get", "[forward][credentials]") {
   const std::unique_ptr<CredentialsProvider> environment = NewEnvironmentCredentials();
   unsetenv("AWS_ACCESS_KEY_ID");
@@ -197,6 +229,28 @@ TEST_CASE("denied access keeps all and says what to do", "[forward][operator]") 
   host.aws.ForgetOrders();
   host.RunUntilCaughtUp();
   CHECK(host.HasArrived());
+}
+
+TEST_CASE("an error that is in no table condemns no record: it is for an operator",
+          "[forward][operator]") {
+  KeyHost host;
+  host.CreateDeadLetters();
+  host.route.dead_letter_queue = "dead";
+  for (int i = 0; i < 50; ++i) host.Put("s", std::to_string(i), "1");
+  FakeFault suspended;
+  suspended.kind = Kind::kError;
+  suspended.code = "SubscriptionRequiredException";
+  host.aws.Order(suspended, 100000);
+  host.StartKinesis("s");
+  host.Run(absl::Hours(1));
+  CHECK(host.Status().records_dead == 0);
+  CHECK(absl::IsPermissionDenied(host.Status().last_error));
+  CHECK(host.ErrorSays("SubscriptionRequiredException"));
+  CHECK(host.ErrorSays("everything is kept"));
+  CHECK(host.aws.Calls().size() < 120);
+  host.aws.ForgetOrders();
+  host.RunUntilCaughtUp();
+  CHECK(host.aws.Records("s").size() == 51);
 }
 
 TEST_CASE("a refused certificate on a device without a clock says so", "[forward][clock]") {

@@ -1,5 +1,6 @@
 #include "src/forward/dead_letter.h"
 
+#include <cstdint>
 #include <string>
 
 #include <catch2/catch_test_macros.hpp>
@@ -35,7 +36,7 @@ std::string Unescape(std::string_view base64) {
 TEST_CASE("a dead record becomes a message of JSON that holds all of it", "[forward][dead]") {
   ForwardHost host;
   host.CreateDeadLetters();
-  DeadLetterBox box(&host.queue("dead"), "telemetry");
+  DeadLetterBox box(host.store.get(), &host.queue("dead"), "telemetry");
   WindowRecord record = Make("pump-7", std::string("\0\xff\x01", 3));
   record.explicit_hash_key = "12";
   REQUIRE(box.PutRecord(3, record, "too strange").ok());
@@ -53,7 +54,8 @@ TEST_CASE("a dead record survives a power cut once PutRecord has returned",
           "[forward][dead][crash]") {
   ForwardHost host;
   host.CreateDeadLetters();
-  REQUIRE(DeadLetterBox(&host.queue("dead"), "telemetry").PutRecord(0, Make("k", "d"), "r").ok());
+  DeadLetterBox box(host.store.get(), &host.queue("dead"), "telemetry");
+  REQUIRE(box.PutRecord(0, Make("k", "d"), "r").ok());
   host.PowerCut(7);
   CHECK(Letters(host).size() == 1);
 }
@@ -61,7 +63,7 @@ TEST_CASE("a dead record survives a power cut once PutRecord has returned",
 TEST_CASE("a partition key of characters that SQS refuses is escaped", "[forward][dead]") {
   ForwardHost host;
   host.CreateDeadLetters();
-  DeadLetterBox box(&host.queue("dead"), "telemetry");
+  DeadLetterBox box(host.store.get(), &host.queue("dead"), "telemetry");
   const std::string key = "\x01\"\\\xEF\xBF\xBE\xEF\xBF\xBF\xF0\x9F\x8C\x8A\n";
   REQUIRE(box.PutRecord(0, Make(key, ""), "r").ok());
   const std::vector<Message> letters = Letters(host);
@@ -75,7 +77,7 @@ TEST_CASE("a record too large for one message becomes parts that can be joined",
           "[forward][dead]") {
   ForwardHost host;
   host.CreateDeadLetters();
-  DeadLetterBox box(&host.queue("dead"), "telemetry");
+  DeadLetterBox box(host.store.get(), &host.queue("dead"), "telemetry");
   std::string data;
   for (size_t i = 0; data.size() < kStreamRecordBytesMax - 256; ++i) {
     data += static_cast<char>(i * 31 % 251);
@@ -94,8 +96,31 @@ TEST_CASE("a record too large for one message becomes parts that can be joined",
   CHECK(joined == data);
 }
 
+TEST_CASE("while the disk is full a letter is accepted once, and a retry waits for its commit",
+          "[forward][dead][fault]") {
+  ForwardHost host;
+  host.CreateDeadLetters();
+  DeadLetterBox box(host.store.get(), &host.queue("dead"), "telemetry");
+  REQUIRE(host.store->Flush().ok());
+  host.device.disk.SetCapacity(0);
+  const WindowRecord record = Make("k", std::string(1000, 'x'));
+  for (int i = 0; i < 20; ++i) {
+    const absl::Status status = box.PutRecord(0, record, "r");
+    CHECK(absl::IsUnavailable(status));
+    CHECK(status.ToString().find("waits for its commit") != std::string::npos);
+  }
+  host.device.disk.SetCapacity(UINT64_MAX);
+  CHECK(box.PutRecord(0, record, "r").ok());
+  CHECK(Letters(host).size() == 1);
+
+  SECTION("and the next one is another letter, of the same record too") {
+    CHECK(box.PutRecord(0, record, "r").ok());
+    CHECK(Letters(host).size() == 1);  // the first is in flight
+  }
+}
+
 TEST_CASE("without a queue there is no box, and the error says which option", "[forward][dead]") {
-  const absl::Status status = DeadLetterBox(nullptr, "s").PutMessage("b", "r");
+  const absl::Status status = DeadLetterBox(nullptr, nullptr, "s").PutMessage("m", "b", "r");
   CHECK(absl::IsFailedPrecondition(status));
   CHECK(status.ToString().find("dead_letter_queue") != std::string::npos);
 }

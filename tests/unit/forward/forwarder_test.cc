@@ -57,7 +57,11 @@ TEST_CASE("options out of range are refused by name", "[forward][create]") {
   ForwardHost host;
   SECTION("retry_delay_base") { host.options.retry_delay_base = absl::ZeroDuration(); }
   SECTION("retry_delay_max") { host.options.retry_delay_max = absl::Milliseconds(1); }
-  SECTION("request_timeout") { host.options.request_timeout = absl::Hours(1); }
+  SECTION("request_timeout, by the life of a signature") {
+    host.options.request_timeout = absl::Minutes(4);
+    CHECK(CreateStatus(host).ok());
+    host.options.request_timeout = absl::Minutes(4) + absl::Milliseconds(1);
+  }
   SECTION("endpoint") { host.options.kinesis_endpoint = "ftp://example.test"; }
   CHECK(absl::IsInvalidArgument(CreateStatus(host)));
 }
@@ -108,7 +112,73 @@ TEST_CASE("two targets of one stream each get everything", "[forward]") {
   CHECK(host.aws.Records("s").size() == 1);
   CHECK(host.aws.Records("archive").size() == 1);
   CHECK(host.stream("s").ListCursors() ==
-        std::vector<std::string>{"forward.kinesis.archive", "forward.kinesis.s"});
+        std::vector<std::string>{host.forwarder->Status()[1].cursor,
+                                 host.forwarder->Status()[0].cursor});
+}
+
+TEST_CASE("one target name at two endpoints is two places to have come to", "[forward]") {
+  ForwardHost host;
+  host.CreateStream("s");
+  for (int i = 0; i < 5; ++i) host.Put("s", "k", std::to_string(i));
+  FakeAws other(&host.device.clock, 1);
+  other.CreateStream("s");
+  ForwarderOptions elsewhere = host.options;
+  elsewhere.transport = &other;
+  SECTION("by host") { elsewhere.kinesis_endpoint = "https://kinesis.test:8443"; }
+  SECTION("by region") { elsewhere.region = "eu-west-1"; }
+  host.StartKinesis("s");
+  auto second = Forwarder::Create(host.store.get(), elsewhere);
+  REQUIRE(second.ok());
+  REQUIRE((*second)->AddKinesisRoute("s", "s").ok());
+  CHECK((*second)->Status()[0].cursor != host.Status().cursor);
+  host.RunUntilCaughtUp();
+  const std::string cursor = (*second)->Status()[0].cursor;
+  CHECK(host.stream("s").OpenCursor(host.Status().cursor).value()->Position(0) > 0);
+  CHECK(host.stream("s").OpenCursor(cursor).value()->Position(0) <
+        host.stream("s").OpenCursor(host.Status().cursor).value()->Position(0));
+}
+
+TEST_CASE("a cursor has one route in a process, for as long as the route lives", "[forward]") {
+  ForwardHost host;
+  host.CreateStream("s");
+  host.StartKinesis("s");
+  auto second = Forwarder::Create(host.store.get(), host.options);
+  REQUIRE(second.ok());
+  const absl::Status refused = (*second)->AddKinesisRoute("s", "s");
+  CHECK(absl::IsAlreadyExists(refused));
+  CHECK(refused.ToString().find("another route") != std::string::npos);
+  host.forwarder.reset();
+  CHECK((*second)->AddKinesisRoute("s", "s").ok());
+}
+
+TEST_CASE("targets with the longest names have routes, each its own", "[forward]") {
+  ForwardHost host;
+  host.CreateStream("s");
+  host.Start();
+  const std::string longest(127, 't');
+  REQUIRE(host.forwarder->AddKinesisRoute("s", longest + "1").ok());
+  REQUIRE(host.forwarder->AddKinesisRoute("s", longest + "2").ok());
+  REQUIRE(host.forwarder->AddKinesisRoute("s", std::string(113, 't')).ok());
+  CHECK(host.Status().cursor.size() == 128);
+  CHECK(host.stream("s").ListCursors().size() == 3);
+}
+
+TEST_CASE("Wake during a request that fails tries again at once", "[forward]") {
+  ForwardHost host;
+  host.options.retry_delay_base = absl::Minutes(1);
+  host.CreateStream("s");
+  host.Put("s", "k", "1");
+  FakeFault down;
+  down.kind = Kind::kNotSent;
+  host.aws.Order(down);
+  int requests = 0;
+  host.aws.SetOnRequest([&] {
+    if (++requests == 1) host.forwarder->Wake();
+  });
+  host.StartKinesis("s");
+  host.Run(absl::Milliseconds(110));
+  CHECK(requests == 2);
+  CHECK(host.aws.Records("s").size() == 1);
 }
 
 TEST_CASE("a route that is down does not hold up another", "[forward]") {

@@ -169,7 +169,7 @@ TEST_CASE("a record that fails for ever lets others run ahead only as far as the
   host.StartKinesis("s");
   while (host.aws.Calls().size() < 40) host.Run(absl::Milliseconds(100));
   CHECK(host.aws.Records("s").size() == kWindowRecordsMax - 1);
-  CHECK(host.stream("s").OpenCursor("forward.kinesis.s").value()->Position(0) <= 64);
+  CHECK(host.stream("s").OpenCursor(host.Status().cursor).value()->Position(0) <= 64);
   host.RunUntilCaughtUp();
   CHECK(host.aws.Records("s").size() == kWindowRecordsMax + 1000);
 }
@@ -180,7 +180,7 @@ TEST_CASE("trimming what was delivered does not disturb the route", "[forward][k
   for (int i = 0; i < 4; ++i) host.Put("s", absl::StrCat("k", i), absl::StrCat(i));
   host.StartKinesis("s");
   host.RunUntilCaughtUp();
-  Cursor* const cursor = host.stream("s").OpenCursor("forward.kinesis.s").value();
+  Cursor* const cursor = host.stream("s").OpenCursor(host.Status().cursor).value();
   REQUIRE(host.store->Flush().ok());
   REQUIRE(host.stream("s").Trim(0, cursor->Position(0)).ok());
   host.Put("s", "k", "4");

@@ -88,14 +88,6 @@ TEST_CASE("a request to be signed anew leaves state and count and is due at once
   CHECK(IsAbout(DelayAfter(link, Trouble::kUnreachable, kMost), absl::Milliseconds(100)));
 }
 
-TEST_CASE("a partial failure delays but stays online", "[forward][link]") {
-  Link link(Policy());
-  link.Failed(Trouble::kUnreachable, kNow, kMost);
-  link.SucceededInPart(Trouble::kThrottled, kNow, kMost);
-  CHECK(link.state() == LinkState::kOnline);
-  CHECK(IsAbout(link.next_attempt() - kNow, absl::Seconds(1)));
-}
-
 TEST_CASE("trying now forgets the delay and not the failures", "[forward][link]") {
   Link link(Policy());
   link.Failed(Trouble::kUnreachable, kNow, kMost);

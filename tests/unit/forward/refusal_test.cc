@@ -123,13 +123,41 @@ TEST_CASE("while the dead-letter queue cannot be written the record stays",
   host.StartKinesis("s");
   REQUIRE(host.store->Flush().ok());
   host.device.disk.SetCapacity(0);
-  host.Run(absl::Seconds(10));
+  host.Run(absl::Minutes(10));
   CHECK(host.Status().records_dead == 0);
   CHECK_FALSE(host.Status().last_error.ok());
   host.device.disk.SetCapacity(UINT64_MAX);
   host.RunUntilCaughtUp();
   CHECK(host.Status().records_dead == 1);
-  CHECK(Letters(host).size() >= 1);
+  CHECK(Letters(host).size() == 1);
+  CHECK(host.aws.Calls().size() == 1);  // the service was asked once
+}
+
+TEST_CASE("while the dead-letter queue cannot be written a message stays",
+          "[forward][sqs][dead][fault]") {
+  ForwardHost host;
+  host.CreateQueue("q");
+  host.CreateDeadLetters();
+  host.route.dead_letter_queue = "dead";
+  for (int i = 0; i < 3; ++i) host.Send("q", absl::StrCat("m", i));
+  FakeFault partial;
+  partial.kind = Kind::kPartial;
+  partial.failed = {0, 1};
+  partial.sender_fault = true;
+  partial.code = "InvalidMessageContents";
+  partial.operation = "SendMessageBatch";
+  host.aws.Order(partial);
+  REQUIRE(host.store->Flush().ok());
+  host.aws.SetOnRequest([&] { host.device.disk.SetCapacity(0); });
+  host.StartSqs("q");
+  host.Run(absl::Minutes(10));
+  CHECK(host.Status().records_dead == 0);
+  host.aws.SetOnRequest(nullptr);
+  host.device.disk.SetCapacity(UINT64_MAX);
+  host.RunUntilCaughtUp();
+  CHECK(host.Status().records_dead == 2);
+  CHECK(Letters(host).size() == 2);
+  CHECK(host.aws.Calls("SendMessageBatch").size() == 1);
 }
 
 TEST_CASE("when everything is refused the dead letters come slowly", "[forward][kinesis][dead]") {

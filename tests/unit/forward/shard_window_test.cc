@@ -23,7 +23,7 @@ WindowRecord Make(SequenceNumber number, const std::string& key) {
 std::vector<SequenceNumber> Ready(ShardWindow& window) {
   std::vector<SequenceNumber> ready;
   SequenceNumber from = 0;
-  while (const WindowRecord* record = window.NextReady(from)) {
+  while (const WindowRecord* record = window.NextReady(from, absl::ZeroDuration())) {
     ready.push_back(record->sequence_number);
     from = record->sequence_number + 1;
   }
@@ -101,7 +101,7 @@ TEST_CASE("whatever is settled when, keys go in order and nothing is lost", "[fo
         window.Settle(number);
       }
     }
-    while (WindowRecord* record = window.NextReady(0)) {
+    while (WindowRecord* record = window.NextReady(0, absl::ZeroDuration())) {
       taken[record->partition_key].push_back(record->sequence_number);
       window.Settle(record->sequence_number);
     }
