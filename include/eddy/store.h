@@ -104,9 +104,10 @@ class Store {
   virtual absl::StatusOr<Stream*> OpenStream(std::string_view name) = 0;
   virtual std::vector<std::string> ListStreams() = 0;  // sorted
 
-  // Queue names: 1..80 of [a-zA-Z0-9_-]. Creating a queue that exists with
-  // equal options returns it (as CreateQueue's contract).
-  //   kAlreadyExists   it exists with other options; the message names one.
+  // Queue names: 1..80 of [a-zA-Z0-9_-]. A queue that exists is returned if it has
+  // the value of each option that is given; what is not given is not compared, so
+  // no options at all always find it (as CreateQueue's contract).
+  //   kAlreadyExists   it exists with another value; the message names the option.
   //   kNotFound        options.dead_letter_queue does not exist.
   virtual absl::StatusOr<Queue*> CreateQueue(std::string_view name,
                                              const QueueOptions& options = {}) = 0;

@@ -1,8 +1,9 @@
 // Stream: records in shards by partition key, read by position (Kinesis).
 //
 // Invariants
-//   T1  Records of one partition key are read in the order in which their Puts
-//       returned; a reader sees no record before an earlier one of its shard.
+//   T1  Of two Puts of one partition key, that which began after the other had
+//       returned is read after it; of two at once, either may come first. A reader
+//       sees no record before an earlier one of its shard.
 //   T2  Reading changes nothing: any number of readers, each at its own place.
 // Depends on types.h. The limits are those of Amazon Kinesis Data Streams.
 #ifndef EDDY_STREAM_H_
@@ -71,13 +72,14 @@ struct RecordBatch {
   // Where the next read goes on. Empty only at the end of a closed shard.
   std::string next_shard_iterator;
   SequenceNumber next_sequence_number = 0;  // the same place, as a position
-  // Age of the oldest record not yet read; zero: caught up.
+  // Age of the oldest record not yet read; zero: caught up. With read_committed
+  // only committed records count.
   absl::Duration behind_latest;
   std::vector<std::shared_ptr<const void>> pins;  // the bytes the views lie in
 };
 
 enum class ShardIteratorType : uint8_t {
-  kAtSequenceNumber,     // that record, or the next higher
+  kAtSequenceNumber,     // that record, or the next higher kept
   kAfterSequenceNumber,  // the first one behind it
   kAtTimestamp,          // the first that arrived at or after `timestamp`
   kTrimHorizon,          // the oldest kept
@@ -134,6 +136,7 @@ class Cursor {
 
   // Moves to `next`, the first sequence number not yet consumed (that of the
   // last consumed record + 1, or RecordBatch::next_sequence_number).
+  //   kInvalidArgument    no such shard; a durability that does not exist.
   //   kOutOfRange         below the present position, or above what has been written.
   //   kResourceExhausted  no room in the intake in StoreOptions::append_timeout:
   //                       not moved.
@@ -142,7 +145,10 @@ class Cursor {
                                Durability durability = Durability::kDefault) = 0;
 };
 
-// Threads: safe. Put is lock-free and makes no system call at kProcess.
+// Threads: safe. At kProcess a Put takes no lock and makes no system call, but:
+// where a segment ends (each 64 to 256 KiB of records, which may wake the
+// committer or wait for room), when a reader sleeps on the shard, once a second to
+// ask whether the wall clock is set, and for a large record (see Put).
 class Stream {
  public:
   virtual ~Stream() = default;
@@ -153,9 +159,11 @@ class Stream {
   // Accepts one record. Data may be empty; a record above a quarter of a
   // segment goes straight into a commit and costs one even at kProcess.
   //   kInvalidArgument    key empty, over-long or not UTF-8; record too large;
-  //                       hash key malformed.
-  //   kResourceExhausted  no room in the intake in time, or the disk is full:
-  //                       not accepted.
+  //                       hash key malformed; a durability that does not exist.
+  //   kResourceExhausted  no room in the intake in time, the disk is full, or the
+  //                       commit of a large record failed: not accepted. (If its
+  //                       sync failed and the process dies before the next commit,
+  //                       a large record may turn up nevertheless.)
   //   kUnavailable        kPower only: accepted, but the disk failed to sync;
   //                       tried again in the background, may yet be lost.
   virtual absl::StatusOr<PutResult> Put(std::string_view partition_key,
@@ -164,12 +172,19 @@ class Stream {
 
   // Accepts 1..500 records; the results stand in the order of the entries and
   // fail one by one. At kPower all share one commit.
-  //   kInvalidArgument   the call as a whole: no entries, too many, too large.
+  // PutOptions::timeout bounds the call, not each record. When a record found no
+  // room, a later one of the same key may still be accepted (Kinesis's rule): to
+  // keep the order of a key, put its rest again from the first that failed.
+  //   kInvalidArgument   the call as a whole: no entries, too many, too large; a
+  //                      durability that does not exist.
   virtual absl::StatusOr<std::vector<absl::StatusOr<PutResult>>> PutRecords(
       const std::vector<PutRecordsEntry>& entries, const PutOptions& options = {}) = 0;
 
   // An iterator is a position, not a cursor: it may be used twice, and here it
   // does not expire.
+  // A sequence number is a place in its shard and does not say which. One of
+  // another shard is not told from one of this (Kinesis refuses it): it stands for
+  // the next higher record here, or is refused if this shard has not come so far.
   //   kInvalidArgument   no such shard; a timestamp in the future; a sequence
   //                      number that no record has been given yet.
   virtual absl::StatusOr<std::string> GetShardIterator(

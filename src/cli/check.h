@@ -1,8 +1,10 @@
-// Checker: whether a store is as eddy writes it. Reads only; each question is a
-// read transaction of its own, so a living owner is not held up, and what it
-// does meanwhile is no damage.
+// Checker: whether a store is as eddy writes it. Reads only; each question, and
+// each block, is a read transaction of its own, so that a living owner can start
+// its WAL anew in between, and what it does meanwhile is no damage.
 //
-//   database   SQLite's own quick_check
+//   database   SQLite's own quick_check. It reads the whole file in one
+//              transaction, beside which the owner's WAL only grows: so only if
+//              no owner lives, or on demand
 //   blocks     checksum; whole frames up to the last byte, each a record or a
 //              message; their count and times as the row says; no two overlap
 //   streams    shards 0..n-1 whose hash ranges tile 0..2^128-1; every log there
@@ -23,9 +25,10 @@ namespace eddy::cli {
 
 class Checker {
  public:
-  // `found` is called with one line for each thing that is damaged.
-  Checker(ReadOnlyStore& store, std::function<void(const std::string&)> found)
-      : db_(store.database()), found_(std::move(found)) {}
+  // `found` is called with one line for each thing that is damaged. `deep`: with
+  // SQLite's quick_check.
+  Checker(ReadOnlyStore& store, bool deep, std::function<void(const std::string&)> found)
+      : db_(store.database()), deep_(deep), found_(std::move(found)) {}
 
   // Everything. OK: it was all looked at, damaged or not.
   //   kUnavailable   the disk or the owner was in the way; try again.
@@ -49,9 +52,11 @@ class Checker {
   void Damage(const std::string& what);
 
   sql::Database& db_;
+  const bool deep_;
   const std::function<void(const std::string&)> found_;
   std::set<uint64_t> stream_logs_;  // whose frames are records
   std::set<uint64_t> queue_logs_;   // whose frames are messages
+  std::set<uint64_t> strange_logs_;  // of blocks, but in no row
   uint64_t block_count_ = 0;
   uint64_t frame_count_ = 0;
   uint64_t damage_count_ = 0;

@@ -24,9 +24,11 @@ that owns the store, and work as well when none does:
       one record a line: shard, sequence number, arrival, key, data, with a tab
       between; tabs, line ends and bytes that are not UTF-8 as in C ("\n")
 
-  eddy check DIR [--quiet]
-      the database, the schema, every block's checksum and frames, the rows of
-      streams, cursors and queues; prints what is damaged
+  eddy check DIR [--quiet] [--deep]
+      the schema, every block's checksum and frames, the rows of streams, cursors
+      and queues; prints what is damaged. SQLite's own check of the whole file is
+      done when no process owns the store, or with --deep: beside an owner it
+      keeps the WAL growing for as long as it takes
 
 These need the store for themselves, and fail when another process owns it:
 

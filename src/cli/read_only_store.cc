@@ -1,26 +1,25 @@
 #include "src/cli/read_only_store.h"
 
 #include <signal.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <ctime>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "eddy/types.h"
 #include "src/base/status.h"
 #include "src/base/strings.h"
 #include "src/log/frame.h"
+#include "src/log/meta.h"
 #include "src/sql/schema.h"
 
 namespace eddy::cli {
 namespace {
 
-// As the engine names them.
-constexpr char kDatabaseFile[] = "/eddy.db";
-constexpr char kLockFile[] = "/eddy.lock";
-
-constexpr char kClosedCleanly[] = "SELECT value FROM meta WHERE name = 'closed_cleanly'";
 constexpr char kLogRow[] = "SELECT oldest_position, end_position FROM logs WHERE id = ?";
 // Of the bytes only the length is read, which costs no page of them.
 constexpr char kLogBlocks[] =
@@ -55,10 +54,35 @@ bool IsPower(int64_t durability) {
 
 }  // namespace
 
-absl::StatusOr<ReadOnlyStore> ReadOnlyStore::Open(const std::string& directory) {
+absl::StatusOr<StoreSummary> ReadOnlyStore::Look(const std::string& directory) {
+  // Each owner writes its pid into the lock's file when it comes, and empties it
+  // when it goes; while it lives, there is a WAL, or soon will be.
+  const auto traces = [&]() -> std::optional<timespec> {
+    struct stat lock;
+    struct stat wal;
+    if (stat((directory + log::kLockFile).c_str(), &lock) != 0 || lock.st_size != 0 ||
+        stat((directory + log::kDatabaseFile + "-wal").c_str(), &wal) == 0) {
+      return std::nullopt;
+    }
+    return lock.st_mtim;
+  };
+  const std::optional<timespec> before = traces();
+  EDDY_ASSIGN_OR_RETURN(ReadOnlyStore store, Open(directory, before.has_value()));
+  const absl::StatusOr<StoreSummary> summary = store.Summary();
+  if (!before.has_value()) return summary;
+  const std::optional<timespec> after = traces();
+  if (after.has_value() && after->tv_sec == before->tv_sec && after->tv_nsec == before->tv_nsec) {
+    return summary;
+  }
+  return absl::UnavailableError(absl::StrCat(directory, ": an owner came meanwhile"));
+}
+
+absl::StatusOr<ReadOnlyStore> ReadOnlyStore::Open(const std::string& directory,
+                                                  bool immutable) {
   sql::OpenOptions options;
   options.mode = sql::Mode::kReadOnly;
-  const std::string path = directory + kDatabaseFile;
+  options.immutable = immutable;
+  const std::string path = directory + log::kDatabaseFile;
   absl::StatusOr<sql::Database> db = sql::Database::Open(path, options);
   if (absl::IsNotFound(db.status())) {
     return absl::NotFoundError(absl::StrCat("no store in ", directory));
@@ -77,7 +101,7 @@ absl::StatusOr<ReadOnlyStore> ReadOnlyStore::Open(const std::string& directory) 
 int ReadOnlyStore::OwnerPid() const {
   // The owner writes its pid into the lock's file and empties it when it closes.
   // To ask the lock itself we would have to take it.
-  std::FILE* const file = std::fopen((directory_ + kLockFile).c_str(), "re");
+  std::FILE* const file = std::fopen((directory_ + log::kLockFile).c_str(), "re");
   if (file == nullptr) return 0;
   int pid = 0;
   if (std::fscanf(file, "%d", &pid) != 1) pid = 0;
@@ -93,11 +117,8 @@ absl::StatusOr<StoreSummary> ReadOnlyStore::Summary() {
   EDDY_ASSIGN_OR_RETURN(summary.schema_version, db_.SchemaVersion());
   EDDY_ASSIGN_OR_RETURN(summary.file_bytes, db_.FileBytes());
   EDDY_ASSIGN_OR_RETURN(summary.free_bytes, db_.FreeBytes());
-  {
-    EDDY_ASSIGN_OR_RETURN(sql::Statement clean, db_.Prepare(kClosedCleanly));
-    EDDY_ASSIGN_OR_RETURN(const bool found, clean.Step());
-    summary.closed_cleanly = found && clean.ColumnInt(0) != 0;
-  }
+  EDDY_ASSIGN_OR_RETURN(const int64_t clean, log::MetaInt(db_, log::kMetaClean, 0));
+  summary.closed_cleanly = clean != 0;
   EDDY_ASSIGN_OR_RETURN(summary.streams, Streams());
   EDDY_ASSIGN_OR_RETURN(summary.queues, Queues());
   EDDY_RETURN_IF_ERROR(view.Commit());

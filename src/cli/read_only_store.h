@@ -2,9 +2,13 @@
 // after its death.
 //
 // Invariants
-//   R1  Nothing is written and no lock of ours is taken: SQLite's read-only
-//       connection never blocks the owner, and no read transaction outlives a
-//       call, so the owner's WAL can shrink.
+//   R1  Neither the database nor the WAL is written, our own lock is not taken, and
+//       no read transaction outlives a call, so that the owner's WAL can start
+//       anew. SQLite takes its shared locks, which hold nobody up but a WAL
+//       checkpoint that would overwrite what is being read (the owner's leave it for
+//       later). It may make eddy.db-wal (empty) and eddy.db-shm
+//       and leave them behind, and recover the WAL's index in the latter: where
+//       they do not exist it needs the right to write in the directory.
 //   R2  Only what is committed is seen. What the owner has accepted since its
 //       last commit (at most its flush interval) lies in the intake.
 // Depends on sql/ and the formats of log/.
@@ -76,7 +80,14 @@ class ReadOnlyStore {
   //   kNotFound            no store in `directory`.
   //   kFailedPrecondition  not an eddy store, or a newer eddy wrote it.
   //   kPermissionDenied, kUnavailable, kDataLoss   as sql::ToStatus.
-  static absl::StatusOr<ReadOnlyStore> Open(const std::string& directory);
+  static absl::StatusOr<ReadOnlyStore> Open(const std::string& directory) {
+    return Open(directory, /*immutable=*/false);
+  }
+
+  // For one short look: as Open, but of a store that is closed, and has no WAL,
+  // it leaves nothing behind and needs no right to write. kUnavailable if an
+  // owner came meanwhile, so that what was seen may not be true: look again.
+  static absl::StatusOr<StoreSummary> Look(const std::string& directory);
 
   // Everything, as of one moment.
   absl::StatusOr<StoreSummary> Summary();
@@ -93,10 +104,13 @@ class ReadOnlyStore {
 
   sql::Database& database() { return db_; }
 
-  // The living process that last took the store's lock; 0: none.
+  // The living process that last took the store's lock; 0: none. An owner that
+  // was killed leaves its pid behind: once the system has given that to another
+  // process, this one is taken for the owner.
   int OwnerPid() const;
 
  private:
+  static absl::StatusOr<ReadOnlyStore> Open(const std::string& directory, bool immutable);
   ReadOnlyStore(std::string directory, sql::Database db, std::unique_ptr<log::BlockStore> blocks)
       : directory_(std::move(directory)), db_(std::move(db)), blocks_(std::move(blocks)) {}
 

@@ -115,10 +115,14 @@ int RunStatus(const Words& words) {
   const absl::StatusOr<Arguments> arguments = Arguments::Parse(words, rules);
   if (!arguments.ok()) return Fail(arguments.status(), kExitUsage);
   const std::string& directory = (*arguments)[0];
-  absl::StatusOr<ReadOnlyStore> store = ReadOnlyStore::Open(directory);
-  if (!store.ok()) return Fail(store.status(), kExitUsage);
-  const absl::StatusOr<StoreSummary> summary = store->Summary();
-  if (!summary.ok()) return Fail(summary.status());
+  absl::StatusOr<StoreSummary> summary = ReadOnlyStore::Look(directory);
+  if (absl::IsUnavailable(summary.status())) {  // an owner came: now read beside it
+    absl::StatusOr<ReadOnlyStore> store = ReadOnlyStore::Open(directory);
+    if (!store.ok()) return Fail(store.status(), kExitUsage);
+    summary = store->Summary();
+    if (!summary.ok()) return Fail(summary.status());
+  }
+  if (!summary.ok()) return Fail(summary.status(), kExitUsage);
   arguments->Has("--json") ? PrintJson(directory, *summary) : Print(directory, *summary);
   return kExitOk;
 }

@@ -1,4 +1,5 @@
 // eddy stream put, tail.
+#include <algorithm>
 #include <cinttypes>
 #include <condition_variable>
 #include <cstdio>
@@ -16,7 +17,8 @@ namespace eddy::cli {
 namespace {
 
 // How often --follow looks for a new commit. Another process's commits can only
-// be found by looking; one look at a quiet store reads two pages from memory.
+// be found by looking; one look at a quiet store reads a few pages, of no block
+// more than its length.
 constexpr absl::Duration kFollowPeriod = absl::Milliseconds(100);
 
 absl::StatusOr<Stream*> OpenStream(Store& store, const std::string& name, bool create,
@@ -83,6 +85,9 @@ class Tail {
         if (*block == nullptr) break;
         const absl::Status printed = PrintBlock(**block, &place);
         if (!printed.ok()) return printed;
+        // The place may lie within the block's last frame: nothing is printed of
+        // it then, and what comes next lies behind the block.
+        if (left_ > 0) place.position = std::max(place.position, (*block)->end);
       }
     }
     return absl::OkStatus();
@@ -143,9 +148,11 @@ absl::StatusOr<std::vector<Place>> Start(const Arguments& arguments,
                                          const std::vector<LogSummary>& shards) {
   const std::string from = arguments.Value("--from").value_or("oldest");
   uint64_t sequence_number = 0;
-  if (from != "oldest" && from != "latest" && !absl::SimpleAtoi(from, &sequence_number)) {
+  if (from != "oldest" && from != "latest" &&
+      (!absl::SimpleAtoi(from, &sequence_number) || sequence_number > log::kPositionMax)) {
     return absl::InvalidArgumentError(
-        absl::StrCat("--from ", from, ": oldest, latest or a sequence number is wanted"));
+        absl::StrCat("--from ", from, ": oldest, latest or a sequence number of at most ",
+                     log::kPositionMax, " is wanted"));
   }
   std::vector<Place> places;
   const absl::StatusOr<uint64_t> only =

@@ -24,7 +24,7 @@ struct QueueRow {
   std::string name;
   int64_t created_ms = 0;
   log::LogId log = 0;
-  QueueOptions options;            // dead_letter_queue is not filled in:
+  QueueOptions options;            // all there, but dead_letter_queue:
   uint32_t dead_letter_queue = 0;  // its id, 0: none
   uint64_t head = 0;
 };

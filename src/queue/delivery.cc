@@ -103,9 +103,23 @@ void DeliveryState::Receive(const DeliveryChange& received, absl::Duration now,
 
 void DeliveryState::SetDue(uint64_t position, absl::Duration now, absl::Duration due) {
   Delivery& entry = entries_.at(position);
-  EDDY_CHECK(entry.phase != DeliveryPhase::kDelayed);
+  EDDY_CHECK(entry.phase == DeliveryPhase::kVisible || entry.phase == DeliveryPhase::kInFlight);
   Leave(position, entry);
   Enter(position, &entry, due > now ? DeliveryPhase::kInFlight : DeliveryPhase::kVisible, due);
+}
+
+void DeliveryState::StartMove(uint64_t position) {
+  Delivery& entry = entries_.at(position);
+  EDDY_CHECK(entry.phase == DeliveryPhase::kVisible);
+  Leave(position, entry);
+  Enter(position, &entry, DeliveryPhase::kMoving, {});
+}
+
+void DeliveryState::StopMove(uint64_t position) {
+  Delivery& entry = entries_.at(position);
+  EDDY_CHECK(entry.phase == DeliveryPhase::kMoving);
+  Leave(position, entry);
+  Enter(position, &entry, DeliveryPhase::kVisible, {});
 }
 
 void DeliveryState::Remove(uint64_t position) {
@@ -155,6 +169,10 @@ void DeliveryState::Enter(uint64_t position, Delivery* entry, DeliveryPhase phas
     visible_.insert(position);
     return;
   }
+  if (phase == DeliveryPhase::kMoving) {
+    ++moving_count_;
+    return;
+  }
   timers_.emplace(due, position);
   if (phase == DeliveryPhase::kInFlight) ++in_flight_count_;
 }
@@ -162,6 +180,10 @@ void DeliveryState::Enter(uint64_t position, Delivery* entry, DeliveryPhase phas
 void DeliveryState::Leave(uint64_t position, const Delivery& entry) {
   if (entry.phase == DeliveryPhase::kVisible) {
     visible_.erase(position);
+    return;
+  }
+  if (entry.phase == DeliveryPhase::kMoving) {
+    --moving_count_;
     return;
   }
   timers_.erase({entry.due, position});

@@ -4,6 +4,9 @@
 //                                       ^                    |
 //                                       +--- timeout ends ---+
 //
+// A message too large to move to the dead-letter queue in one cut is MOVING
+// meanwhile: nobody else has it, and no timeout ends that, only Remove or StopMove.
+//
 // A log position falls into one of four parts:
 //
 //        gone              touched or gone             untouched
@@ -35,7 +38,7 @@
 
 namespace eddy::queue {
 
-enum class DeliveryPhase : uint8_t { kVisible, kInFlight, kDelayed };
+enum class DeliveryPhase : uint8_t { kVisible, kInFlight, kDelayed, kMoving };
 
 // What is known of a touched message.
 struct Delivery {
@@ -79,6 +82,7 @@ class DeliveryState {
 
   // --- Places.
   uint64_t head() const { return head_; }
+  uint64_t committed_head() const { return committed_head_; }
   uint64_t scan() const { return scan_; }
   // Of a position at which a message lies.
   bool IsUntouched(uint64_t position) const;
@@ -95,8 +99,11 @@ class DeliveryState {
   // Visible or untouched; from now on in flight until `due`, or still visible
   // if that is not after `now`.
   void Receive(const DeliveryChange& received, absl::Duration now, absl::Duration due);
-  // An entry that was received: in flight until `due`, or visible.
+  // An entry that was received and is not moving: in flight until `due`, or visible.
   void SetDue(uint64_t position, absl::Duration now, absl::Duration due);
+  // A visible entry is moving; a moving one is visible again.
+  void StartMove(uint64_t position);
+  void StopMove(uint64_t position);
   // Deleted or moved. The position has an entry.
   void Remove(uint64_t position);
 
@@ -108,7 +115,7 @@ class DeliveryState {
 
   // --- Counts.
   size_t visible_count() const { return visible_.size(); }  // with an entry
-  size_t in_flight_count() const { return in_flight_count_; }
+  size_t in_flight_count() const { return in_flight_count_ + moving_count_; }
   size_t delayed_count() const { return timers_.size() - in_flight_count_; }
   size_t entry_count() const { return entries_.size(); }
   size_t gone_count() const { return gone_.size(); }  // above the head
@@ -124,9 +131,10 @@ class DeliveryState {
   uint64_t committed_head_;
   absl::btree_map<uint64_t, Delivery> entries_;
   absl::btree_set<uint64_t> gone_;     // at or above the head
-  absl::btree_set<uint64_t> visible_;  // entries by phase: this one,
-  absl::btree_set<std::pair<absl::Duration, uint64_t>> timers_;  // or the others
-  size_t in_flight_count_ = 0;
+  absl::btree_set<uint64_t> visible_;  // entries by phase: this one, or in flight
+  absl::btree_set<std::pair<absl::Duration, uint64_t>> timers_;  // and delayed
+  size_t in_flight_count_ = 0;  // without those that are
+  size_t moving_count_ = 0;     // moving, which have no timer
   absl::btree_set<uint64_t> changed_;  // positions of which a row is out of date
 };
 

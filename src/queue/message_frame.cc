@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "eddy/queue.h"
 #include "platform/crypto/digest.h"
 #include "src/queue/byte_io.h"
 
@@ -125,13 +126,6 @@ std::string MessageIdText(const MessageId& id) {
   return text;
 }
 
-std::string Md5Text(std::string_view body) {
-  std::string text;
-  text.reserve(32);
-  for (const uint8_t byte : crypto::Md5(body)) AppendHex(byte, &text);
-  return text;
-}
-
 uint64_t HashBootId(std::string_view boot_id) {
   uint64_t hash = 0xcbf29ce484222325u;  // FNV-1a: boots need telling apart, no more
   for (const char c : boot_id) {
@@ -141,3 +135,14 @@ uint64_t HashBootId(std::string_view boot_id) {
 }
 
 }  // namespace eddy::queue
+
+namespace eddy {
+
+std::string Md5OfBody(std::string_view body) {
+  std::string text;
+  text.reserve(32);
+  for (const uint8_t byte : crypto::Md5(body)) queue::AppendHex(byte, &text);
+  return text;
+}
+
+}  // namespace eddy

@@ -97,7 +97,6 @@ absl::Duration DelayEnd(const Delay& delay, int64_t sent_wall_ms, const Moment& 
 
 MessageId NewMessageId(Random& random);  // a random UUID (RFC 9562, version 4)
 std::string MessageIdText(const MessageId& id);
-std::string Md5Text(std::string_view body);  // 32 hex digits
 uint64_t HashBootId(std::string_view boot_id);
 
 }  // namespace eddy::queue

@@ -1,6 +1,8 @@
 #include "src/queue/message_rules.h"
 
 #include <cstdint>
+#include <optional>
+#include <string>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
@@ -40,24 +42,33 @@ absl::Status CheckRange(std::string_view what, absl::Duration value, absl::Durat
                                                  " is allowed"));
 }
 
+absl::Status CheckDurability(Durability durability) {
+  if (durability <= Durability::kPower) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("durability ", static_cast<int>(durability), " is none that exists"));
+}
+
 absl::Status CheckQueueOptions(const QueueOptions& options) {
-  EDDY_RETURN_IF_ERROR(CheckRange("visibility_timeout", options.visibility_timeout,
-                                  kVisibilityTimeoutMax));
-  EDDY_RETURN_IF_ERROR(CheckRange("delay", options.delay, kDelayMax));
+  const auto time = [](std::string_view what, const std::optional<absl::Duration>& value,
+                       absl::Duration max) {
+    return CheckRange(what, value.value_or(absl::ZeroDuration()), max);
+  };
   EDDY_RETURN_IF_ERROR(
-      CheckRange("receive_wait_time", options.receive_wait_time, kWaitTimeMax));
-  if (options.message_bytes_max < kMessageBytesMaxLeast ||
-      options.message_bytes_max > kMessageBytesMax) {
+      time("visibility_timeout", options.visibility_timeout, kVisibilityTimeoutMax));
+  EDDY_RETURN_IF_ERROR(time("delay", options.delay, kDelayMax));
+  EDDY_RETURN_IF_ERROR(time("receive_wait_time", options.receive_wait_time, kWaitTimeMax));
+  const size_t bytes_max = options.message_bytes_max.value_or(kMessageBytesMax);
+  if (bytes_max < kMessageBytesMaxLeast || bytes_max > kMessageBytesMax) {
     return absl::InvalidArgumentError(
-        absl::StrCat("message_bytes_max ", options.message_bytes_max, ": ",
-                     kMessageBytesMaxLeast, " to ", kMessageBytesMax, " is allowed"));
+        absl::StrCat("message_bytes_max ", bytes_max, ": ", kMessageBytesMaxLeast, " to ",
+                     kMessageBytesMax, " is allowed"));
   }
-  if (options.max_receive_count < 1 || options.max_receive_count > kMaxReceiveCountMax) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("max_receive_count ", options.max_receive_count, ": 1 to ",
-                     kMaxReceiveCountMax, " is allowed"));
+  const int receives = options.max_receive_count.value_or(kMaxReceiveCountDefault);
+  if (receives < 1 || receives > kMaxReceiveCountMax) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "max_receive_count ", receives, ": 1 to ", kMaxReceiveCountMax, " is allowed"));
   }
-  return absl::OkStatus();
+  return CheckDurability(options.durability);
 }
 
 absl::Status CheckBody(std::string_view body, size_t bytes_max) {
@@ -85,47 +96,58 @@ absl::Status CheckBody(std::string_view body, size_t bytes_max) {
   return absl::OkStatus();
 }
 
-QueueOptions Normalised(QueueOptions options) {
-  options.visibility_timeout = absl::Floor(options.visibility_timeout, absl::Milliseconds(1));
-  options.delay = absl::Floor(options.delay, absl::Milliseconds(1));
-  options.receive_wait_time = absl::Floor(options.receive_wait_time, absl::Milliseconds(1));
+QueueOptions WithDefaults(QueueOptions options) {
+  const auto whole = [](std::optional<absl::Duration>* time, absl::Duration otherwise) {
+    *time = absl::Floor(time->value_or(otherwise), absl::Milliseconds(1));
+  };
+  whole(&options.visibility_timeout, kVisibilityTimeoutDefault);
+  whole(&options.delay, absl::ZeroDuration());
+  whole(&options.receive_wait_time, absl::ZeroDuration());
+  options.message_bytes_max = options.message_bytes_max.value_or(kMessageBytesMax);
+  options.max_receive_count = options.max_receive_count.value_or(kMaxReceiveCountDefault);
   if (options.durability == Durability::kDefault) options.durability = Durability::kPower;
   return options;
 }
 
 absl::Status CompareOptions(std::string_view name, const QueueOptions& present,
-                            const QueueOptions& wanted_raw) {
-  const QueueOptions wanted = Normalised(wanted_raw);
+                            const QueueOptions& wanted) {
   const auto differs = [&](std::string_view what, const std::string& has,
                            const std::string& asked) {
     return absl::AlreadyExistsError(absl::StrCat("queue ", AbslView(name), " exists with ",
                                                  AbslView(what), " ", has, ", not ", asked));
   };
-  const auto time = [](absl::Duration d) { return absl::FormatDuration(d); };
-  if (present.visibility_timeout != wanted.visibility_timeout) {
+  const auto time_differs = [](const std::optional<absl::Duration>& has,
+                               const std::optional<absl::Duration>& asked) {
+    return asked.has_value() && absl::Floor(*asked, absl::Milliseconds(1)) != *has;
+  };
+  const auto time = [](const std::optional<absl::Duration>& d) {
+    return absl::FormatDuration(*d);
+  };
+  if (time_differs(present.visibility_timeout, wanted.visibility_timeout)) {
     return differs("visibility_timeout", time(present.visibility_timeout),
                    time(wanted.visibility_timeout));
   }
-  if (present.delay != wanted.delay) {
+  if (time_differs(present.delay, wanted.delay)) {
     return differs("delay", time(present.delay), time(wanted.delay));
   }
-  if (present.receive_wait_time != wanted.receive_wait_time) {
+  if (time_differs(present.receive_wait_time, wanted.receive_wait_time)) {
     return differs("receive_wait_time", time(present.receive_wait_time),
                    time(wanted.receive_wait_time));
   }
-  if (present.message_bytes_max != wanted.message_bytes_max) {
-    return differs("message_bytes_max", absl::StrCat(present.message_bytes_max),
-                   absl::StrCat(wanted.message_bytes_max));
+  if (wanted.message_bytes_max && present.message_bytes_max != wanted.message_bytes_max) {
+    return differs("message_bytes_max", absl::StrCat(*present.message_bytes_max),
+                   absl::StrCat(*wanted.message_bytes_max));
   }
-  if (present.dead_letter_queue != wanted.dead_letter_queue) {
+  if (!wanted.dead_letter_queue.empty() &&
+      present.dead_letter_queue != wanted.dead_letter_queue) {
     return differs("dead_letter_queue", absl::StrCat("\"", present.dead_letter_queue, "\""),
                    absl::StrCat("\"", wanted.dead_letter_queue, "\""));
   }
-  if (present.max_receive_count != wanted.max_receive_count) {
-    return differs("max_receive_count", absl::StrCat(present.max_receive_count),
-                   absl::StrCat(wanted.max_receive_count));
+  if (wanted.max_receive_count && present.max_receive_count != wanted.max_receive_count) {
+    return differs("max_receive_count", absl::StrCat(*present.max_receive_count),
+                   absl::StrCat(*wanted.max_receive_count));
   }
-  if (present.durability != wanted.durability) {
+  if (wanted.durability != Durability::kDefault && present.durability != wanted.durability) {
     return differs("durability", std::string(DurabilityName(present.durability)),
                    std::string(DurabilityName(wanted.durability)));
   }

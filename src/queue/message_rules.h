@@ -15,15 +15,18 @@ inline constexpr size_t kQueueNameBytesMax = 80;
 // All kInvalidArgument; the message says what was given and what is allowed.
 absl::Status CheckQueueName(std::string_view name);
 absl::Status CheckQueueOptions(const QueueOptions& options);
+absl::Status CheckDurability(Durability durability);
 // 1..bytes_max bytes of UTF-8 out of #x9 #xA #xD #x20..#xD7FF #xE000..#xFFFD
 // #x10000..#x10FFFF.
 absl::Status CheckBody(std::string_view body, size_t bytes_max);
 absl::Status CheckRange(std::string_view what, absl::Duration value, absl::Duration max);
 
-// Durations in the whole milliseconds that are stored; kDefault made kPower.
-QueueOptions Normalised(QueueOptions options);
+// What is absent gets its default; durations in the whole milliseconds that are
+// stored.
+QueueOptions WithDefaults(QueueOptions options);
 
-// kAlreadyExists naming the first option in which `wanted` differs.
+// kAlreadyExists naming the first option that `wanted` gives and `present`, which
+// has them all, holds another value of.
 absl::Status CompareOptions(std::string_view name, const QueueOptions& present,
                             const QueueOptions& wanted);
 

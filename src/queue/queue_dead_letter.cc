@@ -5,22 +5,17 @@
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
 #include "src/queue/delivery_journal.h"
+#include "src/queue/message_rules.h"
 #include "src/queue/queue_impl.h"
 
 namespace eddy::queue {
-namespace {
-
-// How long a message is kept out of sight while it is moved outside of the cut.
-constexpr absl::Duration kMoveLease = absl::Minutes(1);
-
-}  // namespace
 
 bool QueueImpl::ReceivedTooOften(const Candidate& candidate, const Delivery* entry) const {
   if (dead_letter_queue_ == nullptr || entry == nullptr) return false;
   // Receives of an earlier queue stay in the count and are not held against the
   // message here.
   const uint32_t here = entry->receive_count - candidate.message.carried_receive_count();
-  return here >= static_cast<uint32_t>(row_.options.max_receive_count);
+  return here >= static_cast<uint32_t>(*row_.options.max_receive_count);
 }
 
 MessageHead QueueImpl::DeadLetterHead(const Candidate& candidate,
@@ -33,11 +28,15 @@ MessageHead QueueImpl::DeadLetterHead(const Candidate& candidate,
   letter.source_position = candidate.position;
   letter.first_sent_ms = candidate.message.sent_ms;
   letter.source = row_.name;
-  letter.reason = absl::StrCat("receive count ", receive_count + 1, " above ", receive_count);
+  // Receives of an earlier queue are in the count, but were not held against the
+  // message here.
+  const uint32_t carried = candidate.message.carried_receive_count();
+  letter.reason = absl::StrCat("receive count ", receive_count + 1 - carried, " above ",
+                               *row_.options.max_receive_count);
   return head;
 }
 
-void QueueImpl::Move(const Candidate& candidate, const Moment& now, Attempt* attempt) {
+void QueueImpl::Move(const Candidate& candidate, Attempt* attempt) {
   const uint64_t position = candidate.position;
   const MessageHead head =
       DeadLetterHead(candidate, state_.Find(position)->receive_count);
@@ -45,7 +44,7 @@ void QueueImpl::Move(const Candidate& candidate, const Moment& now, Attempt* att
   const log::FrameParts parts =
       MessageParts(head, encoded, candidate.message.body, *clock_);
   if (log::AlignFrame(parts.Bytes()) > engine_.inline_bytes_max()) {
-    state_.SetDue(position, now.since_boot, now.since_boot + kMoveLease);
+    state_.StartMove(position);
     attempt->large_moves.push_back(candidate);
     return;
   }
@@ -68,14 +67,14 @@ void QueueImpl::Move(const Candidate& candidate, const Moment& now, Attempt* att
   ++attempt->moved_count;
 }
 
+// Nobody but us has the message, for it is marked as moving: what we append
+// there is what we take away here.
 absl::Status QueueImpl::MoveLarge(const Candidate& candidate, Attempt* attempt) {
   const uint64_t position = candidate.position;
   uint32_t receive_count;
   {
     absl::MutexLock lock(&mu_);
-    const Delivery* const entry = state_.Find(position);
-    if (entry == nullptr) return absl::OkStatus();  // deleted meanwhile
-    receive_count = entry->receive_count;
+    receive_count = state_.Find(position)->receive_count;
   }
   const MessageHead head = DeadLetterHead(candidate, receive_count);
   const std::string encoded = EncodeHead(head);
@@ -83,25 +82,33 @@ absl::Status QueueImpl::MoveLarge(const Candidate& candidate, Attempt* attempt) 
       MessageParts(head, encoded, candidate.message.body, *clock_),
       engine_.options().append_timeout);
   if (!appended.ok()) {
-    absl::MutexLock lock(&mu_);
-    const absl::Duration now = clock_->SinceBoot();
-    if (state_.Find(position) != nullptr) state_.SetDue(position, now, now);
-    return appended.status();
+    {
+      absl::MutexLock lock(&mu_);
+      state_.StopMove(position);
+    }
+    // Those that the refused frame held up can be read now, in both queues.
+    dead_letter_queue_->signal_.Notify();
+    signal_.Notify();
+    return NotAccepted(appended.status());
   }
   dead_letter_queue_->NoteArrived(1);
-  absl::ReaderMutexLock cut(&engine_.cut());
-  absl::MutexLock lock(&mu_);
-  if (state_.Find(position) == nullptr) return absl::OkStatus();
-  DeliveryChange gone;
-  gone.position = position;
-  gone.gone = true;
-  std::string op;
-  AppendChange(gone, &op);
-  // Without room for it the next commit still records it; a SIGKILL before that
-  // leaves the message in both queues (I2).
-  const absl::StatusOr<log::Appended> journaled = engine_.TryJournal(row_.id, op);
-  if (journaled.ok()) attempt->journal_end = journaled->end;
-  state_.Remove(position);
+  bool was_full;
+  {
+    absl::ReaderMutexLock cut(&engine_.cut());
+    absl::MutexLock lock(&mu_);
+    DeliveryChange gone;
+    gone.position = position;
+    gone.gone = true;
+    std::string op;
+    AppendChange(gone, &op);
+    // Without room for it the next commit still records it; a SIGKILL before that
+    // leaves the message in both queues (I2).
+    const absl::StatusOr<log::Appended> journaled = engine_.TryJournal(row_.id, op);
+    if (journaled.ok()) attempt->journal_end = journaled->end;
+    was_full = InFlightIsFull();
+    state_.Remove(position);
+  }
+  if (was_full) signal_.Notify();
   return absl::OkStatus();
 }
 
@@ -114,6 +121,7 @@ absl::StatusOr<SendResult> QueueImpl::SendDeadLetter(std::string_view body,
                                                    " bytes: at most ", kMessageBytesMax,
                                                    " are allowed"));
   }
+  EDDY_RETURN_IF_ERROR(CheckDurability(options.durability));
   MessageHead head;
   DeadLetter& letter = head.dead_letter.emplace();
   letter.first_sent_ms = absl::ToUnixMillis(clock_->WallNow());
@@ -121,7 +129,8 @@ absl::StatusOr<SendResult> QueueImpl::SendDeadLetter(std::string_view body,
   letter.reason = std::string(reason);
   EDDY_ASSIGN_OR_RETURN(
       SendResult result,
-      Accept(std::move(head), body, options.delay.value_or(row_.options.delay), options));
+      Accept(std::move(head), body, options.delay.value_or(*row_.options.delay),
+             options.timeout.value_or(engine_.options().append_timeout)));
   if (IsPower(options.durability)) {
     EDDY_RETURN_IF_ERROR(WaitPower(log_->id(), result.token.end));
   }
@@ -130,7 +139,10 @@ absl::StatusOr<SendResult> QueueImpl::SendDeadLetter(std::string_view body,
 
 // I2: a killed process may have appended a dead letter here and not have come
 // to the journal. The frames it left in the intake are few; each dead letter
-// among them names the message that must be gone.
+// among them names the message that must be gone. To be called before the
+// engine's FinishOpen: its commit makes the letter part of the tables, where the
+// next open looks no more, and must hold what is mended as well. The journal is
+// replayed later than this, and does no harm to what is gone (D3).
 absl::Status QueueImpl::MendMoves(const std::vector<std::unique_ptr<QueueImpl>>& queues) {
   for (uint64_t at = recovered_from_;;) {
     EDDY_ASSIGN_OR_RETURN(const log::ReadResult result, log_->Read(at, {}));

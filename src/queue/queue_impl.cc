@@ -27,6 +27,7 @@ QueueImpl::QueueImpl(log::Engine& engine, QueueRow row, log::Log* log,
       state_(row_.head) {}
 
 absl::Status QueueImpl::SameOptions(const QueueOptions& wanted) const {
+  EDDY_RETURN_IF_ERROR(CheckQueueOptions(wanted));
   return CompareOptions(row_.name, row_.options, wanted);
 }
 
@@ -37,6 +38,11 @@ Moment QueueImpl::Now() const {
 bool QueueImpl::IsPower(Durability asked) const {
   return (asked == Durability::kDefault ? row_.options.durability : asked) ==
          Durability::kPower;
+}
+
+void QueueImpl::LimitInFlight(size_t most) {
+  absl::MutexLock lock(&mu_);
+  in_flight_max_ = most;
 }
 
 absl::Status QueueImpl::WaitPower(log::LogId log, uint64_t end) {
@@ -66,6 +72,11 @@ size_t QueueImpl::TouchedCount() const {
   return state_.entry_count() + state_.gone_count() + state_.changed_count();
 }
 
+absl::Status NotAccepted(const absl::Status& append) {
+  if (!absl::IsUnavailable(append)) return append;
+  return absl::ResourceExhaustedError(absl::StrCat("not accepted: ", append.message()));
+}
+
 log::FrameParts MessageParts(const MessageHead& head, const std::string& encoded_head,
                              std::string_view body, Clock& clock) {
   log::FrameParts parts;
@@ -81,7 +92,7 @@ log::FrameParts MessageParts(const MessageHead& head, const std::string& encoded
 
 absl::StatusOr<SendResult> QueueImpl::Accept(MessageHead head, std::string_view body,
                                              absl::Duration delay,
-                                             const SendOptions& options) {
+                                             absl::Duration timeout) {
   EDDY_RETURN_IF_ERROR(CheckRange("delay", delay, kDelayMax));
   head.id = NewMessageId(*engine_.platform().random);
   // Up to a whole millisecond: a delay may end a little late, never early.
@@ -92,15 +103,19 @@ absl::StatusOr<SendResult> QueueImpl::Accept(MessageHead head, std::string_view 
                        static_cast<uint64_t>(absl::ToInt64Milliseconds(sent)), boot_hash_};
   }
   const std::string encoded = EncodeHead(head);
-  EDDY_ASSIGN_OR_RETURN(
-      const log::Appended appended,
-      log_->Append(MessageParts(head, encoded, body, *clock_),
-                   options.timeout.value_or(engine_.options().append_timeout)));
+  const absl::StatusOr<log::Appended> appended =
+      log_->Append(MessageParts(head, encoded, body, *clock_), timeout);
+  if (!appended.ok()) {
+    // While a large body waited for its commit, nobody could read what was sent
+    // behind it: its receivers have looked, and sleep.
+    signal_.Notify();
+    return NotAccepted(appended.status());
+  }
   untouched_.fetch_add(1, std::memory_order_relaxed);
   if (delay_ms > 0) {
     absl::MutexLock lock(&mu_);
     // A receiver may have been here first: it has read the delay in the frame.
-    if (state_.Delay(appended.position, sent + absl::Milliseconds(delay_ms))) {
+    if (state_.Delay(appended->position, sent + absl::Milliseconds(delay_ms))) {
       untouched_.fetch_sub(1, std::memory_order_relaxed);
     }
   }
@@ -108,8 +123,7 @@ absl::StatusOr<SendResult> QueueImpl::Accept(MessageHead head, std::string_view 
 
   SendResult result;
   result.message_id = MessageIdText(head.id);
-  result.md5_of_body = Md5Text(body);
-  result.token = {log_->id(), appended.end};
+  result.token = {log_->id(), appended->end};
   return result;
 }
 
@@ -119,10 +133,12 @@ void QueueImpl::NoteArrived(size_t count) {
 }
 
 absl::StatusOr<SendResult> QueueImpl::Send(std::string_view body, const SendOptions& options) {
-  EDDY_RETURN_IF_ERROR(CheckBody(body, row_.options.message_bytes_max));
+  EDDY_RETURN_IF_ERROR(CheckDurability(options.durability));
+  EDDY_RETURN_IF_ERROR(CheckBody(body, *row_.options.message_bytes_max));
   EDDY_ASSIGN_OR_RETURN(
       SendResult result,
-      Accept({}, body, options.delay.value_or(row_.options.delay), options));
+      Accept({}, body, options.delay.value_or(*row_.options.delay),
+             options.timeout.value_or(engine_.options().append_timeout)));
   if (IsPower(options.durability)) {
     EDDY_RETURN_IF_ERROR(WaitPower(log_->id(), result.token.end));
   }
@@ -131,6 +147,7 @@ absl::StatusOr<SendResult> QueueImpl::Send(std::string_view body, const SendOpti
 
 absl::StatusOr<std::vector<absl::StatusOr<SendResult>>> QueueImpl::SendBatch(
     const std::vector<SendEntry>& entries, const SendOptions& options) {
+  EDDY_RETURN_IF_ERROR(CheckDurability(options.durability));
   if (entries.empty() || entries.size() > kMessageBatchMax) {
     return absl::InvalidArgumentError(absl::StrCat("a batch of ", entries.size(),
                                                    " messages: 1 to ", kMessageBatchMax,
@@ -142,12 +159,17 @@ absl::StatusOr<std::vector<absl::StatusOr<SendResult>>> QueueImpl::SendBatch(
     return absl::InvalidArgumentError(absl::StrCat("a batch of ", bytes, " bytes: at most ",
                                                    kMessageBytesMax, " are allowed"));
   }
-  const absl::Duration delay = options.delay.value_or(row_.options.delay);
+  const absl::Duration delay = options.delay.value_or(*row_.options.delay);
+  // One bound for the whole call: with the disk gone it must not wait once for
+  // each entry.
+  const absl::Duration deadline =
+      clock_->SinceBoot() + options.timeout.value_or(engine_.options().append_timeout);
   std::vector<absl::StatusOr<SendResult>> results;
   uint64_t end = 0;
   for (const SendEntry& entry : entries) {
-    const absl::Status checked = CheckBody(entry.body, row_.options.message_bytes_max);
-    results.push_back(checked.ok() ? Accept({}, entry.body, entry.delay.value_or(delay), options)
+    const absl::Status checked = CheckBody(entry.body, *row_.options.message_bytes_max);
+    results.push_back(checked.ok() ? Accept({}, entry.body, entry.delay.value_or(delay),
+                                            deadline - clock_->SinceBoot())
                                    : absl::StatusOr<SendResult>(checked));
     if (results.back().ok()) end = std::max(end, results.back()->token.end);
   }
@@ -178,7 +200,9 @@ void QueueImpl::Finish(bool committed) {
     }
     state_.Committed(snapshot_);
   }
-  // I3: only now. A trim that fails is asked for again when the head moves on.
+  // I3: only now. The head lies at or below the log's committed end, which the
+  // engine has raised before, so nothing below the head is spared. A trim that
+  // fails is asked for again when the head moves on, and at the next open.
   if (snapshot_.head_moved) log_->Trim(snapshot_.head).IgnoreError();
 }
 

@@ -13,7 +13,8 @@
 //       gone here. A SIGKILL between the two is found at the next open by the
 //       source that the dead letter names, and mended. Only a message too large
 //       for the intake (Engine::inline_bytes_max) is committed there before it
-//       goes here: a crash in between leaves it in both.
+//       goes here: a crash in between leaves it in both. Meanwhile it is marked
+//       as moving, and no receipt reaches it.
 //   I3  The log is trimmed only below a head that is committed, so that a power
 //       cut cannot take a moved message from both queues.
 //   I4  Leases are in memory only: they end with the process. Receive counts,
@@ -76,11 +77,13 @@ class QueueImpl final : public Queue, public log::Participant {
   // Engine::FinishOpen, which replays the journal into them; then FinishLoad,
   // before any other call.
   static absl::StatusOr<std::vector<std::unique_ptr<QueueImpl>>> LoadAll(log::Engine& engine);
+  // Counts what lies there, and trims what a death left undeleted.
   static absl::Status FinishLoad(log::Engine& engine,
                                  const std::vector<std::unique_ptr<QueueImpl>>& queues);
 
   // For CreateQueue on a name that exists: OK, or kAlreadyExists naming the
-  // first option that differs.
+  // first of the options given that differs.
+  //   kInvalidArgument   one is out of its range.
   absl::Status SameOptions(const QueueOptions& wanted) const;
 
   const std::string& name() const override { return row_.name; }
@@ -100,6 +103,9 @@ class QueueImpl final : public Queue, public log::Participant {
                                             std::string_view reason,
                                             const SendOptions& options) override;
   uint64_t StaleDeletes() override { return stale_deletes_.load(std::memory_order_relaxed); }
+
+  // For tests, before anybody receives.
+  void LimitInFlight(size_t most) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Messages and positions that memory holds something for.
   size_t TouchedCount() const ABSL_LOCKS_EXCLUDED(mu_);
@@ -145,7 +151,7 @@ class QueueImpl final : public Queue, public log::Participant {
   bool IsPower(Durability asked) const;
   absl::Status WaitPower(log::LogId log, uint64_t end);
   absl::StatusOr<SendResult> Accept(MessageHead head, std::string_view body,
-                                    absl::Duration delay, const SendOptions& options);
+                                    absl::Duration delay, absl::Duration timeout);
   void NoteArrived(size_t count);
 
   absl::Status TryReceive(size_t count, absl::Duration visibility, Attempt* attempt)
@@ -158,7 +164,7 @@ class QueueImpl final : public Queue, public log::Participant {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(receive_mu_) ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status Claim(size_t count, absl::Duration visibility, Attempt* attempt)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(receive_mu_) ABSL_LOCKS_EXCLUDED(mu_);
-  void Move(const Candidate& candidate, const Moment& now, Attempt* attempt)
+  void Move(const Candidate& candidate, Attempt* attempt)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status MoveLarge(const Candidate& candidate, Attempt* attempt)
       ABSL_LOCKS_EXCLUDED(mu_);
@@ -168,13 +174,17 @@ class QueueImpl final : public Queue, public log::Participant {
   std::vector<Message> HandOut(const std::vector<Taken>& taken) const;
 
   bool IsNewest(const Receipt& receipt, const Delivery* entry) const;
+  // Whether receivers may be waiting for one in flight to go.
+  bool InFlightIsFull() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return state_.in_flight_count() >= in_flight_max_;
+  }
 
   absl::Status MendMoves(const std::vector<std::unique_ptr<QueueImpl>>& queues);
   absl::Status CountUntouched() ABSL_LOCKS_EXCLUDED(mu_);
 
   log::Engine& engine_;  // not owned
   Clock* const clock_;
-  const QueueRow row_;
+  const QueueRow row_;                  // its options are all there
   log::Log* const log_;
   QueueImpl* const dead_letter_queue_;  // null: none; created before this one
   const uint64_t receipt_salt_;
@@ -192,9 +202,14 @@ class QueueImpl final : public Queue, public log::Participant {
 
   mutable absl::Mutex mu_;
   DeliveryState state_ ABSL_GUARDED_BY(mu_);
+  size_t in_flight_max_ ABSL_GUARDED_BY(mu_) = kInFlightMax;
 
   DeliverySnapshot snapshot_;  // the committer's, from Capture to Finish
 };
+
+// What a failed append means to the caller: the log says kUnavailable of a frame
+// too large for the intake whose commit failed, and ours says "accepted".
+absl::Status NotAccepted(const absl::Status& append);
 
 // Writes the whole of a dead letter or message in one frame.
 log::FrameParts MessageParts(const MessageHead& head, const std::string& encoded_head,

@@ -31,7 +31,7 @@ absl::StatusOr<std::unique_ptr<QueueImpl>> QueueImpl::Create(log::Engine& engine
   QueueRow row;
   row.name = std::string(name);
   row.created_ms = absl::ToUnixMillis(engine.platform().clock->WallNow());
-  row.options = Normalised(options);
+  row.options = WithDefaults(options);
   if (dead_letter_queue != nullptr) {
     EDDY_CHECK(dead_letter_queue->name() == options.dead_letter_queue);
     row.dead_letter_queue = dead_letter_queue->row_.id;
@@ -89,18 +89,29 @@ absl::StatusOr<std::vector<std::unique_ptr<QueueImpl>>> QueueImpl::LoadAll(
     engine.AddParticipant(id, queue.get());
     queues.push_back(std::move(queue));
   }
+  for (const auto& queue : queues) EDDY_RETURN_IF_ERROR(queue->MendMoves(queues));
   return queues;
 }
 
 absl::Status QueueImpl::FinishLoad(log::Engine&,
                                    const std::vector<std::unique_ptr<QueueImpl>>& queues) {
-  for (const auto& queue : queues) EDDY_RETURN_IF_ERROR(queue->MendMoves(queues));
-  for (const auto& queue : queues) EDDY_RETURN_IF_ERROR(queue->CountUntouched());
+  for (const auto& queue : queues) {
+    EDDY_RETURN_IF_ERROR(queue->CountUntouched());
+    uint64_t committed_head;
+    {
+      absl::MutexLock lock(&queue->mu_);
+      committed_head = queue->state_.committed_head();
+    }
+    // The last owner may have died between the commit of its head and the trim.
+    EDDY_RETURN_IF_ERROR(queue->log_->Trim(committed_head));
+  }
   return absl::OkStatus();
 }
 
 // Whole blocks by their rows, and by reading only what lies between the head
-// and the first of them: at most one block.
+// and the first of them: at most one block. A delayed message counts as untouched
+// until a receive comes by it: only its frame says that it is delayed, and to
+// read them all would make an open as long as the backlog.
 absl::Status QueueImpl::CountUntouched() {
   uint64_t head;
   uint64_t touched;

@@ -7,6 +7,7 @@
 //      appended to their queue, gone here           end with the process
 //   3  at kPower: wait for the commit               the counts
 //   4  hand out
+// A dead letter too large for 2 is moved between 2 and 3; see MoveLarge.
 // So a message that kills its handler has been counted before the handler saw it.
 #include <algorithm>
 #include <utility>
@@ -26,15 +27,16 @@ constexpr size_t kScanFramesMax = 256;
 }  // namespace
 
 absl::StatusOr<std::vector<Message>> QueueImpl::Receive(const ReceiveOptions& options) {
+  EDDY_RETURN_IF_ERROR(CheckDurability(options.durability));
   if (options.max_messages < 1 ||
       options.max_messages > static_cast<int>(kMessageBatchMax)) {
     return absl::InvalidArgumentError(absl::StrCat("max_messages ", options.max_messages,
                                                    ": 1 to ", kMessageBatchMax,
                                                    " is allowed"));
   }
-  const absl::Duration wait = options.wait_time.value_or(row_.options.receive_wait_time);
+  const absl::Duration wait = options.wait_time.value_or(*row_.options.receive_wait_time);
   const absl::Duration visibility =
-      options.visibility_timeout.value_or(row_.options.visibility_timeout);
+      options.visibility_timeout.value_or(*row_.options.visibility_timeout);
   EDDY_RETURN_IF_ERROR(CheckRange("wait_time", wait, kWaitTimeMax));
   EDDY_RETURN_IF_ERROR(CheckRange("visibility_timeout", visibility, kVisibilityTimeoutMax));
 
@@ -60,6 +62,9 @@ absl::StatusOr<std::vector<Message>> QueueImpl::Receive(const ReceiveOptions& op
         return committed;
       }
     }
+    // These are counted as received, so the caller must have them. A message that
+    // could not be moved is visible again, and in the way of the next receive:
+    // the one that finds nothing before it says why it cannot go.
     if (!attempt.taken.empty()) return HandOut(attempt.taken);
     EDDY_RETURN_IF_ERROR(status);
     if (attempt.moved_count > 0 || !attempt.large_moves.empty()) continue;
@@ -72,7 +77,8 @@ absl::StatusOr<std::vector<Message>> QueueImpl::Receive(const ReceiveOptions& op
     if (now >= deadline) {
       if (attempt.over_limit && wait == absl::ZeroDuration()) {
         return absl::ResourceExhaustedError(absl::StrCat(
-            "queue ", row_.name, ": ", kInFlightMax, " messages are in flight: delete some"));
+            "queue ", row_.name, ": ", Describe().counts.in_flight,
+            " messages are in flight, and no more can be: delete some"));
       }
       return std::vector<Message>();
     }
@@ -205,7 +211,7 @@ absl::Status QueueImpl::Claim(size_t count, absl::Duration visibility, Attempt* 
   absl::ReaderMutexLock cut(&engine_.cut());
   absl::MutexLock lock(&mu_);
   const Moment now = Now();
-  const size_t room = kInFlightMax - std::min(kInFlightMax, state_.in_flight_count());
+  const size_t room = in_flight_max_ - std::min(in_flight_max_, state_.in_flight_count());
   std::vector<const Candidate*> moves;
   std::string op;
   for (const Candidate& candidate : attempt->candidates.messages) {
@@ -253,7 +259,7 @@ absl::Status QueueImpl::Claim(size_t count, absl::Duration visibility, Attempt* 
     untouched_.fetch_sub(1, std::memory_order_relaxed);
     state_.PassTo(taken.candidate.end);
   }
-  for (const Candidate* const candidate : moves) Move(*candidate, now, attempt);
+  for (const Candidate* const candidate : moves) Move(*candidate, attempt);
   return absl::OkStatus();
 }
 
@@ -264,7 +270,11 @@ void QueueImpl::Release(const std::vector<Taken>& taken) {
     const absl::Duration now = clock_->SinceBoot();
     for (const Taken& one : taken) {
       const Delivery* const entry = state_.Find(one.received.position);
-      if (entry == nullptr || entry->receive_count != one.received.receive_count) continue;
+      // Deleted, or with a timeout of zero already somebody else's.
+      if (entry == nullptr || entry->receive_count != one.received.receive_count ||
+          entry->phase == DeliveryPhase::kMoving) {
+        continue;
+      }
       state_.SetDue(one.received.position, now, now);
     }
   }
@@ -281,7 +291,6 @@ std::vector<Message> QueueImpl::HandOut(const std::vector<Taken>& taken) const {
     message.receipt_handle = EncodeReceipt(
         {row_.id, session_, one.received.position, one.received.receive_count}, receipt_salt_);
     message.body = std::string(view.body);
-    message.md5_of_body = Md5Text(view.body);
     message.receive_count = static_cast<int>(one.received.receive_count);
     message.sent = absl::FromUnixMillis(view.sent_ms);
     message.first_received = absl::FromUnixMillis(one.received.first_received_ms);

@@ -12,9 +12,11 @@ namespace eddy::queue {
 
 // The receive count tells one receive from the next. A handle from before the
 // open names a count that a power cut may have made us forget and give again:
-// it holds only while nobody has received the message since.
+// it holds only while nobody has received the message since. A message on its way
+// to the dead-letter queue is past all its receives.
 bool QueueImpl::IsNewest(const Receipt& receipt, const Delivery* entry) const {
   return entry != nullptr && entry->phase != DeliveryPhase::kDelayed &&
+         entry->phase != DeliveryPhase::kMoving &&
          entry->receive_count == receipt.receive_count &&
          (receipt.session == session_ || !entry->received_here);
 }
@@ -27,6 +29,7 @@ absl::Status QueueImpl::Delete(std::string_view receipt_handle, Durability durab
 
 absl::StatusOr<std::vector<absl::Status>> QueueImpl::DeleteBatch(
     const std::vector<std::string_view>& receipt_handles, Durability durability) {
+  EDDY_RETURN_IF_ERROR(CheckDurability(durability));
   if (receipt_handles.empty() || receipt_handles.size() > kMessageBatchMax) {
     return absl::InvalidArgumentError(absl::StrCat("a batch of ", receipt_handles.size(),
                                                    " receipt handles: 1 to ",
@@ -48,6 +51,7 @@ absl::StatusOr<std::vector<absl::Status>> QueueImpl::DeleteBatch(
   };
 
   uint64_t end = 0;
+  bool was_full = false;
   for (;;) {
     absl::StatusOr<log::Appended> journaled = log::Appended{};
     {
@@ -73,6 +77,7 @@ absl::StatusOr<std::vector<absl::Status>> QueueImpl::DeleteBatch(
       }
       if (!op.empty()) journaled = engine_.TryJournal(row_.id, op);
       if (journaled.ok()) {
+        was_full = InFlightIsFull();
         for (const uint64_t position : positions) state_.Remove(position);
         stale_deletes_.fetch_add(stale_count, std::memory_order_relaxed);
         end = journaled->end;
@@ -86,6 +91,7 @@ absl::StatusOr<std::vector<absl::Status>> QueueImpl::DeleteBatch(
     const absl::Status room = engine_.WaitForRoom(engine_.options().append_timeout);
     if (!room.ok()) return fail_the_good(room);
   }
+  if (was_full) signal_.Notify();
   if (end != 0 && IsPower(durability)) {
     const absl::Status committed = WaitPower(engine_.journal().id(), end);
     if (!committed.ok()) return fail_the_good(committed);
@@ -96,7 +102,9 @@ absl::StatusOr<std::vector<absl::Status>> QueueImpl::DeleteBatch(
 // Nothing durable changes (I4), so every durability is kept without a word to
 // the journal.
 absl::Status QueueImpl::ChangeVisibility(std::string_view receipt_handle,
-                                         absl::Duration visibility_timeout, Durability) {
+                                         absl::Duration visibility_timeout,
+                                         Durability durability) {
+  EDDY_RETURN_IF_ERROR(CheckDurability(durability));
   EDDY_RETURN_IF_ERROR(
       CheckRange("visibility_timeout", visibility_timeout, kVisibilityTimeoutMax));
   EDDY_ASSIGN_OR_RETURN(const Receipt receipt,

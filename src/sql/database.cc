@@ -24,6 +24,19 @@ absl::StatusOr<int64_t> ReadInt(Database& db, std::string_view text) {
   return statement.ColumnInt(0);
 }
 
+// SQLite takes this wish in no other form. A path may hold what a URI may not.
+std::string ImmutableUri(const std::string& path) {
+  std::string uri = "file:";
+  for (const char c : path) {
+    if (c == '%' || c == '?' || c == '#') {
+      absl::StrAppend(&uri, "%", absl::Hex(static_cast<unsigned char>(c), absl::kZeroPad2));
+    } else {
+      uri += c;
+    }
+  }
+  return uri + "?immutable=1";
+}
+
 absl::Status Foreign(const std::string& path, const std::string& why) {
   return absl::FailedPreconditionError(
       absl::StrCat(path, " is not an eddy store: ", why));
@@ -135,9 +148,11 @@ absl::StatusOr<Database> Database::OpenAndSetUp(const std::string& path,
   const bool owner = options.mode == Mode::kOwner;
   const int flags = (owner ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
                            : SQLITE_OPEN_READONLY) |
+                    (options.immutable ? SQLITE_OPEN_URI : 0) |
                     SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
   const int opened =
-      sqlite3_open_v2(path.c_str(), &connection.db, flags,
+      sqlite3_open_v2(options.immutable ? ImmutableUri(path).c_str() : path.c_str(),
+                      &connection.db, flags,
                       options.vfs.empty() ? nullptr : options.vfs.c_str());
   if (opened != SQLITE_OK) return ToStatus(opened, connection.db, kOpening);
   sqlite3_busy_timeout(

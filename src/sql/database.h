@@ -54,6 +54,11 @@ struct OpenOptions {
   int page_bytes = 4096;  // of a new file: a power of two, 512 to 65536
   int cache_kib = 512;    // SQLite's page cache, a bound for memory
 
+  // kReadOnly, of a file that has no WAL and that nobody will write while it is
+  // open: SQLite takes no lock and makes no file beside it, and so needs no right
+  // to write in its directory. A write in spite of it may be read as damage.
+  bool immutable = false;
+
   // How long a call waits for another process before kUnavailable.
   absl::Duration busy_timeout = absl::Milliseconds(100);
 };

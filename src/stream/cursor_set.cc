@@ -31,6 +31,7 @@ class CursorSet::CursorImpl final : public Cursor {
 
   absl::Status Advance(ShardId shard, SequenceNumber next,
                        Durability durability) override {
+    EDDY_RETURN_IF_ERROR(CheckDurability(durability));
     return set_->Advance(index_, name_, shard, next,
                          IsPower(durability, Durability::kProcess));
   }

@@ -58,12 +58,13 @@ absl::Status CheckStreamOptions(const StreamOptions& options) {
         absl::StrCat("shard_count ", options.shard_count, ": 1 to ",
                      kShardCountMax, " are allowed"));
   }
-  if (options.durability > Durability::kPower) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("durability ", static_cast<int>(options.durability),
-                     " is none that exists"));
-  }
-  return absl::OkStatus();
+  return CheckDurability(options.durability);
+}
+
+absl::Status CheckDurability(Durability durability) {
+  if (durability <= Durability::kPower) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "durability ", static_cast<int>(durability), " is none that exists"));
 }
 
 absl::Status CheckPartitionKey(std::string_view key) {

@@ -19,6 +19,7 @@ inline constexpr size_t kNameBytesMax = 128;
 // 1..128 of [a-zA-Z0-9_.-]. `what` is "stream name" or "cursor name".
 absl::Status CheckName(std::string_view what, std::string_view name);
 absl::Status CheckStreamOptions(const StreamOptions& options);
+absl::Status CheckDurability(Durability durability);
 
 // 1..256 Unicode characters in UTF-8. Characters, not bytes: up to 1024 bytes.
 absl::Status CheckPartitionKey(std::string_view key);

@@ -16,6 +16,9 @@ namespace eddy::stream {
 absl::StatusOr<PutResult> StreamImpl::Put(std::string_view partition_key,
                                           std::string_view data,
                                           const PutOptions& options) {
+  if (ABSL_PREDICT_FALSE(options.durability > Durability::kPower)) {
+    return CheckDurability(options.durability);  // says why
+  }
   absl::StatusOr<PutResult> result =
       Accept({partition_key, data, options.explicit_hash_key},
              options.timeout.value_or(engine_.options().append_timeout));
@@ -63,6 +66,7 @@ absl::StatusOr<PutResult> StreamImpl::Accept(const PutRecordsEntry& entry,
 absl::StatusOr<std::vector<absl::StatusOr<PutResult>>> StreamImpl::PutRecords(
     const std::vector<PutRecordsEntry>& entries, const PutOptions& options) {
   EDDY_RETURN_IF_ERROR(CheckRequest(entries));
+  EDDY_RETURN_IF_ERROR(CheckDurability(options.durability));
   // One bound for the whole call: in a store whose disk is gone it must not
   // wait once for each of 500 records.
   const absl::Duration deadline =

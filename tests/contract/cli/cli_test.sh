@@ -54,6 +54,11 @@ shard=$(field p8 1 1)
 holds "tail begins where it is told" run 0 stream tail store s --from "$second" --shard "$shard" --limit 1
 holds "and ends at the limit" lines out 1
 holds "with the record of that sequence number" test "$(field out 2 1)" = "$second"
+last=$(field p8 2 3)
+tail_within() { timeout 20 "$eddy" stream tail store s --from $((last + 1)) --shard "$shard" >out; }
+holds "tail goes on behind a record that it begins within" tail_within
+holds "and does not print that" test -z "$(cut -f 2 out | grep -x "$last")"
+holds "a place that no record can have is exit 2" run 2 stream tail store s --from 18446744073709551615
 holds "from the latest there is nothing yet" run 0 stream tail store s --from latest
 holds "so nothing is printed" lines out 0
 holds "an unknown stream is exit 2" run 2 stream tail store nowhere
@@ -89,8 +94,24 @@ holds "status has a JSON form" run 0 status store --json
 holds "with the same facts" says out '"name":"q".*"messages":1,'
 holds "a store as eddy writes it passes the check" run 0 check store
 holds "which counts what it saw" says out ' 0 damaged'
+holds "SQLite's own check included" test -z "$(grep deep out)"
 holds "and can be quiet" run 0 check store --quiet
 holds "quite" lines out 0
+
+
+# --- A look at a closed store
+cp -r store closed && rm -f closed/eddy.db-wal closed/eddy.db-shm
+ls closed >before
+holds "status of a closed store works" run 0 status closed
+ls closed >after
+holds "and leaves no file behind" cmp before after
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
+  chmod 755 closed && chmod 644 closed/*
+  as_nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups "$eddy" status closed >out 2>err; }
+  if setpriv --reuid=65534 --regid=65534 --clear-groups test -r closed/eddy.db -a -x "$eddy"; then
+    holds "and needs no right to write" as_nobody
+  fi
+fi
 
 # --- Beside an owner: a receive that waits at an empty queue holds the store
 run 0 queue send store empty x --create && run 0 queue receive store empty --delete
@@ -104,6 +125,9 @@ holds "status names the owner" owned
 holds "tail reads beside it" run 0 stream tail store s
 holds "all that is committed" lines out 5
 holds "check passes beside it" run 0 check store
+holds "without SQLite's check, which would hold up the WAL, and says so" says out 'without --deep'
+holds "unless it is asked for" run 0 check store --deep
+holds "then it says nothing of it" test -z "$(grep deep out)"
 holds "put is refused, exit 2" run 2 stream put store s k v
 holds "and the owner named" says err "process $owner"
 kill -9 $owner

@@ -101,6 +101,25 @@ TEST_CASE("AT_TIMESTAMP starts at the first record that arrived at or after",
             .size() == 4);
 }
 
+TEST_CASE("AT_TIMESTAMP older than the horizon starts at the horizon",
+          "[contract][stream]") {
+  KinesisFixture f;
+  const absl::Time start = f.device.clock.WallNow();
+  f.Put("k", "trimmed");
+  REQUIRE(f.store->Flush().ok());
+  f.device.clock.Advance(absl::Seconds(10));
+  const SequenceNumber kept = f.Put("k", "kept").sequence_number;
+  if (GENERATE(false, true)) REQUIRE(f.store->Flush().ok());
+  REQUIRE(f.stream->Trim(0, kept).ok());
+  f.device.clock.Advance(absl::Seconds(10));
+  (void)f.store->Pump();  // with the commit that is due
+  for (const absl::Time old :
+       {absl::InfinitePast(), start - absl::Hours(1), start}) {
+    CHECK(f.Data(f.Iterator(ShardIteratorType::kAtTimestamp, 0, old)) ==
+          Strings{"kept"});
+  }
+}
+
 TEST_CASE("AT_TIMESTAMP takes the first one at or after though times go back",
           "[contract][stream]") {
   KinesisFixture f;

@@ -53,6 +53,27 @@ TEST_CASE("a delete out of order is remembered until the head has passed it",
   CHECK(state.IsGone(68));
 }
 
+TEST_CASE("a message that moves is in flight, and no time ends that", "[queue][delivery][time]") {
+  DeliveryState state(64);
+  ReceiveNext(state, 64);
+  CHECK(state.ExpireUntil(kLater) == 1);
+  state.StartMove(64);
+  CHECK(state.in_flight_count() == 1);
+  CHECK(state.delayed_count() == 0);
+  CHECK(state.NextDue() == std::nullopt);
+  CHECK(state.ExpireUntil(absl::InfiniteDuration()) == 0);
+  CHECK(state.VisibleEntries(10).empty());
+  SECTION("it is gone when it has moved") {
+    state.Remove(64);
+    CHECK(state.entry_count() == 0);
+  }
+  SECTION("it is visible when it could not") {
+    state.StopMove(64);
+    CHECK(state.VisibleEntries(10) == std::vector<uint64_t>{64});
+  }
+  CHECK(state.in_flight_count() == 0);
+}
+
 TEST_CASE("a lease ends exactly when it is due", "[queue][delivery][time]") {
   DeliveryState state(64);
   ReceiveNext(state, 64);

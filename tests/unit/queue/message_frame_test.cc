@@ -4,6 +4,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include "eddy/queue.h"
 #include "src/queue/delivery_journal.h"
 #include "tests/fakes/fake_random.h"
 
@@ -116,7 +117,7 @@ TEST_CASE("message ids are random UUIDs of version 4", "[queue][frame]") {
 }
 
 TEST_CASE("the md5 of a body is that of RFC 1321", "[queue][frame]") {
-  CHECK(Md5Text("message digest") == "f96b697d7cb7938d525a2f31aaf161d0");
+  CHECK(Md5OfBody("message digest") == "f96b697d7cb7938d525a2f31aaf161d0");
 }
 
 TEST_CASE("journal records are read back, and damaged ones are data loss", "[queue][journal]") {

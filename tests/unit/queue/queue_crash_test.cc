@@ -107,6 +107,9 @@ TEST_CASE("a process killed between the two halves of a move leaves the message 
               ->TryAppend(MessageParts(head, encoded, "x", host.device.clock))
               .ok());
   host.Kill();
+  // What the open has mended is committed with the letter: the second death finds
+  // nothing in the intake that would tell of it.
+  if (GENERATE(false, true)) host.Kill();
   CHECK(IsEmpty(host.Find("jobs")));
   CHECK(host.Find("jobs").Describe().counts.visible == 0);
   CHECK(host.Find("dead").Describe().counts.visible == 1);

@@ -13,45 +13,6 @@ QueueOptions AtProcess() {
   return options;
 }
 
-TEST_CASE("a queue and its options are there after a restart", "[queue][restart]") {
-  QueueHost host;
-  host.Create("dead");
-  QueueOptions options;
-  options.visibility_timeout = absl::Milliseconds(1500);
-  options.delay = absl::Seconds(7);
-  options.receive_wait_time = absl::Seconds(3);
-  options.message_bytes_max = 2048;
-  options.dead_letter_queue = "dead";
-  options.max_receive_count = 4;
-  options.durability = Durability::kProcess;
-  const absl::Time created = host.Create("jobs", options).Describe().created;
-  host.Reopen();
-  const QueueDescription description = host.Find("jobs").Describe();
-  CHECK(description.name == "jobs");
-  CHECK(description.created == created);
-  CHECK(host.Find("jobs").SameOptions(options).ok());
-  CHECK(description.options.dead_letter_queue == "dead");
-}
-
-TEST_CASE("the first option in which a queue differs is named", "[queue]") {
-  QueueHost host;
-  QueueImpl& queue = host.Create("jobs");
-  CHECK(queue.SameOptions({}).ok());
-  QueueOptions other;
-  other.delay = absl::Seconds(5);
-  other.max_receive_count = 3;
-  const absl::Status status = queue.SameOptions(other);
-  CHECK(absl::IsAlreadyExists(status));
-  CHECK(std::string(status.message()) == "queue jobs exists with delay 0, not 5s");
-}
-
-TEST_CASE("creating a queue needs its dead-letter queue", "[queue]") {
-  QueueHost host;
-  QueueOptions options;
-  options.dead_letter_queue = "nowhere";
-  CHECK(absl::IsNotFound(QueueImpl::Create(host.engine(), "jobs", options, nullptr).status()));
-}
-
 TEST_CASE("a killed process forgets no message, no count and no delete", "[queue][restart]") {
   QueueHost host;
   QueueImpl& queue = host.Create("jobs", AtProcess());
@@ -148,25 +109,26 @@ TEST_CASE("memory is that of the touched messages, however long the backlog",
   }
 }
 
+int64_t BlockCount(QueueHost& host) {
+  int64_t count = -1;
+  REQUIRE(host.engine()
+              .WithDatabase([&](sql::Database& db) -> absl::Status {
+                auto select = db.Prepare("SELECT COUNT(*) FROM blocks");
+                REQUIRE(*select->Step());
+                count = select->ColumnInt(0);
+                return absl::OkStatus();
+              })
+              .ok());
+  return count;
+}
+
 TEST_CASE("blocks whose messages are all gone are deleted", "[queue][trim]") {
   QueueHost host;
   QueueImpl& queue = host.Create("jobs", AtProcess());
   const std::string body(1000, 'x');
-  const auto block_count = [&] {
-    int64_t count = -1;
-    REQUIRE(host.engine()
-                .WithDatabase([&](sql::Database& db) -> absl::Status {
-                  auto select = db.Prepare("SELECT COUNT(*) FROM blocks");
-                  REQUIRE(*select->Step());
-                  count = select->ColumnInt(0);
-                  return absl::OkStatus();
-                })
-                .ok());
-    return count;
-  };
   for (int i = 0; i < 1000; ++i) Send(queue, body);
   REQUIRE(host.engine().Flush().ok());
-  CHECK(block_count() > 5);
+  CHECK(BlockCount(host) > 5);
   for (int i = 0; i < 100; ++i) {
     std::vector<std::string_view> handles;
     const std::vector<Message> messages = ReceiveUpTo(queue, 10);
@@ -178,9 +140,44 @@ TEST_CASE("blocks whose messages are all gone are deleted", "[queue][trim]") {
     Send(queue, "last");
     REQUIRE(host.engine().Flush().ok());
   }
-  CHECK(block_count() <= 3);
+  CHECK(BlockCount(host) <= 3);
   host.Reopen();
   CHECK(ReceiveUpTo(host.Find("jobs"), 10).size() == 3);
+}
+
+TEST_CASE("a queue that is empty and idle keeps no block", "[queue][trim]") {
+  QueueHost host;
+  QueueImpl& queue = host.Create("jobs", AtProcess());
+  Send(queue, "x");
+  SECTION("of a message that came and went between two commits") {
+    REQUIRE(queue.Delete(Receive(queue).receipt_handle, Durability::kProcess).ok());
+  }
+  SECTION("of one that was committed before") {
+    REQUIRE(host.engine().Flush().ok());
+    CHECK(BlockCount(host) == 1);
+    REQUIRE(queue.Delete(Receive(queue).receipt_handle, Durability::kProcess).ok());
+  }
+  SECTION("after a death between the commit of its head and the trim") {
+    REQUIRE(queue.Delete(Receive(queue).receipt_handle, Durability::kPower).ok());
+    CHECK(BlockCount(host) == 1);
+    host.Kill();
+  }
+  REQUIRE(host.engine().Flush().ok());
+  CHECK(BlockCount(host) == 0);
+  CHECK(IsEmpty(host.Find("jobs")));
+}
+
+TEST_CASE("after a restart a delayed message counts as visible until a receive comes by it",
+          "[queue][restart][time]") {
+  QueueHost host;
+  SendDelayed(host.Create("jobs"), "later", absl::Seconds(60));
+  CHECK(host.Find("jobs").Describe().counts.delayed == 1);
+  host.Reopen();
+  QueueImpl& queue = host.Find("jobs");
+  CHECK(queue.Describe().counts.visible == 1);
+  CHECK(IsEmpty(queue));
+  CHECK(queue.Describe().counts.visible == 0);
+  CHECK(queue.Describe().counts.delayed == 1);
 }
 
 TEST_CASE("a delay goes on through a restart and ends to the millisecond",
@@ -256,38 +253,6 @@ TEST_CASE("a count forgotten in a power cut does not let an old receipt hit a ne
   CHECK(again.Describe().counts.in_flight == 0);
 }
 
-TEST_CASE("messages larger than a segment keep their place among the others",
-          "[queue][large]") {
-  QueueHost host;
-  QueueImpl& queue = host.Create("jobs", AtProcess());
-  const std::string large(kMessageBytesMax, 'L');
-  Send(queue, "before");
-  Send(queue, large);
-  Send(queue, "after");
-  const std::vector<Message> messages = ReceiveUpTo(queue, 10);
-  CHECK(Bodies(messages) == Strings{"before", large, "after"});
-  host.Kill();
-  CHECK(Bodies(ReceiveUpTo(host.Find("jobs"), 10)) == Strings{"before", large, "after"});
-}
-
-TEST_CASE("a large dead letter moves too", "[queue][large][dlq]") {
-  QueueHost host;
-  QueueImpl& dead = host.Create("dead", AtProcess());
-  QueueOptions options = AtProcess();
-  options.dead_letter_queue = "dead";
-  options.max_receive_count = 1;
-  QueueImpl& queue = host.Create("jobs", options);
-  const std::string large(300000, 'L');
-  const std::string id = Send(queue, large).message_id;
-  Receive(queue, absl::ZeroDuration());
-  CHECK(IsEmpty(queue));
-  CHECK(queue.Describe().counts.in_flight == 0);
-  const Message moved = Receive(dead);
-  CHECK(moved.message_id == id);
-  CHECK(moved.body == large);
-  CHECK(queue.TouchedCount() == 0);
-}
-
 TEST_CASE("a batch received from a full intake makes room for itself", "[queue][full]") {
   QueueHost host;
   QueueImpl& queue = host.Create("jobs", AtProcess());
@@ -301,6 +266,33 @@ TEST_CASE("a batch received from a full intake makes room for itself", "[queue][
     }
   }
   CHECK(IsEmpty(queue));
+}
+
+TEST_CASE("SendBatch waits once, not once an entry, when nothing can be accepted",
+          "[queue][full][fault]") {
+  QueueHost host;
+  QueueImpl& queue = host.Create("jobs", AtProcess());
+  host.device.disk.FailNth(testing::CrashDisk::Op::kWrite, 1, testing::CrashDisk::Fault::kFull,
+                           /*sticky=*/true);
+  const std::string body(4000, 'x');
+  SendOptions options;
+  options.timeout = absl::ZeroDuration();
+  while (queue.Send(body, options).ok()) {
+  }
+  options.timeout = absl::Seconds(2);
+  const std::vector<SendEntry> entries(10, SendEntry{body, {}});
+  const absl::Duration before = host.device.clock.SinceBoot();
+  const auto results = queue.SendBatch(entries, options);
+  CHECK(host.device.clock.SinceBoot() - before < absl::Seconds(3));
+  REQUIRE(results.ok());
+  for (const auto& result : *results) CHECK(absl::IsResourceExhausted(result.status()));
+}
+
+TEST_CASE("creating a queue needs its dead-letter queue", "[queue]") {
+  QueueHost host;
+  QueueOptions options;
+  options.dead_letter_queue = "nowhere";
+  CHECK(absl::IsNotFound(QueueImpl::Create(host.engine(), "jobs", options, nullptr).status()));
 }
 
 TEST_CASE("a receive whose commit fails hands out nothing and keeps the count",

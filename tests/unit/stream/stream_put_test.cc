@@ -171,6 +171,41 @@ TEST_CASE(
   CHECK(f.ReadShard().back() == large);
 }
 
+TEST_CASE(
+    "a record that found no room does not stop a later one of its key",
+    "[stream][put][fault]") {
+  StreamFixture f;
+  const std::string large(500000, 'l');
+  f.device.disk.FailNth(CrashDisk::Op::kWrite, 1, CrashDisk::Fault::kFull,
+                        /*sticky=*/true);
+  PutOptions put;
+  put.timeout = absl::Seconds(1);
+  const auto results = Ok(
+      f.stream().PutRecords({{"k", large, ""}, {"k", "later", ""}}, put));
+  CHECK(absl::IsResourceExhausted(results[0].status()));
+  CHECK(results[1].ok());
+  f.device.disk.ClearFaults();
+  f.Put("k", large);
+  CHECK(f.ReadShard() == std::vector<std::string>{"later", large});
+}
+
+TEST_CASE("a durability that does not exist is refused, and nothing is accepted",
+          "[stream][put]") {
+  constexpr auto kNone = static_cast<Durability>(3);
+  StreamFixture f;
+  PutOptions put;
+  put.durability = kNone;
+  CHECK(absl::IsInvalidArgument(f.stream().Put("k", "d", put).status()));
+  CHECK(absl::IsInvalidArgument(
+      f.stream().PutRecords({{"k", "d", ""}}, put).status()));
+  CHECK(f.ReadShard().empty());
+  const SequenceNumber number = f.Put("k", "d").sequence_number;
+  Cursor* const cursor = Ok(f.stream().OpenCursor("reader"));
+  const SequenceNumber before = cursor->Position(0);
+  CHECK(absl::IsInvalidArgument(cursor->Advance(0, number + 1, kNone)));
+  CHECK(cursor->Position(0) == before);
+}
+
 TEST_CASE("PutRecords at kPower costs one commit", "[stream][put]") {
   StreamFixture f(StreamOptions{4, Durability::kPower});
   std::vector<std::string> keys;

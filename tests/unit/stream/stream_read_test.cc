@@ -122,6 +122,31 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("behind_latest of a committed read knows committed records only",
+          "[stream][read][time]") {
+  StreamFixture f;
+  for (const char* const data : {"a", "b", "c"}) f.Put("k", data);
+  Ok(f.engine->Flush());
+  f.device.clock.Advance(absl::Seconds(2));
+  f.Put("k", "not committed");
+  f.device.clock.Advance(absl::Seconds(1));
+  GetRecordsOptions get;
+  get.read_committed = true;
+  get.limit = 2;
+  const RecordBatch first = Ok(f.stream().GetRecords(
+      f.Iterator(0, ShardIteratorType::kTrimHorizon), get));
+  CHECK(first.records.size() == 2);
+  CHECK(first.behind_latest == absl::Seconds(3));
+  const RecordBatch last =
+      Ok(f.stream().GetRecords(first.next_shard_iterator, get));
+  CHECK(last.records.size() == 1);
+  CHECK(last.behind_latest == absl::ZeroDuration());
+  get.read_committed = false;
+  CHECK(Ok(f.stream().GetRecords(last.next_shard_iterator, get))
+            .records[0]
+            .data == "not committed");
+}
+
 TEST_CASE("a read that waits ends empty when its time is over",
           "[stream][read][time]") {
   StreamFixture f;
