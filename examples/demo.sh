@@ -12,7 +12,7 @@
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-build=$root/build/demo
+build=$root/build/release
 peers=$root/tests/peers
 work=
 gateway=
@@ -46,8 +46,10 @@ if [ -z "$(find "$peers/node_modules/.package-lock.json" -newer "$peers/package-
 fi
 
 say "building"
-cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
-  -DEDDY_TESTS=OFF -DEDDY_EXAMPLES=ON -DEDDY_CLI=ON >/dev/null
+# The build that tests/run.sh begins with; without the tests, if it is new.
+tests=
+[ -f "$build/CMakeCache.txt" ] || tests=-DEDDY_TESTS=OFF
+cmake -S "$root" --preset release $tests -DEDDY_EXAMPLES=ON -DEDDY_CLI=ON >/dev/null
 cmake --build "$build" --target gateway eddy_cli
 
 say "starting Kinesis and SQS on loopback"

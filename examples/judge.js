@@ -16,11 +16,15 @@
 //                 their sensor, counting first arrivals in the service's own
 //                 order. A standard queue promises no order.
 //
-// Exit code 0 only if nothing is lost, out of order or of unknown origin.
+// Order violations, losses and strangers are shown per key (sensor), the worst
+// first. Exit code 0 only if nothing is lost, out of order or of unknown origin.
 'use strict';
 
 const fs = require('node:fs');
 const { accountFiles, parseRows } = require('./account.js');
+
+const KEYS_SHOWN_MAX = 10;
+const FAULTS = ['outOfOrder', 'lost', 'unknown'];
 
 // Map from "sensor run" to {captured, accepted, refused}.
 function readAccount(directory, kind) {
@@ -28,9 +32,9 @@ function readAccount(directory, kind) {
     ({ run, file }) => parseRows(fs.readFileSync(file)).map((row) => [`${row.sensor} ${run}`, row])));
 }
 
-// [{sensor, run, n}] in the service's order, a shard after the other.
-function readArrivals(file) {
-  return fs.readFileSync(file, 'utf8').split('\n').filter(Boolean).map((line) => {
+// [{sensor, run, n}] of read-back lines, in the service's order, a shard after the other.
+function parseArrivals(text) {
+  return text.split('\n').filter(Boolean).map((line) => {
     const { key, dataBase64, bodyBase64 } = JSON.parse(line);
     const record = JSON.parse(Buffer.from(dataBase64 ?? bodyBase64, 'base64'));
     if (key !== undefined && key !== record.sensor) throw new Error(`the record of ${record.sensor} came under the key ${key}`);
@@ -38,15 +42,23 @@ function readArrivals(file) {
   });
 }
 
-function judge(account, arrivals) {
+// The totals of one service. `isOrdered`: it promises the order of each sensor's
+// records. `perKey` maps each sensor that has any of FAULTS to their counts.
+function judge(account, arrivals, { isOrdered }) {
   const seen = new Map(); // "sensor run" -> set of n
   const last = new Map(); // sensor -> the latest record that arrived
-  const result = { captured: 0, accepted: 0, refused: 0, uncertain: 0, delivered: 0, duplicates: 0, lost: 0, outOfOrder: 0, unknown: 0 };
+  const perKey = new Map();
+  const result = { captured: 0, accepted: 0, refused: 0, uncertain: 0, delivered: 0, duplicates: 0, lost: 0, outOfOrder: 0, unknown: 0, perKey };
+  const blame = (sensor, fault) => {
+    if (!perKey.has(sensor)) perKey.set(sensor, { outOfOrder: 0, lost: 0, unknown: 0 });
+    ++perKey.get(sensor)[fault];
+    ++result[fault];
+  };
   for (const { sensor, run, n } of arrivals) {
     const name = `${sensor} ${run}`;
     const row = account.get(name);
     if (!row || !(n >= 1 && n <= row.captured - row.refused)) {
-      ++result.unknown;
+      blame(sensor, 'unknown');
       continue;
     }
     if (!seen.has(name)) seen.set(name, new Set());
@@ -57,15 +69,16 @@ function judge(account, arrivals) {
     seen.get(name).add(n);
     ++result.delivered;
     const before = last.get(sensor);
-    if (before && (run < before.run || (run === before.run && n < before.n))) ++result.outOfOrder;
-    else last.set(sensor, { run, n });
+    const isLate = before && (run < before.run || (run === before.run && n < before.n));
+    if (!isLate) last.set(sensor, { run, n });
+    else if (isOrdered) blame(sensor, 'outOfOrder');
   }
-  for (const [name, { captured, accepted, refused }] of account) {
+  for (const [name, { sensor, captured, accepted, refused }] of account) {
     const numbers = seen.get(name) ?? new Set();
     result.captured += captured;
     result.accepted += accepted;
     result.refused += refused;
-    for (let n = 1; n <= accepted; ++n) result.lost += !numbers.has(n);
+    for (let n = 1; n <= accepted; ++n) if (!numbers.has(n)) blame(sensor, 'lost');
     // The SIGKILL came between the two counts: accepted if it arrived.
     if (captured > accepted + refused) {
       ++result.uncertain;
@@ -75,25 +88,37 @@ function judge(account, arrivals) {
   return result;
 }
 
-function main([directory, streamFile, queueFile]) {
-  const stream = judge(readAccount(directory, 'stream'), readArrivals(streamFile));
-  const queue = judge(readAccount(directory, 'queue'), readArrivals(queueFile));
-  queue.outOfOrder = 0; // see above
-
-  const lines = [
-    ['captured', 'captured'], ['accepted by eddy', 'accepted'], ['refused by eddy', 'refused'],
+// The table's lines, the worst keys, and the account's closing line.
+function report(stream, queue) {
+  const lines = [['captured', 'captured'], ['accepted by eddy', 'accepted'], ['refused by eddy', 'refused'],
     ['in mid-write at a SIGKILL', 'uncertain'], ['delivered', 'delivered'], ['duplicates', 'duplicates'],
-    ['lost', 'lost'], ['out of order per sensor', 'outOfOrder'], ['of unknown origin', 'unknown'],
-  ];
-  console.log(`${''.padEnd(28)}${'stream records'.padStart(15)}${'queue events'.padStart(15)}`);
-  for (const [label, name] of lines) {
-    const order = name === 'outOfOrder' ? 'no promise' : queue[name];
-    console.log(`${label.padEnd(28)}${String(stream[name]).padStart(15)}${String(order).padStart(15)}`);
+    ['lost', 'lost'], ['out of order', 'outOfOrder'], ['of unknown origin', 'unknown']]
+    .map(([label, name]) => [label, stream[name], name === 'outOfOrder' ? 'no promise' : queue[name]]);
+  const text = [['', 'stream records', 'queue events'], ...lines]
+    .map(([label, a, b]) => `${label.padEnd(28)}${String(a).padStart(15)}${String(b).padStart(15)}`);
+
+  const worst = [stream, queue].flatMap(({ perKey }, i) => [...perKey].map(
+    ([sensor, faults]) => ({ sensor, faults, of: ['stream', 'queue'][i], sum: FAULTS.reduce((sum, fault) => sum + faults[fault], 0) })))
+    .sort((a, b) => b.sum - a.sum);
+  text.push(`violations per key: ${worst.length === 0 ? 'none' : `${worst.length} keys, the worst:`}`);
+  for (const { sensor, faults, of } of worst.slice(0, KEYS_SHOWN_MAX)) {
+    text.push(`  ${of} ${sensor}: out of order ${faults.outOfOrder}, lost ${faults.lost}, of unknown origin ${faults.unknown}`);
   }
+
   const sum = (name) => stream[name] + queue[name];
-  console.log(`captured ${sum('captured')} accepted ${sum('accepted')} delivered ${sum('delivered')} ` +
+  text.push(`captured ${sum('captured')} accepted ${sum('accepted')} delivered ${sum('delivered')} ` +
     `duplicates ${sum('duplicates')} lost ${sum('lost')} out-of-order ${sum('outOfOrder')}`);
-  process.exitCode = sum('lost') + sum('outOfOrder') + sum('unknown') === 0 && sum('delivered') > 0 ? 0 : 1;
+  const isGood = sum('lost') + sum('outOfOrder') + sum('unknown') === 0 && sum('delivered') > 0;
+  return { text: text.join('\n'), isGood };
 }
 
-main(process.argv.slice(2));
+function main([directory, streamFile, queueFile]) {
+  const read = (kind, file, isOrdered) => judge(
+    readAccount(directory, kind), parseArrivals(fs.readFileSync(file, 'utf8')), { isOrdered });
+  const { text, isGood } = report(read('stream', streamFile, true), read('queue', queueFile, false));
+  console.log(text);
+  process.exitCode = isGood ? 0 : 1;
+}
+
+module.exports = { judge, parseArrivals, report };
+if (require.main === module) main(process.argv.slice(2));

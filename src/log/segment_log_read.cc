@@ -210,8 +210,10 @@ bool SegmentLog::FrameIsReadable(uint64_t position) {
     if (run.sealed && first == run.end) continue;
     const size_t at = static_cast<size_t>(first - run.first);
     const size_t size = static_cast<size_t>(ClaimedEnd(run) - run.first);
+    // Sequentially consistent, as the publisher's exchange: see waiters_.
     return first >= position && at + kFrameHeaderBytes <= size &&
-           AcquireWord0(RunFrames(run) + at) != 0;
+           reinterpret_cast<const std::atomic<uint32_t>*>(RunFrames(run) + at)
+                   ->load(std::memory_order_seq_cst) != 0;
   }
   return false;
 }
@@ -219,10 +221,8 @@ bool SegmentLog::FrameIsReadable(uint64_t position) {
 bool SegmentLog::WaitForFrame(uint64_t position, absl::Duration timeout) {
   if (FrameIsReadable(position)) return true;
   const absl::Duration deadline = clock_->SinceBoot() + timeout;
-  // Counted before the second look: see waiters_. The fence orders the look
-  // behind the count, whatever loads the look is made of.
+  // Counted before the second look: see waiters_.
   waiters_.fetch_add(1, std::memory_order_seq_cst);
-  std::atomic_thread_fence(std::memory_order_seq_cst);
   bool readable = false;
   for (bool in_time = true; in_time && !readable;) {
     const uint64_t seen = appended_.Epoch();
