@@ -1,13 +1,13 @@
 #include "src/cli/read_only_store.h"
 
 #include <signal.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <ctime>
+#include <filesystem>
 #include <optional>
+#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "eddy/types.h"
@@ -57,23 +57,22 @@ bool IsPower(int64_t durability) {
 absl::StatusOr<StoreSummary> ReadOnlyStore::Look(const std::string& directory) {
   // Each owner writes its pid into the lock's file when it comes, and empties it
   // when it goes; while it lives, there is a WAL, or soon will be.
-  const auto traces = [&]() -> std::optional<timespec> {
-    struct stat lock;
-    struct stat wal;
-    if (stat((directory + log::kLockFile).c_str(), &lock) != 0 || lock.st_size != 0 ||
-        stat((directory + log::kDatabaseFile + "-wal").c_str(), &wal) == 0) {
+  using Time = std::filesystem::file_time_type;
+  const auto traces = [&]() -> std::optional<Time> {
+    std::error_code error;
+    const std::string lock = directory + log::kLockFile;
+    if (std::filesystem::file_size(lock, error) != 0 || error) return std::nullopt;
+    const Time changed = std::filesystem::last_write_time(lock, error);
+    if (error || std::filesystem::exists(directory + log::kDatabaseFile + "-wal", error)) {
       return std::nullopt;
     }
-    return lock.st_mtim;
+    return changed;
   };
-  const std::optional<timespec> before = traces();
+  const std::optional<Time> before = traces();
   EDDY_ASSIGN_OR_RETURN(ReadOnlyStore store, Open(directory, before.has_value()));
   const absl::StatusOr<StoreSummary> summary = store.Summary();
   if (!before.has_value()) return summary;
-  const std::optional<timespec> after = traces();
-  if (after.has_value() && after->tv_sec == before->tv_sec && after->tv_nsec == before->tv_nsec) {
-    return summary;
-  }
+  if (traces() == before) return summary;
   return absl::UnavailableError(absl::StrCat(directory, ": an owner came meanwhile"));
 }
 
