@@ -48,6 +48,14 @@ struct StoreOptions {
   // kResourceExhausted, unless the call names its own deadline.
   absl::Duration append_timeout = absl::Seconds(5);
 
+  // How many bytes the store may write to its disk a day; 0: as many as it takes.
+  // An hour's share may be used at once. Beyond it commits that nobody waits for
+  // are put off (the flush interval, and with it the loss window of kProcess,
+  // stretches: StoreStats::flush_interval tells), and an append that then finds
+  // the intake full fails with kResourceExhausted. A call that asks for kPower, and
+  // Flush, are never put off. 1 MiB a day at the least.
+  uint64_t write_budget_bytes_per_day = 0;
+
   // False: no background thread; the host calls Pump().
   bool threads = true;
 
@@ -66,6 +74,11 @@ struct StoreStats {
   uint64_t blocks_written = 0;
   uint64_t payload_bytes_committed = 0;  // keys and data
   uint64_t disk_bytes_written = 0;   // by SQLite, WAL and database, since open
+  // Over the store's life. After a power cut what the last process wrote since
+  // its open may be missing.
+  uint64_t disk_bytes_total = 0;
+  uint64_t payload_bytes_total = 0;
+  absl::Duration flush_interval;     // in force: the option's, or stretched
   uint64_t disk_syncs = 0;
   uint64_t intake_segments = 0;
   uint64_t intake_segments_free = 0;

@@ -115,8 +115,10 @@ absl::Status EngineImpl::WaitForRoom(absl::Duration timeout) {
     uint64_t seen = committed_.Epoch();
     if (intake_->free_count() > 0) break;
     RoundResult round;
+    absl::Duration debt;
     if (commit_mu_.TryLock()) {
-      round = CommitRound();
+      debt = budget_.UntilAffordable(clock_->SinceBoot());
+      if (debt == absl::ZeroDuration()) round = CommitRound();
       commit_mu_.Unlock();
       committed_.Notify();
       seen = committed_.Epoch();  // the end of our own round is no news
@@ -127,12 +129,20 @@ absl::Status EngineImpl::WaitForRoom(absl::Duration timeout) {
       status = absl::ResourceExhaustedError(absl::StrCat(
           "the intake is full, and no segment of it became free in ",
           absl::FormatDuration(timeout).c_str(),
-          round.status.ok() ? "" : absl::StrCat(": ", round.status.ToString())));
+          round.status.ok() ? "" : absl::StrCat(": ", round.status.ToString()),
+          debt == absl::ZeroDuration()
+              ? ""
+              : absl::StrCat(": write_budget_bytes_per_day (",
+                             options_.store.write_budget_bytes_per_day,
+                             ") is spent; the next commit may come in ",
+                             absl::FormatDuration(debt).c_str())));
       break;
     }
     // A round that failed, or left something, is tried again soon, not at once.
     const bool done = round.status.ok() && round.complete;
-    committed_.Wait(seen, done ? left : std::min(left, kIncompletePauseMax));
+    absl::Duration sleep = done ? left : std::min(left, kIncompletePauseMax);
+    if (debt > absl::ZeroDuration()) sleep = std::min(left, debt);
+    committed_.Wait(seen, sleep);
   }
   room_wanted_.fetch_sub(1);
   return status;
@@ -155,11 +165,18 @@ absl::Status EngineImpl::Flush() {
 absl::Duration EngineImpl::RunOnce() {
   CommitLock lock(this);
   const absl::Duration interval = options_.store.flush_interval;
-  const absl::Duration due = last_round_ + interval - clock_->SinceBoot();
+  const absl::Duration now = clock_->SinceBoot();
+  const absl::Duration due = last_round_ + interval - now;
   const bool enough =
       sealed_bytes_.load(std::memory_order_relaxed) >= options_.store.commit_bytes ||
       room_wanted_.load() > 0;
   if (!enough && due > absl::ZeroDuration()) return due;
+  const absl::Duration debt = budget_.UntilAffordable(now);
+  if (debt > absl::ZeroDuration()) {
+    absl::MutexLock lock_stats(&stats_mu_);
+    stats_.flush_interval = std::max(interval, now + debt - last_round_);
+    return debt;
+  }
   // The status stays visible in Stats(); the next round tries again.
   const RoundResult round = CommitRound();
   CheckpointAbove(kWalBytesMax);
@@ -266,6 +283,20 @@ void EngineImpl::NoteSync(const absl::Status& status) {
   if (old_intake_ != nullptr) old_intake_->MarkSuspect();
 }
 
+void EngineImpl::NoteWrites() {
+  const uint64_t written = vfs_->Counts().bytes();
+  budget_.Spend(written - std::exchange(disk_bytes_spent_, written), clock_->SinceBoot());
+  if (intake_ == nullptr) return;  // while opening
+  const absl::Duration debt = budget_.UntilAffordable(clock_->SinceBoot());
+  absl::MutexLock lock(&stats_mu_);
+  stats_.flush_interval = std::max(options_.store.flush_interval, debt);
+  // Relaxed: each is right for itself, and nothing is concluded from both.
+  intake_->live().disk_bytes_total.store(disk_bytes_before_ + written,
+                                         std::memory_order_relaxed);
+  intake_->live().payload_bytes_total.store(
+      payload_bytes_before_ + stats_.payload_bytes_committed, std::memory_order_relaxed);
+}
+
 // Trims alone: on a full disk they free the pages that the frames then need.
 void EngineImpl::TrimOnly(const std::vector<LogRound>& rounds) {
   const auto write = [&]() -> absl::Status {
@@ -346,6 +377,7 @@ EngineImpl::RoundResult EngineImpl::CommitRound() {
       ++stats_.commit_failures;
     }
   }
+  NoteWrites();
   rounds_ended_.fetch_add(1);
   // RunOnce copies the WAL long before this, if the host lets it run.
   CheckpointAbove(2 * kWalBytesMax);

@@ -19,6 +19,7 @@
 #include "src/log/engine.h"
 #include "src/log/intake.h"
 #include "src/log/segment_log.h"
+#include "src/log/wear.h"
 #include "src/runtime/signal.h"
 #include "src/sql/counting_vfs.h"
 #include "src/sql/database.h"
@@ -98,6 +99,8 @@ class EngineImpl final : public Engine, public LogHost {
   };
   RoundResult CommitRound() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   void TrimOnly(const std::vector<LogRound>& rounds) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  // Takes what was written since the last call from the budget, and tells it.
+  void NoteWrites() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   // To be told the outcome of everything that syncs.
   void NoteSync(const absl::Status& status);
   void SealQuietLogs() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
@@ -134,6 +137,8 @@ class EngineImpl final : public Engine, public LogHost {
   std::unique_ptr<sql::Database> db_ ABSL_GUARDED_BY(commit_mu_);
   std::unique_ptr<BlockWriter> writer_ ABSL_GUARDED_BY(commit_mu_);
   absl::Duration last_round_ ABSL_GUARDED_BY(commit_mu_);  // SinceBoot of its start
+  WriteBudget budget_ ABSL_GUARDED_BY(commit_mu_);
+  uint64_t disk_bytes_spent_ ABSL_GUARDED_BY(commit_mu_) = 0;  // of vfs_'s count
 
   absl::Mutex cut_ ABSL_ACQUIRED_AFTER(commit_mu_);
   std::vector<std::pair<uint32_t, Participant*>> participants_ ABSL_GUARDED_BY(cut_);
@@ -147,6 +152,8 @@ class EngineImpl final : public Engine, public LogHost {
 
   mutable absl::Mutex stats_mu_;
   StoreStats stats_ ABSL_GUARDED_BY(stats_mu_);
+  uint64_t disk_bytes_before_ ABSL_GUARDED_BY(stats_mu_) = 0;     // this open
+  uint64_t payload_bytes_before_ ABSL_GUARDED_BY(stats_mu_) = 0;
 };
 
 }  // namespace eddy::log

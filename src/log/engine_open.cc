@@ -51,7 +51,10 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Open(EngineOptions options) {
 EngineImpl::EngineImpl(EngineOptions options)
     : options_(std::move(options)),
       clock_(options_.store.platform.clock),
-      committed_(clock_) {}
+      committed_(clock_),
+      budget_(options_.store.write_budget_bytes_per_day, clock_->SinceBoot()) {
+  stats_.flush_interval = options_.store.flush_interval;
+}
 
 std::string EngineImpl::IntakePath(const std::string& directory) const {
   if (directory.empty()) return options_.directory + kIntakeFile;
@@ -159,6 +162,11 @@ absl::Status EngineImpl::Close() {
     EDDY_RETURN_IF_ERROR(CommitRound().status);
     EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
     EDDY_RETURN_IF_ERROR(SetMeta(*db_, kMetaClean, 1));
+    const StoreStats stats = Stats();
+    EDDY_RETURN_IF_ERROR(
+        SetMeta(*db_, kMetaDiskBytes, static_cast<int64_t>(stats.disk_bytes_total)));
+    EDDY_RETURN_IF_ERROR(
+        SetMeta(*db_, kMetaPayloadBytes, static_cast<int64_t>(stats.payload_bytes_total)));
     EDDY_RETURN_IF_ERROR(transaction.Commit());
   }
   {
@@ -218,6 +226,8 @@ StoreStats EngineImpl::Stats() {
   absl::MutexLock lock(&stats_mu_);
   StoreStats stats = stats_;
   stats.disk_bytes_written = io.bytes();
+  stats.disk_bytes_total = disk_bytes_before_ + stats.disk_bytes_written;
+  stats.payload_bytes_total = payload_bytes_before_ + stats.payload_bytes_committed;
   stats.disk_syncs = io.sync_count;
   stats.intake_segments = intake_->geometry().segment_count;
   stats.intake_segments_free = intake_->free_count();

@@ -48,10 +48,20 @@ absl::Status EngineImpl::FindIntake() {
   const absl::StatusOr<IntakeGeometry> geometry =
       files->Exists(old_intake_path_) ? Intake::ReadGeometry(files, old_intake_path_)
                                       : absl::NotFoundError(old_intake_path_);
+  EDDY_ASSIGN_OR_RETURN(const int64_t disk_bytes, MetaInt(*db_, kMetaDiskBytes, 0));
+  EDDY_ASSIGN_OR_RETURN(const int64_t payload_bytes, MetaInt(*db_, kMetaPayloadBytes, 0));
+  absl::MutexLock stats(&stats_mu_);
+  disk_bytes_before_ = static_cast<uint64_t>(std::max<int64_t>(disk_bytes, 0));
+  payload_bytes_before_ = static_cast<uint64_t>(std::max<int64_t>(payload_bytes, 0));
   if (absl::IsNotFound(geometry.status())) return absl::OkStatus();
   EDDY_RETURN_IF_ERROR(geometry.status());
   EDDY_ASSIGN_OR_RETURN(old_intake_, Intake::Map(files, old_intake_path_, *geometry));
   old_intake_is_ours_ = old_intake_->BelongsTo(identity_);
+  if (old_intake_is_ours_) {  // after a kill the mapping knows more than the table
+    const LiveStats& live = old_intake_->live();
+    disk_bytes_before_ = std::max(disk_bytes_before_, live.disk_bytes_total.load());
+    payload_bytes_before_ = std::max(payload_bytes_before_, live.payload_bytes_total.load());
+  }
   return absl::OkStatus();
 }
 

@@ -65,6 +65,14 @@ struct LeftRun {
   uint64_t frame_count = 0;
 };
 
+// Kept in the mapping for whoever looks from another process, or comes after a
+// kill. Written by the committer; each number for itself is right.
+struct LiveStats {
+  std::atomic<uint64_t> disk_bytes_total;
+  std::atomic<uint64_t> payload_bytes_total;
+};
+inline constexpr size_t kLiveStatsOffset = 512;  // in the file
+
 // Threads: safe. Take and Give lock the pool; nothing else does.
 class Intake {
  public:
@@ -88,6 +96,8 @@ class Intake {
   // `log_ends` (by log id; logs not named there are passed over). Holes of
   // claims that were never published split runs. In order of position.
   std::vector<LeftRun> Leftovers(const std::vector<std::pair<uint32_t, uint64_t>>& log_ends) const;
+
+  LiveStats& live() { return *reinterpret_cast<LiveStats*>(base_ + kLiveStatsOffset); }
 
   // The database may show what never reached the disk: a sync failed, and the
   // kernel keeps the pages as if they were written. Kept in the mapping, so that

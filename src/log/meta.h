@@ -24,6 +24,10 @@ inline constexpr char kMetaClean[] = "closed_cleanly";
 inline constexpr char kMetaIntakeBytes[] = "intake_bytes";
 inline constexpr char kMetaIntakeDirectory[] = "intake_directory";
 
+// What this and all earlier processes have written, as of the last clean close.
+inline constexpr char kMetaDiskBytes[] = "disk_bytes_total";
+inline constexpr char kMetaPayloadBytes[] = "payload_bytes_total";
+
 // The value, or `otherwise` ("") where there is no such row.
 absl::StatusOr<int64_t> MetaInt(sql::Database& db, const char* name, int64_t otherwise);
 absl::StatusOr<std::string> MetaText(sql::Database& db, const char* name);

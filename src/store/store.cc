@@ -23,6 +23,7 @@ namespace {
 using queue::QueueImpl;
 using stream::StreamImpl;
 
+constexpr uint64_t kWriteBudgetMin = 1 << 20;
 constexpr size_t kIntakeUnit = 64 << 10;
 
 absl::Status CheckOptions(std::string_view directory, const StoreOptions& options) {
@@ -41,6 +42,12 @@ absl::Status CheckOptions(std::string_view directory, const StoreOptions& option
     return absl::InvalidArgumentError(
         absl::StrCat("intake_bytes ", options.intake_bytes, " is not a multiple of ", kIntakeUnit,
                      " within ", log::kIntakeBytesMin, " to ", log::kIntakeBytesMax));
+  }
+  if (options.write_budget_bytes_per_day != 0 &&
+      options.write_budget_bytes_per_day < kWriteBudgetMin) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("write_budget_bytes_per_day ", options.write_budget_bytes_per_day, ": 0 or ",
+                     kWriteBudgetMin, " and more are allowed"));
   }
   if (options.commit_bytes == 0) return absl::InvalidArgumentError("commit_bytes is 0");
   if (options.append_timeout < absl::ZeroDuration()) {
