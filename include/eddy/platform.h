@@ -105,6 +105,7 @@ class Files {
   // are zero. One mapping of a file at a time, among all processes.
   //   kResourceExhausted   no space for it.
   //   kFailedPrecondition  it is mapped already.
+  //   kUnimplemented       this system cannot map files.
   virtual absl::StatusOr<std::unique_ptr<Mapping>> MapShared(
       const std::string& path, size_t bytes) = 0;
 

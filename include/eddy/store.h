@@ -41,6 +41,11 @@ struct StoreOptions {
   // (see Files::MapShared). May differ between two opens.
   std::string intake_directory;
 
+  // True: the intake is plain memory and no file, for systems that cannot map one.
+  // kProcess then survives nothing: a killed process loses what it had accepted
+  // and not committed, as in a power cut.
+  bool intake_in_memory = false;
+
   // A commit becomes due when so many accepted bytes wait for it.
   size_t commit_bytes = 1 << 20;
 
@@ -98,6 +103,7 @@ class Store {
   //                        in the place of one of its files (which is left as it
   //                        is), or a newer eddy wrote it.
   //   kPermissionDenied    the directory cannot be written.
+  //   kUnimplemented       files cannot be mapped here: see intake_in_memory.
   //   kResourceExhausted   the disk is full.
   // After an error the store is as it was; what a first open leaves of itself
   // (the directory, empty or unfinished files) the next one takes over.

@@ -174,9 +174,12 @@ absl::Status EngineImpl::FinishOpen() {
   EDDY_RETURN_IF_ERROR(SetMeta(*db_, kMetaIntakeBytes, static_cast<int64_t>(geometry.FileBytes())));
   EDDY_RETURN_IF_ERROR(SetMeta(*db_, kMetaIntakeDirectory, options_.store.intake_directory));
   EDDY_RETURN_IF_ERROR(SetMeta(*db_, kMetaClean, 0));
-  const bool moves = path != old_intake_path_;
-  if (old_intake_ != nullptr && !moves && old_intake_is_ours_ &&
-      old_intake_->geometry() == geometry) {
+  const bool in_memory = options_.store.intake_in_memory;
+  const bool moves = path != old_intake_path_ || in_memory;
+  if (in_memory) {
+    intake_ = Intake::InMemory(geometry);
+  } else if (old_intake_ != nullptr && !moves && old_intake_is_ours_ &&
+             old_intake_->geometry() == geometry) {
     intake_ = std::move(old_intake_);
   } else {
     // Only now, with everything of value in the tables. A file that is removed
@@ -184,7 +187,12 @@ absl::Status EngineImpl::FinishOpen() {
     if (!moves) old_intake_.reset();
     const absl::Status removed = files->Remove(path);
     if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
-    EDDY_ASSIGN_OR_RETURN(intake_, Intake::Map(files, path, geometry));
+    absl::StatusOr<std::unique_ptr<Intake>> mapped = Intake::Map(files, path, geometry);
+    if (absl::IsUnimplemented(mapped.status())) {
+      return absl::UnimplementedError(absl::StrCat(
+          mapped.status().message(), ": with StoreOptions::intake_in_memory eddy does without"));
+    }
+    EDDY_ASSIGN_OR_RETURN(intake_, std::move(mapped));
   }
   const absl::Status committed = transaction.Commit();
   NoteSync(committed);

@@ -68,6 +68,25 @@ absl::StatusOr<std::unique_ptr<Intake>> Intake::Map(Files* files, const std::str
   return std::unique_ptr<Intake>(new Intake(std::move(mapping), geometry));
 }
 
+std::unique_ptr<Intake> Intake::InMemory(const IntakeGeometry& geometry) {
+  class Memory final : public Mapping {
+   public:
+    explicit Memory(size_t bytes) : size_(bytes), bytes_(new char[bytes + kPageBytes]()) {}
+    // On a page, as a mapping is: the tail's line must not be shared with others.
+    char* data() override {
+      const auto at = reinterpret_cast<uintptr_t>(bytes_.get());
+      return bytes_.get() + (kPageBytes - at % kPageBytes) % kPageBytes;
+    }
+    size_t size() const override { return size_; }
+
+   private:
+    const size_t size_;
+    const std::unique_ptr<char[]> bytes_;
+  };
+  return std::unique_ptr<Intake>(
+      new Intake(std::make_unique<Memory>(geometry.FileBytes()), geometry));
+}
+
 absl::StatusOr<IntakeGeometry> Intake::ReadGeometry(Files* files, const std::string& path) {
   EDDY_ASSIGN_OR_RETURN(const uint64_t size, files->Size(path));
   const absl::Status none = absl::NotFoundError(absl::StrCat(path, " is not an intake file"));

@@ -79,6 +79,9 @@ class Intake {
   static absl::StatusOr<std::unique_ptr<Intake>> Map(Files* files, const std::string& path,
                                                      const IntakeGeometry& geometry);
 
+  // In plain memory: gone with the process.
+  static std::unique_ptr<Intake> InMemory(const IntakeGeometry& geometry);
+
   // The geometry that an existing file names.
   //   kNotFound            it holds no intake that is whole.
   //   kFailedPrecondition  a newer eddy made it.
