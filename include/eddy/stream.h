@@ -63,7 +63,9 @@ struct Record {
   std::string_view partition_key;
   std::string_view data;
   std::string_view explicit_hash_key;  // 16 bytes, big-endian; empty if none
-  absl::Time arrival;                  // wall time, ms; not monotonic
+  // Wall time, ms; not monotonic. Of a record that came before the clock was set
+  // a guess, until it is set within that boot: then all of them are repaired.
+  absl::Time arrival;
   bool arrival_is_trusted = false;     // the wall clock was set when it was taken
 };
 

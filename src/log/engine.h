@@ -124,6 +124,10 @@ class Engine {
   virtual absl::Status WithDatabase(
       const std::function<absl::Status(sql::Database&)>& work) = 0;
 
+  // What to add to the time since boot, in ms, for a wall time while the clock is
+  // not trusted: such times are repaired once it is. Constant.
+  virtual int64_t boot_base_ms() const = 0;
+
   virtual size_t inline_bytes_max() const = 0;  // larger frames commit at once
   virtual const Platform& platform() const = 0;
   virtual const StoreOptions& options() const = 0;

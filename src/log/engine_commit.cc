@@ -179,6 +179,10 @@ absl::Duration EngineImpl::RunOnce() {
   }
   // The status stays visible in Stats(); the next round tries again.
   const RoundResult round = CommitRound();
+  if (boot_clock_.RepairIsDue()) {
+    // Tried again in the next round if it fails.
+    NoteSync(boot_clock_.Repair(*db_));
+  }
   CheckpointAbove(kWalBytesMax);
   if (!round.status.ok()) return std::min(interval, absl::Milliseconds(200));
   return round.complete ? interval : std::min(interval, kIncompletePauseMax);
@@ -233,6 +237,7 @@ void EngineImpl::Drain(LogRound* round) {
       FrameView frame;
       EDDY_CHECK(ParseFrame(run.frames + at, size - at, run.first + at, &frame));
       if (draft.frame_count > 0 && frame.end - draft.first > kBlockBytesMax) finish();
+      round->log->RepairTime(&frame);
       if (draft.frame_count++ == 0) draft.first_time_ms = frame.time_ms;
       draft.last_time_ms = std::max(draft.last_time_ms, frame.time_ms);
       draft.payload_bytes += frame.key.size() + frame.body.size();

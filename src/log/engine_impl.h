@@ -16,6 +16,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "src/log/block_store.h"
+#include "src/log/boot_clock.h"
 #include "src/log/engine.h"
 #include "src/log/intake.h"
 #include "src/log/segment_log.h"
@@ -51,6 +52,7 @@ class EngineImpl final : public Engine, public LogHost {
   absl::Duration RunOnce() override;
   void OnCommitDue(std::function<void()> wake) override { wake_ = std::move(wake); }
   absl::Status WithDatabase(const std::function<absl::Status(sql::Database&)>& work) override;
+  int64_t boot_base_ms() const override { return boot_clock_.Base(); }
   size_t inline_bytes_max() const override {
     return SegmentLog::InlineBytesMax(PlanIntake(options_.store.intake_bytes));
   }
@@ -127,6 +129,7 @@ class EngineImpl final : public Engine, public LogHost {
   std::unique_ptr<Intake> old_intake_;      // as the last owner left it, likewise
   std::string old_intake_path_;
   bool old_intake_is_ours_ = false;         // of this store and boot
+  BootClock boot_clock_;                    // changed under commit_mu_ only
   bool is_new_ = false;                     // made by this open
   bool died_ = false;                       // the last owner did not close
   std::function<void()> wake_;

@@ -51,6 +51,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Open(EngineOptions options) {
 EngineImpl::EngineImpl(EngineOptions options)
     : options_(std::move(options)),
       clock_(options_.store.platform.clock),
+      boot_clock_(clock_),
       committed_(clock_),
       budget_(options_.store.write_budget_bytes_per_day, clock_->SinceBoot()) {
   stats_.flush_interval = options_.store.flush_interval;
@@ -107,6 +108,7 @@ absl::Status EngineImpl::OpenDatabase() {
   }
   const std::string boot = clock_->BootId();
   identity_ = {XXH3_64bits(boot.data(), boot.size()), static_cast<uint64_t>(store_id)};
+  EDDY_RETURN_IF_ERROR(boot_clock_.Load(*db_, identity_.boot));
   EDDY_ASSIGN_OR_RETURN(
       blocks_,
       BlockStore::Open(path, ConnectionOptions(options_, vfs_->name(), sql::Mode::kReadOnly)));
@@ -143,6 +145,7 @@ absl::Status EngineImpl::LoadLogs() {
     last.Reset();
     logs_[id] = std::make_unique<SegmentLog>(id, oldest, end, blocks_end, nullptr,
                                              blocks_.get(), this, clock_);
+    logs_[id]->SetBootStarts(boot_clock_.StartsOf(id));
   }
   const auto journal = logs_.find(0);
   if (journal == logs_.end()) return absl::DataLossError("the journal's row is missing in logs");
@@ -156,6 +159,9 @@ void EngineImpl::AddParticipant(uint32_t view, Participant* participant) {
 }
 
 absl::Status EngineImpl::Close() {
+  // Nothing may call a store closed cleanly that was never opened: what its last
+  // owner left in the intake is still to be taken over.
+  if (intake_ == nullptr) return absl::FailedPreconditionError("the store was not opened");
   const absl::Status flushed = Flush();
   CommitLock lock(this);
   if (flushed.ok()) {
@@ -187,6 +193,8 @@ absl::StatusOr<Log*> EngineImpl::AddLog(sql::Database& db) {
   auto& log = logs_[id];
   log = std::make_unique<SegmentLog>(id, 0, kFirstPosition, 0, intake_.get(), blocks_.get(), this,
                                      clock_);
+  EDDY_RETURN_IF_ERROR(boot_clock_.BeginLog(db, id));
+  log->SetBootStarts(boot_clock_.StartsOf(id));
   return static_cast<Log*>(log.get());
 }
 
@@ -229,6 +237,7 @@ StoreStats EngineImpl::Stats() {
   stats.disk_bytes_total = disk_bytes_before_ + stats.disk_bytes_written;
   stats.payload_bytes_total = payload_bytes_before_ + stats.payload_bytes_committed;
   stats.disk_syncs = io.sync_count;
+  if (intake_ == nullptr) return stats;  // not yet opened
   stats.intake_segments = intake_->geometry().segment_count;
   stats.intake_segments_free = intake_->free_count();
   return stats;

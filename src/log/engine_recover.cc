@@ -170,6 +170,12 @@ absl::Status EngineImpl::FinishOpen() {
   EDDY_RETURN_IF_ERROR(CommitRound().status);
   EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
   if (died_) EDDY_RETURN_IF_ERROR(JumpPositions());  // by the old size of the intake
+  std::vector<std::pair<LogId, uint64_t>> tails;
+  {
+    absl::MutexLock logs(&logs_mu_);
+    for (const auto& [id, log] : logs_) tails.emplace_back(id, log->committed());
+  }
+  EDDY_RETURN_IF_ERROR(boot_clock_.Begin(*db_, tails));
   const std::string path = IntakePath(options_.store.intake_directory);
   EDDY_RETURN_IF_ERROR(SetMeta(*db_, kMetaIntakeBytes, static_cast<int64_t>(geometry.FileBytes())));
   EDDY_RETURN_IF_ERROR(SetMeta(*db_, kMetaIntakeDirectory, options_.store.intake_directory));
@@ -203,7 +209,10 @@ absl::Status EngineImpl::FinishOpen() {
   // Nobody looks for it there again.
   if (moves && had_old) files->Remove(old_intake_path_).IgnoreError();
   absl::MutexLock logs(&logs_mu_);
-  for (auto& [id, log] : logs_) log->SetIntake(intake_.get());
+  for (auto& [id, log] : logs_) {
+    log->SetIntake(intake_.get());
+    log->SetBootStarts(boot_clock_.StartsOf(id));
+  }
   return absl::OkStatus();
 }
 

@@ -41,6 +41,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "src/log/block_store.h"
+#include "src/log/boot_clock.h"
 #include "src/log/intake.h"
 #include "src/log/log.h"
 #include "src/runtime/signal.h"
@@ -104,6 +105,9 @@ class SegmentLog final : public Log {
   // For recovery, before the log is used: frames that lie at or above its end.
   void Restore(uint64_t first, std::string_view frames);
   void SetIntake(Intake* intake) { intake_ = intake; }
+  // Before the log is used: whose times are to be repaired.
+  void SetBootStarts(BootStarts starts) { boot_starts_ = std::move(starts); }
+  void RepairTime(FrameView* frame) const { log::RepairTime(boot_starts_, frame); }
   // Leaves a gap, so that what a dead process claimed is not given again. With
   // everything committed and nobody appending.
   void JumpTo(uint64_t position);
@@ -179,6 +183,7 @@ class SegmentLog final : public Log {
 
   const LogId id_;
   Intake* intake_;
+  BootStarts boot_starts_;  // constant once the log is in use
   BlockStore* const blocks_;
   LogHost* const host_;
   Clock* const clock_;

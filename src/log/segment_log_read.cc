@@ -33,8 +33,8 @@ size_t StepPublished(const char* frames, size_t size, size_t at) {
 // more, to be able to say that there is more.
 class SegmentLog::Collector {
  public:
-  Collector(uint64_t position, const ReadOptions& options, uint64_t limit)
-      : options_(options), limit_(limit) {
+  Collector(const SegmentLog& log, uint64_t position, const ReadOptions& options, uint64_t limit)
+      : log_(log), options_(options), limit_(limit) {
     result_.next = position;
   }
 
@@ -74,7 +74,10 @@ class SegmentLog::Collector {
     for (size_t at = 0; at < bytes.size() && !full_;) {
       FrameView frame;
       if (!ParseFrame(bytes.data() + at, bytes.size() - at, first + at, &frame)) return false;
-      if (frame.position >= result_.next) Add(frame);
+      if (frame.position >= result_.next) {
+        log_.RepairTime(&frame);
+        Add(frame);
+      }
       at += static_cast<size_t>(frame.end - frame.position);
     }
     if (result_.frames.size() > before) result_.pins.push_back(std::move(pin));
@@ -84,6 +87,7 @@ class SegmentLog::Collector {
   ReadResult Take() { return std::move(result_); }
 
  private:
+  const SegmentLog& log_;
   const ReadOptions options_;
   const uint64_t limit_;  // frames at or above are not for this caller
   ReadResult result_;
@@ -93,7 +97,7 @@ class SegmentLog::Collector {
 
 absl::StatusOr<ReadResult> SegmentLog::Read(uint64_t position, const ReadOptions& options) {
   const uint64_t limit = options.committed_only ? committed() : UINT64_MAX;
-  Collector collector(std::max(position, oldest()), options, limit);
+  Collector collector(*this, std::max(position, oldest()), options, limit);
   while (!collector.full() && collector.position() < limit) {
     uint64_t runs_first = 0;
     Found found = ReadRuns(&collector, &runs_first);

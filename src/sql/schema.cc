@@ -88,6 +88,21 @@ CREATE TABLE deliveries (
   PRIMARY KEY (queue_id, position)
 ) WITHOUT ROWID;
 
+-- Boots that began before the wall clock was set: see log/boot_clock.h.
+CREATE TABLE clock_boots (
+  boot      INTEGER PRIMARY KEY,    -- hash of the boot's id
+  base_ms   INTEGER NOT NULL,       -- added to the time since boot
+  offset_ms INTEGER                 -- what the times are wrong by, once known
+);
+
+-- From which position on the frames of a log belong to which of these; 0: none.
+CREATE TABLE clock_starts (
+  log_id   INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  boot     INTEGER NOT NULL,
+  PRIMARY KEY (log_id, position)
+) WITHOUT ROWID;
+
 -- Views share one number space, so that a journal frame names its view.
 CREATE TABLE views (id INTEGER PRIMARY KEY);
 

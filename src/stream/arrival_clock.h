@@ -5,7 +5,11 @@
 // back. That is right in both cases that matter: a clock that is set (the first
 // NTP answer, an operator) jumps, and the very next record knows it; and one
 // that only became synchronised, without a jump, was right before as well, and
-// is called so a second late. Depends on platform.h.
+// is called so a second late.
+//
+// While the wall clock is not believed the time is made of the time since boot,
+// which no step disturbs, and repaired later: see log/boot_clock.h.
+// Depends on platform.h.
 #ifndef EDDY_SRC_STREAM_ARRIVAL_CLOCK_H_
 #define EDDY_SRC_STREAM_ARRIVAL_CLOCK_H_
 
@@ -29,7 +33,11 @@ class ArrivalClock {
  public:
   static constexpr int64_t kLookAgainMs = 1000;
 
-  explicit ArrivalClock(Clock* clock) : clock_(clock) { Look(NowMs()); }
+  // `boot_base_ms`: Engine::boot_base_ms.
+  ArrivalClock(Clock* clock, int64_t boot_base_ms)
+      : clock_(clock), boot_base_ms_(boot_base_ms) {
+    Look(NowMs());
+  }
 
   Arrival Now() {
     const int64_t now_ms = NowMs();
@@ -41,15 +49,16 @@ class ArrivalClock {
                            moved_ms <= -kLookAgainMs)) {
       looked = Look(now_ms);
     }
-    return {now_ms, (looked & 1) != 0};
+    if (ABSL_PREDICT_TRUE((looked & 1) != 0)) return {now_ms, true};
+    return {InFrame(boot_base_ms_ + absl::ToInt64Milliseconds(clock_->SinceBoot())), false};
   }
 
  private:
   // A frame has 47 bits for it: until the year 6429.
-  int64_t NowMs() {
-    return std::clamp(clock_->WallCoarseMs(), int64_t{0},
-                      (int64_t{1} << 47) - 1);
+  static int64_t InFrame(int64_t ms) {
+    return std::clamp(ms, int64_t{0}, (int64_t{1} << 47) - 1);
   }
+  int64_t NowMs() { return InFrame(clock_->WallCoarseMs()); }
   int64_t Look(int64_t now_ms) {
     const int64_t looked = now_ms * 2 + (clock_->WallIsTrusted() ? 1 : 0);
     looked_.store(looked, std::memory_order_relaxed);
@@ -58,6 +67,7 @@ class ArrivalClock {
 
   static_assert(std::atomic<int64_t>::is_always_lock_free);
   Clock* const clock_;
+  const int64_t boot_base_ms_;
   std::atomic<int64_t> looked_{0};  // when, in ms, times 2, plus 1 if trusted
 };
 

@@ -82,7 +82,7 @@ StreamImpl::StreamImpl(log::Engine& engine, StreamRow row,
       router_(row_.ranges),
       iterators_(row_.id, row_.name, row_.created_ms),
       reader_(engine, &iterators_, std::move(logs)),
-      arrival_(clock_),
+      arrival_(clock_, engine.boot_base_ms()),
       cursors_(engine, row_.id, &reader_) {}
 
 StreamDescription StreamImpl::Describe() {

@@ -16,10 +16,14 @@ class CountingClock : public testing::FakeClock {
   int looks = 0;
 };
 
+int64_t BaseOf(Clock& clock) {
+  return absl::ToUnixMillis(clock.WallNow()) - absl::ToInt64Milliseconds(clock.SinceBoot());
+}
+
 TEST_CASE("whether the clock is trusted is asked once a second",
           "[stream][time]") {
   CountingClock clock;
-  ArrivalClock arrival(&clock);
+  ArrivalClock arrival(&clock, BaseOf(clock));
   for (int i = 0; i < 10000; ++i) {
     clock.Advance(absl::Milliseconds(1));
     CHECK(arrival.Now().trusted);
@@ -32,7 +36,7 @@ TEST_CASE("a clock that is set is trusted from the next record on",
   CountingClock clock;
   clock.SetTrusted(false);
   clock.SetWall(absl::FromUnixSeconds(5));
-  ArrivalClock arrival(&clock);
+  ArrivalClock arrival(&clock, BaseOf(clock));
   CHECK_FALSE(arrival.Now().trusted);
   clock.SetTrusted(true);
   CHECK_FALSE(arrival.Now().trusted);  // not looked at again
@@ -57,7 +61,7 @@ TEST_CASE("a clock that is set is trusted from the next record on",
 TEST_CASE("a wall clock outside of what a frame holds is brought to its border",
           "[stream][time]") {
   testing::FakeClock clock;
-  ArrivalClock arrival(&clock);
+  ArrivalClock arrival(&clock, BaseOf(clock));
   clock.SetWall(absl::FromUnixSeconds(-1));
   CHECK(arrival.Now().time_ms == 0);
   clock.SetWall(absl::InfinitePast());

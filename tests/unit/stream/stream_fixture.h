@@ -79,10 +79,16 @@ struct StreamFixture {
     Open();
   }
   void CutAndReopen(uint64_t cut_seed = 7) {
+    CutAndReopenInto([] {}, cut_seed);
+  }
+  // `wake` makes the world that the next boot finds.
+  template <typename Wake>
+  void CutAndReopenInto(Wake wake, uint64_t cut_seed = 7) {
     auto dead = std::move(streams);
     streams.clear();
     device.PowerCut(std::move(engine), cut_seed);
     dead.clear();
+    wake();
     Open();
   }
 

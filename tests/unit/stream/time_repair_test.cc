@@ -1,0 +1,153 @@
+// Times on a board that wakes up in 1970 and learns the time later.
+#include <set>
+
+#include "tests/unit/stream/stream_fixture.h"
+
+namespace eddy::stream {
+namespace {
+
+constexpr absl::Duration kYear = absl::Hours(24 * 365);
+
+void LoseTheTime(testing::FakeClock* clock) {
+  clock->SetTrusted(false);
+  clock->SetWall(absl::FromUnixSeconds(7));
+}
+void LearnTheTime(testing::FakeClock* clock, absl::Time now) {
+  clock->SetWall(now);
+  clock->SetTrusted(true);
+}
+
+// A reboot into 1970.
+void WakeUp(StreamFixture* f) {
+  f->CutAndReopenInto([&] { LoseTheTime(&f->device.clock); });
+}
+
+std::vector<Record> All(StreamFixture* f, std::vector<RecordBatch>* keep) {
+  keep->push_back(Ok(f->stream().GetRecords(f->Iterator(0, ShardIteratorType::kTrimHorizon))));
+  return keep->back().records;
+}
+
+TEST_CASE("times taken before the clock was set are repaired once it is", "[stream][time]") {
+  StreamFixture f;
+  WakeUp(&f);
+  const absl::Time now = absl::FromUnixSeconds(1800000000);
+  f.Put("k", "first");
+  f.device.clock.Advance(absl::Seconds(100));
+  f.Put("k", "100 s later");
+  if (GENERATE(false, true)) Ok(f.engine->Flush());
+  const bool killed = GENERATE(false, true);
+  if (killed) f.KillAndReopen();  // within the boot
+  f.Put("k", "last before");
+  std::vector<RecordBatch> keep;
+  for (const Record& record : All(&f, &keep)) {
+    CHECK_FALSE(record.arrival_is_trusted);
+    CHECK(record.arrival < absl::FromUnixSeconds(1000));
+  }
+
+  f.device.clock.Advance(absl::Seconds(20));
+  LearnTheTime(&f.device.clock, now);
+  f.device.clock.Advance(absl::Seconds(1));
+  f.engine->RunOnce();
+  f.Put("k", "after");
+  const auto check = [&] {
+    const std::vector<Record> records = All(&f, &keep);
+    REQUIRE(records.size() == 4);
+    for (const Record& record : records) CHECK(record.arrival_is_trusted);
+    CHECK(records[0].arrival == now - absl::Seconds(120));
+    CHECK(records[1].arrival == now - absl::Seconds(20));
+    CHECK(records[2].arrival == now - absl::Seconds(20));
+    CHECK(records[3].arrival >= now);
+    // And a time leads to them.
+    const std::string iterator = Ok(f.stream().GetShardIterator(
+        0, {ShardIteratorType::kAtTimestamp, 0, now - absl::Seconds(20)}));
+    CHECK(Ok(f.stream().GetRecords(iterator)).records.at(0).data == "100 s later");
+  };
+  check();
+  SECTION("for good") {
+    Ok(f.engine->Flush());
+    check();
+    f.KillAndReopen();
+    check();
+    f.CutAndReopenInto([] {});
+    check();
+  }
+}
+
+TEST_CASE("a boot that never learns the time keeps its guess and the mark", "[stream][time]") {
+  StreamFixture f;
+  WakeUp(&f);
+  f.Put("k", "guess");
+  Ok(f.engine->Flush());
+  // The next boot knows the time: nothing of it may be put on the guess.
+  f.CutAndReopenInto([&] { LearnTheTime(&f.device.clock, absl::FromUnixSeconds(1800000000)); });
+  f.device.clock.Advance(absl::Seconds(1));
+  f.engine->RunOnce();
+  f.Put("k", "known");
+  std::vector<RecordBatch> keep;
+  const std::vector<Record> records = All(&f, &keep);
+  REQUIRE(records.size() == 2);
+  CHECK_FALSE(records[0].arrival_is_trusted);
+  CHECK(records[0].arrival < absl::FromUnixSeconds(1000));
+  CHECK(records[1].arrival_is_trusted);
+}
+
+TEST_CASE("two boots without the time are each repaired by their own offset", "[stream][time]") {
+  StreamFixture f;
+  for (int boot = 0; boot < 2; ++boot) {
+    WakeUp(&f);
+    f.Put("k", "before");
+    f.device.clock.Advance(absl::Seconds(10));
+    LearnTheTime(&f.device.clock, absl::FromUnixSeconds(1800000000 + boot * 1000000));
+    f.device.clock.Advance(absl::Seconds(1));
+    f.engine->RunOnce();
+    Ok(f.engine->Flush());
+  }
+  std::vector<RecordBatch> keep;
+  const std::vector<Record> records = All(&f, &keep);
+  REQUIRE(records.size() == 2);
+  CHECK(records[0].arrival == absl::FromUnixSeconds(1800000000 - 10));
+  CHECK(records[1].arrival == absl::FromUnixSeconds(1801000000 - 10));
+}
+
+TEST_CASE("a clock that is stepped by fifty years at any moment disturbs nothing but itself",
+          "[stream][time]") {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    StreamFixture f;
+    testing::FakeRandom random(seed);
+    SequenceNumber last = 0;
+    Cursor* const cursor = Ok(f.stream().OpenCursor("c"));
+    int put = 0;
+    int read = 0;
+    for (int step = 0; step < 200; ++step) {
+      switch (random.Below(6)) {
+        case 0:
+          f.device.clock.SetWall(f.device.clock.WallNow() +
+                                 (random.OneIn(2) ? 1 : -1) * random.Below(50) * kYear);
+          break;
+        case 1: f.device.clock.SetTrusted(random.OneIn(2)); break;
+        case 2: f.device.clock.Advance(absl::Milliseconds(random.Below(1500))); break;
+        case 3: f.engine->RunOnce(); break;
+        case 4: {
+          const PutResult result = f.Put("k", absl::StrCat(put++));
+          REQUIRE(result.sequence_number > last);
+          last = result.sequence_number;
+          break;
+        }
+        default: {
+          const RecordBatch batch = Ok(cursor->Read(0));
+          for (const Record& record : batch.records) {
+            REQUIRE(record.data == absl::StrCat(read++));
+          }
+          Ok(cursor->Advance(0, batch.next_sequence_number));
+        }
+      }
+    }
+    INFO("seed " << seed);
+    REQUIRE(f.engine->Stats().last_commit.ok());
+    const RecordBatch rest = Ok(cursor->Read(0));
+    REQUIRE(read + static_cast<int>(rest.records.size()) == put);
+  }
+}
+
+}  // namespace
+}  // namespace eddy::stream
