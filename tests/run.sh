@@ -14,6 +14,7 @@
 #   asan      address and undefined-behaviour sanitizers; unit and crash tests
 #   tsan      thread sanitizer; unit, crash and stress tests
 #   clang     compiles with clang's thread-safety analysis; warnings are errors
+#   fuzz      libFuzzer on all that decodes what lies on disk; one minute
 #   aarch64   cross build; unit and contract tests under the emulator
 #   armv7     the same
 # It stops at the first failure. The last line counts the tests of all steps; a
@@ -21,7 +22,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
-steps="deps native peers demo asan tsan clang aarch64 armv7"
+steps="deps native peers demo asan tsan clang fuzz aarch64 armv7"
 quick=
 usage() { echo "usage: $0 [--quick] [--only STEP]   (steps: $steps)" >&2; exit 2; }
 only=
@@ -136,6 +137,17 @@ step_tsan() {
 }
 
 step_clang() { build clang; }
+
+step_fuzz() {
+  build fuzz || return 1
+  shown sh tests/fuzz/run.sh build/fuzz "${EDDY_FUZZ_SECONDS:-10}"
+  status=$?
+  set -- $(sed -n 's/^fuzz: \([0-9]*\) targets passed, \([0-9]*\) failed$/\1 \2/p' "$log")
+  [ $# -eq 2 ] || return 1
+  passed=$((passed + $1))
+  failed=$((failed + $2))
+  return $status
+}
 
 step_aarch64() { sh toolchains/sysroot.sh aarch64 && build aarch64 && run_ctest aarch64; }
 

@@ -304,7 +304,7 @@ void EngineImpl::NoteWrites() {
 
 // Trims alone: on a full disk they free the pages that the frames then need.
 void EngineImpl::TrimOnly(const std::vector<LogRound>& rounds) {
-  const auto write = [&]() -> absl::Status {
+  const auto write = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_) -> absl::Status {
     EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
     for (const LogRound& round : rounds) {
       if (round.cut.trim_before == 0) continue;

@@ -207,6 +207,10 @@ absl::StatusOr<SegmentLog::Found> SegmentLog::ReadBlocks(Collector* collector,
 bool SegmentLog::FrameIsReadable(uint64_t position) {
   if (blocks_end_.load(std::memory_order_acquire) > position) return true;
   absl::ReaderMutexLock lock(&mu_);
+  // Again, where Committed() cannot come in between: a frame published before a
+  // waiter counted itself may have left the runs since the look above, and
+  // nobody would notify the waiter of it.
+  if (blocks_end_.load(std::memory_order_acquire) > position) return true;
   for (const Run& run : runs_) {
     if (run.sealed && run.end <= position) continue;
     if (run.hidden) return false;
