@@ -302,6 +302,7 @@ void EngineImpl::NoteWrites() {
 // Trims alone: on a full disk they free the pages that the frames then need.
 absl::Status EngineImpl::TrimOnly(const std::vector<LogRound>& rounds) {
   const auto write = [&]() -> absl::Status {
+    commit_mu_.AssertHeld();
     EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
     EDDY_RETURN_IF_ERROR(keeper_->WriteDrops());
     for (const LogRound& round : rounds) {
@@ -370,7 +371,7 @@ EngineImpl::RoundResult EngineImpl::CommitRound() {
   if (work && status.ok()) write();
   if (absl::IsResourceExhausted(status)) {
     const bool drops = keeper_->HasDropsToWrite();
-    const bool reserve = space_.GiveUp();
+    const bool reserve = GiveUpReserve();
     const bool trimmed = (drops || with_trims) && TrimOnly(rounds).ok();
     if (reserve || (trimmed && drops)) write();
   }

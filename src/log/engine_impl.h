@@ -105,6 +105,7 @@ class EngineImpl final : public Engine, public LogHost {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   absl::Status DecideDrops(const std::vector<LogRound>& rounds)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  bool GiveUpReserve() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   void AdmitAndReport() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   // Takes what was written since the last call from the budget, and tells it.
   void NoteWrites() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);

@@ -21,6 +21,14 @@ absl::Status EngineImpl::DecideDrops(const std::vector<LogRound>& rounds) {
   return keeper_->Decide(drafts, space_.GrowBytesMax());
 }
 
+bool EngineImpl::GiveUpReserve() {
+  if (!space_.GiveUp()) return false;
+  // While it is there: the database may have to grow for what the WAL holds, and
+  // only a WAL that begins anew takes the commits to come without growing.
+  NoteSync(db_->Checkpoint(sql::CheckpointMode::kTruncate).status());
+  return true;
+}
+
 void EngineImpl::AdmitAndReport() {
   if (space_.TakeBackIsDue()) {
     // The WAL of a burst may hold what the reserve needs.

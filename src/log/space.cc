@@ -17,16 +17,21 @@ constexpr uint64_t kSmallQuota = 1 << 20;
 constexpr int kSmallPageBytes = 1024;
 constexpr uint64_t kWalBytesMin = 16 << 10;
 constexpr uint64_t kWalShare = 16;        // of the quota
+constexpr uint64_t kWalShareOfReserve = 8;
 constexpr uint64_t kRoundStatePages = 16;  // beside the frames
 
 }  // namespace
 
 SpacePlan PlanSpace(const StoreOptions& options) {
   SpacePlan plan;
+  if (options.reserve_bytes != 0) {
+    plan.wal_bytes_max = std::clamp(options.reserve_bytes / kWalShareOfReserve, kWalBytesMin,
+                                    plan.wal_bytes_max);
+  }
   if (options.quota_bytes == 0) return plan;
   if (options.quota_bytes < kSmallQuota) plan.page_bytes = kSmallPageBytes;
   plan.wal_bytes_max =
-      std::clamp(options.quota_bytes / kWalShare, kWalBytesMin, plan.wal_bytes_max);
+      std::min(std::max(options.quota_bytes / kWalShare, kWalBytesMin), plan.wal_bytes_max);
   const uint64_t intake = PlanIntake(options.intake_bytes).FileBytes();
   const uint64_t round = options.intake_bytes + options.intake_bytes / 8 +
                          kRoundStatePages * static_cast<uint64_t>(plan.page_bytes);

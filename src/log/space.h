@@ -8,7 +8,9 @@
 //
 // The reserve is a file whose blocks are allocated. When a commit finds the disk
 // full it is removed; from then on the store takes no records, so that what was
-// given free serves those who make room. It is made again once as much again is
+// given free serves those who make room. First the WAL is copied into the database,
+// which may have to grow for it, and cut. For that to fit, a quarter of the reserve
+// is all that may wait in the WAL, and the rest is more than a round. It is made again once as much again is
 // free, or once the database has free pages of its own for what the intake holds.
 //
 // Space within the database is used again and not given back: a file in which
@@ -29,6 +31,11 @@ namespace eddy::log {
 
 inline constexpr char kReserveFile[] = "/eddy.reserve";
 inline constexpr uint64_t kQuotaBytesMin = 256 << 10;
+
+// The least reserve that keeps its promise, see above.
+constexpr uint64_t ReserveBytesMin(uint64_t intake_bytes) {
+  return 2 * intake_bytes + (128 << 10);
+}
 
 struct SpacePlan {
   int page_bytes = 4096;                 // of a new database

@@ -33,9 +33,12 @@ absl::Status CheckSpace(const StoreOptions& options) {
     return absl::InvalidArgumentError(
         absl::StrCat("at_quota ", static_cast<int>(options.at_quota), " is none that exists"));
   }
-  if (options.reserve_bytes > kReserveBytesMax) {
-    return absl::InvalidArgumentError(absl::StrCat("reserve_bytes ", options.reserve_bytes,
-                                                   " is above ", kReserveBytesMax));
+  const uint64_t reserve_min = log::ReserveBytesMin(options.intake_bytes);
+  if (options.reserve_bytes != 0 &&
+      (options.reserve_bytes < reserve_min || options.reserve_bytes > kReserveBytesMax)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "reserve_bytes ", options.reserve_bytes, ": 0, or with intake_bytes ",
+        options.intake_bytes, " from ", reserve_min, " to ", kReserveBytesMax));
   }
   if (options.quota_bytes == 0) return absl::OkStatus();
   if (options.quota_bytes < log::kQuotaBytesMin ||

@@ -50,6 +50,7 @@ TEST_CASE("an option out of its range is named, with what is allowed", "[store][
       {"intake_bytes", [](StoreOptions& o) { o.intake_bytes = 16 << 10; }},
       {"quota_bytes", [](StoreOptions& o) { o.quota_bytes = (256 << 10) - 1; }},
       {"quota_bytes", [](StoreOptions& o) { o.quota_bytes = 512 << 10; }},  // the intake is half of it
+      {"reserve_bytes", [](StoreOptions& o) { o.reserve_bytes = (640 << 10) - 1; }},
       {"reserve_bytes", [](StoreOptions& o) { o.reserve_bytes = (uint64_t{1} << 30) + 1; }},
       {"at_quota", [](StoreOptions& o) { o.at_quota = static_cast<AtLimit>(3); }},
       {"intake_bytes", [](StoreOptions& o) { o.intake_bytes = (256 << 10) + 1; }},
