@@ -1,7 +1,8 @@
 // A tmpfs of a few MiB, really full: another program has taken every byte that
-// eddy left. In a child with mounts of its own; skipped where the system does not
-// allow that. The promise under test is StoreOptions::reserve_bytes.
+// eddy left. In a child with mounts of its own; it warns where the system does not
+// allow that, and proves nothing. The promise under test is StoreOptions::reserve_bytes.
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -73,9 +74,7 @@ int Run(const std::string& root, bool with_reserve) {
 
   // Room comes back: so do the reserve and the puts.
   if (::unlink(filler.c_str()) != 0) return 13;
-  ::sleep(1);  // what the store waits before it looks again
-  (*store)->Pump();
-  ::usleep(5000);
+  (void)::poll(nullptr, 0, 1010);  // the store looks once a second
   (*store)->Pump();
   if (!(*store)->Stats().reserve_held) return 14;
   if (!(*stream)->Put("key", "again", {{}, Durability::kPower, {}}).ok()) return 15;
@@ -100,14 +99,20 @@ int InChild(bool with_reserve) {
 TEST_CASE("on a disk that is really full the reserve lets acknowledgements and trims commit",
           "[crash][quota]") {
   const int step = InChild(/*with_reserve=*/true);
-  if (step == kNoMount) SKIP("no mount of a tmpfs is allowed here");
+  if (step == kNoMount) {
+    WARN("not run: no mount of a tmpfs is allowed here");
+    return;
+  }
   CHECK(step == 0);
 }
 
 TEST_CASE("on a disk that is really full a store without a reserve cannot commit",
           "[crash][quota]") {
   const int step = InChild(/*with_reserve=*/false);
-  if (step == kNoMount) SKIP("no mount of a tmpfs is allowed here");
+  if (step == kNoMount) {
+    WARN("not run: no mount of a tmpfs is allowed here");
+    return;
+  }
   CHECK(step == 16);  // so that the test above proves something
 }
 
