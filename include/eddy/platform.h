@@ -76,6 +76,11 @@ class FileLock {
   virtual ~FileLock() = default;
 };
 
+struct FreeSpace {
+  uint64_t bytes = 0;
+  uint64_t inodes = 0;
+};
+
 // Directories, locks and mappings. Threads: safe.
 class Files {
  public:
@@ -111,6 +116,10 @@ class Files {
 
   // The size of an existing file, kNotFound if there is none.
   virtual absl::StatusOr<uint64_t> Size(const std::string& path) = 0;
+
+  // What an unprivileged process may still use on the file system of `path`,
+  // which exists. Where inodes are not limited: UINT64_MAX of them.
+  virtual absl::StatusOr<FreeSpace> Free(const std::string& path) = 0;
 };
 
 // A set of ports. The pointees outlive every store that uses them. A null

@@ -121,7 +121,8 @@ class Queue {
   // one even at kProcess, and is not accepted if that fails.
   //   kInvalidArgument    body empty, too large, or a character SQS refuses;
   //                       delay out of range.
-  //   kResourceExhausted  no room in time, the disk is full, or the commit of a
+  //   kResourceExhausted  no room in time, the store is at its quota or headroom
+  //                       (retention.h), the disk is full, or the commit of a
   //                       large message failed: not accepted. (If its sync failed
   //                       and the process dies before the next commit, a large
   //                       message may turn up nevertheless.)

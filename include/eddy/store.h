@@ -9,6 +9,7 @@
 #ifndef EDDY_STORE_H_
 #define EDDY_STORE_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -21,6 +22,7 @@
 #include "absl/time/time.h"
 #include "eddy/platform.h"
 #include "eddy/queue.h"
+#include "eddy/retention.h"
 #include "eddy/stream.h"
 #include "eddy/types.h"
 
@@ -32,7 +34,7 @@ struct StoreOptions {
   absl::Duration flush_interval = absl::Seconds(1);
 
   // The memory budget of the fast path and the size of the mapped intake file.
-  // A multiple of 64 KiB, 256 KiB to 1 GiB. May differ between two opens.
+  // A multiple of 32 KiB, 32 KiB to 1 GiB. May differ between two opens.
   size_t intake_bytes = 8 << 20;
 
   // Where the intake file lies; empty: in the store's directory. On a tmpfs
@@ -70,6 +72,30 @@ struct StoreOptions {
   // True: SQLite overwrites deleted data with zeros. Doubles the writes.
   bool secure_delete = false;
 
+  // The most that the store's files may hold on the file system of its directory:
+  // database, WAL and, if it lies in the directory, the intake. 0: no limit; else
+  // at least 256 KiB. Space of what is dropped or trimmed is used again first, so
+  // that the database file does not shrink and does not grow.
+  uint64_t quota_bytes = 0;
+  // What happens at the quota, or where the headroom begins: streams with
+  // Retention::kDropOldest are dropped from if it says so. What cannot be dropped
+  // is rejected.
+  AtLimit at_quota = AtLimit::kRejectNew;
+  // Left free on the file system for the rest of the system: while less is free
+  // the store's files do not grow. Looked at once a second. 0: not looked at.
+  uint64_t headroom_bytes = 0;
+  // A store is not made where fewer inodes are free. A store makes no files later.
+  uint64_t headroom_inodes = 0;
+
+  // Kept aside in a file of its own in the directory, and given up when the disk
+  // is full, so that what was accepted before (but for records above a quarter of a
+  // segment), trims, deletes and acknowledgements are committed in spite of it. New
+  // records are refused from then on, until there is room to take it back. 0: none;
+  // else at least twice intake_bytes and 128 KiB, to 1 GiB. An eighth of it bounds
+  // the WAL: below 128 MiB there are more WAL checkpoints, and more flash is
+  // written.
+  uint64_t reserve_bytes = 0;
+
   Platform platform;  // null members: the operating system's
 };
 
@@ -89,6 +115,10 @@ struct StoreStats {
   uint64_t intake_segments_free = 0;
   uint64_t frames_recovered = 0;     // from the intake, at this open
   bool intake_distrusted = false;    // a power cut came before this open
+  // By GapReason, since the store was made. Trims and deletes do not count.
+  std::array<Dropped, kGapReasonCount> dropped = {};
+  bool rejects = false;              // the store is at its quota or headroom
+  bool reserve_held = false;         // reserve_bytes are kept aside
   absl::Status last_commit;          // OK, or why the last commit failed
 };
 

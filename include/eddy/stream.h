@@ -20,6 +20,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "eddy/retention.h"
 #include "eddy/types.h"
 
 namespace eddy {
@@ -35,6 +36,7 @@ inline constexpr uint32_t kShardCountMax = 1000;
 struct StreamOptions {
   uint32_t shard_count = 1;
   Durability durability = Durability::kProcess;  // of a Put that names none
+  Retention retention = {};                      // the default keeps all
 };
 
 struct PutOptions {
@@ -70,6 +72,11 @@ struct Record {
 };
 
 struct RecordBatch {
+  // Records that were dropped and that this read would have given out before
+  // `records` (which may be empty then). Told to whoever reads from a place in it
+  // or before it, after a restart too; who reads on from the next place is not
+  // told again.
+  std::optional<Gap> gap;
   std::vector<Record> records;  // in order
   // Where the next read goes on. Empty only at the end of a closed shard.
   std::string next_shard_iterator;
@@ -115,6 +122,7 @@ struct StreamDescription {
   std::string name;
   absl::Time created;
   Durability durability = Durability::kProcess;
+  Retention retention;
   std::vector<ShardDescription> shards;
 };
 
@@ -162,8 +170,9 @@ class Stream {
   // segment goes straight into a commit and costs one even at kProcess.
   //   kInvalidArgument    key empty, over-long or not UTF-8; record too large;
   //                       hash key malformed; a durability that does not exist.
-  //   kResourceExhausted  no room in the intake in time, the disk is full, or the
-  //                       commit of a large record failed: not accepted. (If its
+  //   kResourceExhausted  no room in the intake in time, the stream or the store is
+  //                       at its limit and rejects (retention.h), the disk is full,
+  //                       or the commit of a large record failed: not accepted. (If its
   //                       sync failed and the process dies before the next commit,
   //                       a large record may turn up nevertheless.)
   //   kUnavailable        kPower only: accepted, but the disk failed to sync;

@@ -4,6 +4,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -288,6 +289,20 @@ absl::StatusOr<uint64_t> PosixFiles::Size(const std::string& path) {
   const int error = Stat(path, &info);
   if (error != 0) return ErrnoToStatus(error, absl::StrCat("size of ", path));
   return info.bytes;
+}
+
+absl::StatusOr<FreeSpace> PosixFiles::Free(const std::string& path) {
+  struct statvfs info;
+  int error = 0;
+  do {
+    error = statvfs(path.c_str(), &info) == 0 ? 0 : errno;
+  } while (error == EINTR);
+  if (error != 0) return ErrnoToStatus(error, absl::StrCat("free space of ", path));
+  FreeSpace free;
+  free.bytes = uint64_t{info.f_bavail} * info.f_frsize;
+  // btrfs and others make inodes as they need them, and say there are none.
+  free.inodes = info.f_files == 0 ? UINT64_MAX : info.f_favail;
+  return free;
 }
 
 }  // namespace eddy

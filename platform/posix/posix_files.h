@@ -38,6 +38,7 @@ class PosixFiles : public Files {
                                                      size_t bytes) override;
 
   absl::StatusOr<uint64_t> Size(const std::string& path) override;
+  absl::StatusOr<FreeSpace> Free(const std::string& path) override;
 };
 
 }  // namespace eddy

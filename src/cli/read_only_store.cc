@@ -27,6 +27,8 @@ constexpr char kLogBlocks[] =
     "coalesce(max(last_time_ms), 0) FROM blocks WHERE id >= ? AND id < ?";
 constexpr char kLastBlock[] =
     "SELECT id, length(bytes) FROM blocks WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT 1";
+constexpr char kDropped[] =
+    "SELECT reason, frame_count, bytes FROM dropped WHERE log_id = ? AND reason BETWEEN 0 AND ?";
 constexpr char kFramesAbove[] =
     "SELECT coalesce(sum(frame_count), 0) FROM blocks WHERE id > ? AND id < ?";
 constexpr char kAtOrBelow[] =
@@ -171,7 +173,14 @@ absl::StatusOr<LogSummary> ReadOnlyStore::Log(int64_t id) {
     summary.end = std::max(summary.end, PositionOf(last.ColumnInt(0)) +
                                             static_cast<uint64_t>(last.ColumnInt(1)));
   }
-  return summary;
+  EDDY_ASSIGN_OR_RETURN(sql::Statement dropped, db_.Prepare(kDropped));
+  dropped.Bind(1, id).Bind(2, kGapReasonCount - 1);
+  for (;;) {
+    EDDY_ASSIGN_OR_RETURN(const bool has_drops, dropped.Step());
+    if (!has_drops) return summary;
+    summary.dropped[static_cast<size_t>(dropped.ColumnInt(0))] = {
+        static_cast<uint64_t>(dropped.ColumnInt(1)), static_cast<uint64_t>(dropped.ColumnInt(2))};
+  }
 }
 
 // Whole blocks are counted by their rows; only the one that `position` cuts is

@@ -17,12 +17,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <array>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "eddy/retention.h"
 #include "src/log/block_store.h"
 #include "src/sql/database.h"
 
@@ -36,6 +38,7 @@ struct LogSummary {
   uint64_t frame_count = 0;
   uint64_t bytes = 0;          // of the blocks
   int64_t last_time_ms = 0;    // arrival, 0: no frame
+  std::array<Dropped, kGapReasonCount> dropped = {};  // by GapReason, ever
 };
 
 struct CursorSummary {

@@ -12,6 +12,10 @@ namespace {
 
 const char* DurabilityName(bool power) { return power ? "power" : "process"; }
 
+// By GapReason.
+constexpr const char* kReasonNames[] = {"age", "bytes", "records", "quota", "damaged"};
+static_assert(sizeof(kReasonNames) / sizeof(kReasonNames[0]) == kGapReasonCount);
+
 std::string Owner(const StoreSummary& store) {
   if (store.owner_pid != 0) {
     return absl::StrCat("owned by process ", store.owner_pid,
@@ -38,6 +42,12 @@ void Print(const std::string& directory, const StoreSummary& store) {
                   shard, log.frame_count, log.block_count, FormatBytes(log.bytes).c_str(),
                   log.oldest, log.end, log.last_time_ms == 0 ? "" : ", last at ",
                   log.last_time_ms == 0 ? "" : FormatTime(log.last_time_ms).c_str());
+      for (size_t reason = 0; reason < kGapReasonCount; ++reason) {
+        const Dropped& dropped = log.dropped[reason];
+        if (dropped.records == 0) continue;
+        std::printf("    dropped for %s: %" PRIu64 " records, %s\n", kReasonNames[reason],
+                    dropped.records, FormatBytes(dropped.bytes).c_str());
+      }
     }
     for (const CursorSummary& cursor : stream.cursors) {
       std::printf("  cursor %s, shard %u: at %" PRIu64 ", %" PRIu64 " records behind\n",
@@ -68,7 +78,14 @@ std::string StreamJson(const StreamSummary& stream) {
     absl::StrAppend(&json, shard == 0 ? "" : ",", "{\"shard\":", shard,
                     ",\"records\":", log.frame_count, ",\"blocks\":", log.block_count,
                     ",\"bytes\":", log.bytes, ",\"oldest\":\"", log.oldest, "\",\"end\":\"",
-                    log.end, "\",\"last_arrival_ms\":", log.last_time_ms, "}");
+                    log.end, "\",\"last_arrival_ms\":", log.last_time_ms,
+                    ",\"dropped\":{");
+    for (size_t reason = 0; reason < kGapReasonCount; ++reason) {
+      absl::StrAppend(&json, reason == 0 ? "\"" : ",\"", kReasonNames[reason],
+                      "\":{\"records\":", log.dropped[reason].records,
+                      ",\"bytes\":", log.dropped[reason].bytes, "}");
+    }
+    absl::StrAppend(&json, "}}");
   }
   absl::StrAppend(&json, "],\"cursors\":[");
   for (const CursorSummary& cursor : stream.cursors) {

@@ -16,11 +16,14 @@ namespace {
 constexpr size_t kCachedBlocksMax = 4;
 
 constexpr char kInsert[] =
-    "INSERT INTO blocks (id, frame_count, first_time_ms, last_time_ms, checksum, bytes) "
-    "VALUES (?, ?, ?, ?, ?, ?)";
+    "INSERT INTO blocks (id, frame_count, first_time_ms, last_time_ms, time_trusted, kept_ms, "
+    "checksum, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
 // The last block that begins at or below a position: it may reach beyond it.
 constexpr char kFindBelow[] =
     "SELECT id, length(bytes) FROM blocks WHERE id >= ? AND id <= ? ORDER BY id DESC LIMIT 1";
+constexpr char kSumBelow[] =
+    "SELECT count(*), coalesce(sum(frame_count), 0), coalesce(sum(length(bytes)), 0) "
+    "FROM blocks WHERE id >= ? AND id < ?";
 constexpr char kDeleteBelow[] = "DELETE FROM blocks WHERE id >= ? AND id < ?";
 constexpr char kTrimLog[] =
     "UPDATE logs SET oldest_position = max(oldest_position, ?), "
@@ -50,13 +53,14 @@ absl::StatusOr<std::unique_ptr<BlockWriter>> BlockWriter::Create(sql::Database& 
   auto writer = std::make_unique<BlockWriter>();
   EDDY_ASSIGN_OR_RETURN(writer->insert_, db.Prepare(kInsert));
   EDDY_ASSIGN_OR_RETURN(writer->find_below_, db.Prepare(kFindBelow));
+  EDDY_ASSIGN_OR_RETURN(writer->sum_below_, db.Prepare(kSumBelow));
   EDDY_ASSIGN_OR_RETURN(writer->delete_below_, db.Prepare(kDeleteBelow));
   EDDY_ASSIGN_OR_RETURN(writer->trim_log_, db.Prepare(kTrimLog));
   EDDY_ASSIGN_OR_RETURN(writer->set_end_, db.Prepare(kSetEnd));
   return writer;
 }
 
-absl::Status BlockWriter::Insert(const BlockDraft& draft) {
+absl::Status BlockWriter::Insert(const BlockDraft& draft, int64_t kept_ms) {
   EDDY_CHECK(draft.end > draft.first && draft.end <= kPositionMax);
   const int64_t id = BlockId(draft.log, draft.first);
   const std::string_view bytes(draft.frames, static_cast<size_t>(draft.end - draft.first));
@@ -64,12 +68,14 @@ absl::Status BlockWriter::Insert(const BlockDraft& draft) {
       .Bind(2, static_cast<int64_t>(draft.frame_count))
       .Bind(3, draft.first_time_ms)
       .Bind(4, draft.last_time_ms)
-      .Bind(5, static_cast<int64_t>(BlockChecksum(bytes, id)))
-      .BindBlob(6, bytes)
+      .Bind(5, draft.time_trusted ? 1 : 0)
+      .Bind(6, kept_ms)
+      .Bind(7, static_cast<int64_t>(BlockChecksum(bytes, id)))
+      .BindBlob(8, bytes)
       .Run();
 }
 
-absl::Status BlockWriter::Trim(LogId log, uint64_t before, uint64_t log_end) {
+absl::StatusOr<BlockSum> BlockWriter::Trim(LogId log, uint64_t before, uint64_t log_end) {
   const int64_t log_first = BlockId(log, 0);
   int64_t keep = BlockId(log, before);
   {
@@ -83,11 +89,23 @@ absl::Status BlockWriter::Trim(LogId log, uint64_t before, uint64_t log_end) {
       keep = end <= before ? id + 1 : id;
     }
   }
-  EDDY_RETURN_IF_ERROR(delete_below_.Bind(1, log_first).Bind(2, keep).Run());
-  return trim_log_.Bind(1, static_cast<int64_t>(before))
-      .Bind(2, static_cast<int64_t>(log_end))
-      .Bind(3, log)
-      .Run();
+  BlockSum sum;
+  {
+    sql::AutoReset reset(sum_below_);
+    sum_below_.Bind(1, log_first).Bind(2, keep);
+    EDDY_RETURN_IF_ERROR(sum_below_.Step().status());
+    sum = {static_cast<uint64_t>(sum_below_.ColumnInt(0)),
+           static_cast<uint64_t>(sum_below_.ColumnInt(1)),
+           static_cast<uint64_t>(sum_below_.ColumnInt(2))};
+  }
+  if (sum.blocks > 0) {
+    EDDY_RETURN_IF_ERROR(delete_below_.Bind(1, log_first).Bind(2, keep).Run());
+  }
+  EDDY_RETURN_IF_ERROR(trim_log_.Bind(1, static_cast<int64_t>(before))
+                           .Bind(2, static_cast<int64_t>(log_end))
+                           .Bind(3, log)
+                           .Run());
+  return sum;
 }
 
 absl::Status BlockWriter::SetEnd(LogId log, uint64_t end) {

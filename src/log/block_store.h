@@ -48,6 +48,14 @@ struct BlockDraft {
   uint64_t payload_bytes = 0;  // keys and bodies
   int64_t first_time_ms = 0;
   int64_t last_time_ms = 0;    // the latest
+  bool time_trusted = true;    // of all frames
+};
+
+// Sums of some blocks.
+struct BlockSum {
+  uint64_t blocks = 0;
+  uint64_t frames = 0;
+  uint64_t bytes = 0;
 };
 
 struct Block {
@@ -61,14 +69,16 @@ struct Block {
 class BlockWriter {
  public:
   static absl::StatusOr<std::unique_ptr<BlockWriter>> Create(sql::Database& db);
-  absl::Status Insert(const BlockDraft& draft);
+  // `kept_ms`: see AgeClock.
+  absl::Status Insert(const BlockDraft& draft, int64_t kept_ms);
   // Deletes the blocks of the log that end at or below `before`, and notes the
-  // log's end so that deleting the last block does not forget it.
-  absl::Status Trim(LogId log, uint64_t before, uint64_t log_end);
+  // log's end so that deleting the last block does not forget it. Returns
+  // what was deleted.
+  absl::StatusOr<BlockSum> Trim(LogId log, uint64_t before, uint64_t log_end);
   absl::Status SetEnd(LogId log, uint64_t end);
 
  private:
-  sql::Statement insert_, find_below_, delete_below_, trim_log_, set_end_;
+  sql::Statement insert_, find_below_, sum_below_, delete_below_, trim_log_, set_end_;
 };
 
 // Threads: safe; reads are serialised.

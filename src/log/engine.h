@@ -37,6 +37,7 @@
 #include "eddy/store.h"
 #include "eddy/types.h"
 #include "src/log/log.h"
+#include "src/log/retention.h"
 #include "src/sql/database.h"
 
 namespace eddy::log {
@@ -89,6 +90,9 @@ class Engine {
   virtual absl::StatusOr<Log*> AddLog(sql::Database& db) = 0;
   virtual absl::StatusOr<Log*> OpenLog(LogId id) = 0;
   virtual Log& journal() = 0;
+
+  // Gives the logs of one view, together, their limits: see keeper.h.
+  virtual void SetRetention(const std::vector<LogId>& logs, const KeepLimits& limits) = 0;
 
   // Journal frames begin with the view's number; this adds it. Never waits.
   virtual absl::StatusOr<Appended> TryJournal(uint32_t view, std::string_view op) = 0;

@@ -30,10 +30,6 @@ constexpr absl::Duration kIncompletePauseMax = absl::Milliseconds(20);
 // Frames of one run become one block; recovered and large runs are cut here.
 constexpr size_t kBlockBytesMax = 1 << 20;
 
-// Large enough that blocks which are delivered and deleted soon are overwritten
-// in the WAL before a checkpoint copies them.
-constexpr uint64_t kWalBytesMax = 16 << 20;
-
 }  // namespace
 
 void EngineImpl::OnSealed(size_t bytes) {
@@ -183,7 +179,7 @@ absl::Duration EngineImpl::RunOnce() {
     // Tried again in the next round if it fails.
     NoteSync(boot_clock_.Repair(*db_));
   }
-  CheckpointAbove(kWalBytesMax);
+  CheckpointAbove(plan_.wal_bytes_max);
   if (!round.status.ok()) return std::min(interval, absl::Milliseconds(200));
   return round.complete ? interval : std::min(interval, kIncompletePauseMax);
 }
@@ -240,6 +236,7 @@ void EngineImpl::Drain(LogRound* round) {
       round->log->RepairTime(&frame);
       if (draft.frame_count++ == 0) draft.first_time_ms = frame.time_ms;
       draft.last_time_ms = std::max(draft.last_time_ms, frame.time_ms);
+      draft.time_trusted = draft.time_trusted && frame.time_trusted;
       draft.payload_bytes += frame.key.size() + frame.body.size();
       at += static_cast<size_t>(frame.end - frame.position);
       draft.end = frame.end;
@@ -257,6 +254,8 @@ absl::Status EngineImpl::WriteRound(const std::vector<LogRound>& rounds,
                                     const std::vector<Participant*>& captured,
                                     bool with_state) {
   EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
+  EDDY_RETURN_IF_ERROR(keeper_->WriteDrops());  // first: the blocks use their pages
+  const int64_t kept_ms = keeper_->NowMs();
   for (const LogRound& round : rounds) {
     if (round.log == journal_) {
       // Folded into the views' tables: only how far matters. Without the state
@@ -267,11 +266,14 @@ absl::Status EngineImpl::WriteRound(const std::vector<LogRound>& rounds,
       continue;
     }
     for (const BlockDraft& draft : round.drafts) {
-      EDDY_RETURN_IF_ERROR(writer_->Insert(draft));
+      EDDY_RETURN_IF_ERROR(writer_->Insert(draft, kept_ms));
+      EDDY_RETURN_IF_ERROR(keeper_->Inserted(round.log, draft, kept_ms));
     }
     if (round.cut.trim_before != 0) {
-      EDDY_RETURN_IF_ERROR(
+      EDDY_ASSIGN_OR_RETURN(
+          const BlockSum trimmed,
           writer_->Trim(round.log->id(), round.cut.trim_before, round.end));
+      EDDY_RETURN_IF_ERROR(keeper_->Trimmed(round.log, round.end, trimmed));
     }
   }
   if (with_state) {
@@ -303,23 +305,29 @@ void EngineImpl::NoteWrites() {
 }
 
 // Trims alone: on a full disk they free the pages that the frames then need.
-void EngineImpl::TrimOnly(const std::vector<LogRound>& rounds) {
-  const auto write = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_) -> absl::Status {
+absl::Status EngineImpl::TrimOnly(const std::vector<LogRound>& rounds) {
+  const auto write = [&]() -> absl::Status {
+    commit_mu_.AssertHeld();
     EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
+    EDDY_RETURN_IF_ERROR(keeper_->WriteDrops());
     for (const LogRound& round : rounds) {
       if (round.cut.trim_before == 0) continue;
-      EDDY_RETURN_IF_ERROR(
-          writer_->Trim(round.log->id(), round.cut.trim_before, round.log->committed()));
+      const uint64_t end = round.log->committed();
+      EDDY_ASSIGN_OR_RETURN(const BlockSum trimmed,
+                            writer_->Trim(round.log->id(), round.cut.trim_before, end));
+      EDDY_RETURN_IF_ERROR(keeper_->Trimmed(round.log, end, trimmed));
     }
     return transaction.Commit();
   };
   const absl::Status status = write();
   NoteSync(status);
-  if (!status.ok()) return;  // the next round tries both again
+  keeper_->Finish(status.ok());
+  if (!status.ok()) return status;  // the next round tries both again
   for (const LogRound& round : rounds) {
     if (round.cut.trim_before == 0) continue;
     round.log->Committed(round.log->committed(), 0, round.cut.trim_before);
   }
+  return status;
 }
 
 EngineImpl::RoundResult EngineImpl::CommitRound() {
@@ -357,17 +365,27 @@ EngineImpl::RoundResult EngineImpl::CommitRound() {
     block_count += round.drafts.size();
     for (const BlockDraft& draft : round.drafts) payload_bytes += draft.payload_bytes;
   }
-  const absl::Status status =
-      work ? WriteRound(rounds, captured, complete) : absl::OkStatus();
-  NoteSync(status);
+  absl::Status status = DecideDrops(rounds);
+  work = work || keeper_->HasDropsToWrite();
+  const auto write = [&] {
+    commit_mu_.AssertHeld();
+    status = WriteRound(rounds, captured, complete);
+    NoteSync(status);
+    keeper_->Finish(status.ok());
+  };
+  if (work && status.ok()) write();
+  if (absl::IsResourceExhausted(status)) {
+    const bool drops = keeper_->HasDropsToWrite();
+    const bool reserve = GiveUpReserve();
+    const bool trimmed = (drops || with_trims) && TrimOnly(rounds).ok();
+    if (reserve || (trimmed && drops)) write();
+  }
   if (status.ok()) {
     for (const LogRound& round : rounds) {
       if (round.log == journal_ && !complete) continue;
       const uint64_t frames_end = round.drafts.empty() ? 0 : round.drafts.back().end;
       round.log->Committed(round.end, frames_end, round.cut.trim_before);
     }
-  } else if (absl::IsResourceExhausted(status) && with_trims) {
-    TrimOnly(rounds);
   }
   // After the logs, so that a view can trim below what it now knows committed.
   for (Participant* participant : captured) participant->Finish(status.ok() && complete);
@@ -384,8 +402,9 @@ EngineImpl::RoundResult EngineImpl::CommitRound() {
   }
   NoteWrites();
   rounds_ended_.fetch_add(1);
+  AdmitAndReport();
   // RunOnce copies the WAL long before this, if the host lets it run.
-  CheckpointAbove(2 * kWalBytesMax);
+  CheckpointAbove(2 * plan_.wal_bytes_max);
   return {status, complete};
 }
 

@@ -19,7 +19,9 @@
 #include "src/log/boot_clock.h"
 #include "src/log/engine.h"
 #include "src/log/intake.h"
+#include "src/log/keeper.h"
 #include "src/log/segment_log.h"
+#include "src/log/space.h"
 #include "src/log/wear.h"
 #include "src/runtime/signal.h"
 #include "src/sql/counting_vfs.h"
@@ -44,6 +46,7 @@ class EngineImpl final : public Engine, public LogHost {
   absl::StatusOr<Log*> AddLog(sql::Database& db) override;
   absl::StatusOr<Log*> OpenLog(LogId id) override;
   Log& journal() override { return *journal_; }
+  void SetRetention(const std::vector<LogId>& logs, const KeepLimits& limits) override;
   absl::StatusOr<Appended> TryJournal(uint32_t view, std::string_view op) override;
   absl::Status WaitForRoom(absl::Duration timeout) override;
   absl::Mutex& cut() override { return cut_; }
@@ -100,7 +103,12 @@ class EngineImpl final : public Engine, public LogHost {
     bool complete = true;  // all that was claimed at the cut is committed
   };
   RoundResult CommitRound() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
-  void TrimOnly(const std::vector<LogRound>& rounds) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  absl::Status TrimOnly(const std::vector<LogRound>& rounds)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  absl::Status DecideDrops(const std::vector<LogRound>& rounds)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  bool GiveUpReserve() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  void AdmitAndReport() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   // Takes what was written since the last call from the budget, and tells it.
   void NoteWrites() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   // To be told the outcome of everything that syncs.
@@ -117,6 +125,7 @@ class EngineImpl final : public Engine, public LogHost {
 
   const EngineOptions options_;
   Clock* const clock_;
+  const SpacePlan plan_;
 
   // Set while opening, constant after it.
   std::unique_ptr<FileLock> lock_;
@@ -139,6 +148,8 @@ class EngineImpl final : public Engine, public LogHost {
   absl::Mutex commit_mu_;
   std::unique_ptr<sql::Database> db_ ABSL_GUARDED_BY(commit_mu_);
   std::unique_ptr<BlockWriter> writer_ ABSL_GUARDED_BY(commit_mu_);
+  std::unique_ptr<Keeper> keeper_ ABSL_GUARDED_BY(commit_mu_);
+  Space space_ ABSL_GUARDED_BY(commit_mu_);
   absl::Duration last_round_ ABSL_GUARDED_BY(commit_mu_);  // SinceBoot of its start
   WriteBudget budget_ ABSL_GUARDED_BY(commit_mu_);
   uint64_t disk_bytes_spent_ ABSL_GUARDED_BY(commit_mu_) = 0;  // of vfs_'s count

@@ -33,9 +33,12 @@ bool IsPosition(int64_t number) {
 
 sql::OpenOptions ConnectionOptions(const EngineOptions& options, const std::string& vfs,
                                    sql::Mode mode) {
+  const SpacePlan plan = PlanSpace(options.store);
   sql::OpenOptions open;
   open.mode = mode;
   open.vfs = vfs;
+  open.page_bytes = plan.page_bytes;
+  open.wal_bytes_max = plan.wal_bytes_max;
   open.secure_delete = options.store.secure_delete;
   return open;
 }
@@ -51,8 +54,10 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Open(EngineOptions options) {
 EngineImpl::EngineImpl(EngineOptions options)
     : options_(std::move(options)),
       clock_(options_.store.platform.clock),
+      plan_(PlanSpace(options_.store)),
       boot_clock_(clock_),
       committed_(clock_),
+      space_(platform().files, clock_, options_.directory, options_.store),
       budget_(options_.store.write_budget_bytes_per_day, clock_->SinceBoot()) {
   stats_.flush_interval = options_.store.flush_interval;
 }
@@ -90,9 +95,14 @@ absl::Status EngineImpl::OpenDatabase() {
   db_ = std::make_unique<sql::Database>(std::move(db));
   EDDY_RETURN_IF_ERROR(sql::PrepareSchema(*db_));
   EDDY_ASSIGN_OR_RETURN(writer_, BlockWriter::Create(*db_));
+  keeper_ = std::make_unique<Keeper>(
+      db_.get(), writer_.get(), clock_,
+      Keeper::Limits{plan_.database_bytes, db_->PageBytes(), options_.store.intake_bytes,
+                     options_.store.at_quota});
 
   EDDY_ASSIGN_OR_RETURN(int64_t store_id, MetaInt(*db_, kMetaStoreId, 0));
   is_new_ = store_id == 0;
+  EDDY_RETURN_IF_ERROR(space_.Open(is_new_));
   if (is_new_) {
     store_id = static_cast<int64_t>(platform().random->Next() | 1);
     EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
@@ -146,7 +156,9 @@ absl::Status EngineImpl::LoadLogs() {
     logs_[id] = std::make_unique<SegmentLog>(id, oldest, end, blocks_end, nullptr,
                                              blocks_.get(), this, clock_);
     logs_[id]->SetBootStarts(boot_clock_.StartsOf(id));
+    if (id != 0) EDDY_RETURN_IF_ERROR(keeper_->Load(logs_[id].get()));
   }
+  keeper_->Loaded();
   const auto journal = logs_.find(0);
   if (journal == logs_.end()) return absl::DataLossError("the journal's row is missing in logs");
   journal_ = journal->second.get();
@@ -167,6 +179,7 @@ absl::Status EngineImpl::Close() {
   if (flushed.ok()) {
     EDDY_RETURN_IF_ERROR(CommitRound().status);
     EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
+    EDDY_RETURN_IF_ERROR(keeper_->WriteTotals());
     EDDY_RETURN_IF_ERROR(SetMeta(*db_, kMetaClean, 1));
     const StoreStats stats = Stats();
     EDDY_RETURN_IF_ERROR(
@@ -195,6 +208,8 @@ absl::StatusOr<Log*> EngineImpl::AddLog(sql::Database& db) {
                                      clock_);
   EDDY_RETURN_IF_ERROR(boot_clock_.BeginLog(db, id));
   log->SetBootStarts(boot_clock_.StartsOf(id));
+  commit_mu_.AssertHeld();  // by WithDatabase, whose work this is
+  keeper_->Add(log.get());
   return static_cast<Log*>(log.get());
 }
 

@@ -37,7 +37,8 @@ namespace {
 
 constexpr char kMagic[8] = {'e', 'd', 'd', 'y', 'i', 'n', 't', '\n'};
 constexpr uint32_t kVersion = 1;
-constexpr uint32_t kSegmentBytesMin = 64 << 10;
+constexpr uint32_t kSegmentBytesUsual = 64 << 10;
+constexpr uint32_t kSegmentBytesMin = 8 << 10;
 constexpr uint32_t kSegmentBytesMax = 256 << 10;
 constexpr size_t kHeaderChecked = 48;
 constexpr size_t kPageBytes = 4096;
@@ -49,7 +50,8 @@ bool IsZero(const char* page) {
 }  // namespace
 
 IntakeGeometry PlanIntake(size_t intake_bytes) {
-  uint32_t segment = kSegmentBytesMin;
+  uint32_t segment = kSegmentBytesUsual;
+  if (intake_bytes < 4 * kSegmentBytesUsual) segment = static_cast<uint32_t>(intake_bytes / 4);
   while (segment < kSegmentBytesMax && intake_bytes / 32 > segment) segment *= 2;
   return {segment, static_cast<uint32_t>(intake_bytes / segment)};
 }

@@ -32,7 +32,7 @@ namespace eddy::log {
 
 inline constexpr size_t kIntakeHeaderBytes = 4096;
 inline constexpr size_t kSegmentHeaderBytes = 64;
-inline constexpr size_t kIntakeBytesMin = 256 << 10;
+inline constexpr size_t kIntakeBytesMin = 32 << 10;
 inline constexpr size_t kIntakeBytesMax = size_t{1} << 30;
 inline constexpr uint32_t kNoSegment = 0xffff;
 
@@ -48,7 +48,8 @@ struct IntakeGeometry {
 };
 
 // A thirty-second of the budget a segment, within 64 and 256 KiB: enough
-// segments for many logs, blocks large enough for SQLite's best rate.
+// segments for many logs, blocks large enough for SQLite's best rate. Below
+// 256 KiB a quarter: a store so small has few logs.
 IntakeGeometry PlanIntake(size_t intake_bytes);
 
 // Who the frames belong to.

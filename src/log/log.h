@@ -13,15 +13,19 @@
 #ifndef EDDY_SRC_LOG_LOG_H_
 #define EDDY_SRC_LOG_LOG_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
 
+#include "absl/base/optimization.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "src/log/frame.h"
+#include "src/log/gap_list.h"
 
 namespace eddy::log {
 
@@ -87,7 +91,32 @@ class Log {
   virtual uint64_t oldest() const = 0;     // no frame lies below
   virtual uint64_t tail() const = 0;       // behind the last claimed frame
   virtual uint64_t committed() const = 0;  // all below survives a power cut
+
+  // What was dropped below oldest() or cannot be read above it. To be asked after
+  // a read, for all that the read has passed.
+  GapList& gaps() { return gaps_; }
+  const GapList& gaps() const { return gaps_; }
+
+  // What the log may take for now, as limits demand: a view refuses a frame above
+  // it. Frames that make room (deletes, cursors) are not asked.
+  uint64_t room() const { return room_.load(std::memory_order_relaxed); }
+  //   kResourceExhausted   `bytes` are above room().
+  absl::Status CheckRoom(size_t bytes) const;
+  // Relaxed, here and above: a number for itself, and one a little old lets
+  // through what the intake holds, which is reckoned with.
+  void SetRoom(uint64_t bytes) { room_.store(bytes, std::memory_order_relaxed); }
+
+ private:
+  GapList gaps_;
+  std::atomic<uint64_t> room_{UINT64_MAX};
 };
+
+inline absl::Status Log::CheckRoom(size_t bytes) const {
+  if (ABSL_PREDICT_TRUE(bytes <= room())) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "log ", id(), ": at its limit or the store's (or the disk is full), it has room for ",
+      room(), " bytes, not for ", bytes));
+}
 
 }  // namespace eddy::log
 

@@ -368,6 +368,12 @@ void SegmentLog::Committed(uint64_t end, uint64_t frames_end, uint64_t trimmed_b
   for (const uint32_t segment : done) intake_->Give(segment);
 }
 
+void SegmentLog::Drop(const GapPiece& gap) {
+  gaps().Add(gap, gap.end);  // first: who finds nothing must find this
+  absl::MutexLock lock(&mu_);
+  oldest_.store(std::max(oldest(), gap.end), std::memory_order_release);
+}
+
 void SegmentLog::SealActive() {
   absl::MutexLock lock(&mu_);
   SealUnlessRoom(SIZE_MAX);

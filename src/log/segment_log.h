@@ -121,6 +121,9 @@ class SegmentLog final : public Log {
   uint64_t PendingEnd() const;  // what a flush has to reach
   void Committed(uint64_t end, uint64_t frames_end, uint64_t trimmed_before);
   bool TrimPending() const;
+  // The records in the gap are given up: no reader sees them from now on, and
+  // those who would have are told. Committer only.
+  void Drop(const GapPiece& gap);
   // Seals the active segment so that the next commit can give it back.
   void SealActive();
   // Whether nobody has appended since the last call. Committer only.

@@ -103,8 +103,9 @@ absl::StatusOr<SendResult> QueueImpl::Accept(MessageHead head, std::string_view 
                        static_cast<uint64_t>(absl::ToInt64Milliseconds(sent)), boot_hash_};
   }
   const std::string encoded = EncodeHead(head);
-  const absl::StatusOr<log::Appended> appended =
-      log_->Append(MessageParts(head, encoded, body, *clock_), timeout);
+  const log::FrameParts parts = MessageParts(head, encoded, body, *clock_);
+  EDDY_RETURN_IF_ERROR(log_->CheckRoom(parts.Bytes()));
+  const absl::StatusOr<log::Appended> appended = log_->Append(parts, timeout);
   if (!appended.ok()) {
     // While a large body waited for its commit, nobody could read what was sent
     // behind it: its receivers have looked, and sleep.

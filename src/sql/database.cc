@@ -334,6 +334,8 @@ absl::StatusOr<uint64_t> Database::FreeBytes() {
   return static_cast<uint64_t>(pages) * connection_->page_bytes;
 }
 
+uint64_t Database::PageBytes() const { return connection_->page_bytes; }
+
 absl::StatusOr<int> Database::SchemaVersion() {
   EDDY_ASSIGN_OR_RETURN(const int64_t version,
                         ReadInt(*this, "PRAGMA user_version"));

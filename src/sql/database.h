@@ -117,6 +117,7 @@ class Database {
   // commits will use first; as the current transaction sees them.
   absl::StatusOr<uint64_t> FileBytes();
   absl::StatusOr<uint64_t> FreeBytes();
+  uint64_t PageBytes() const;
 
   // The number the schema's owner keeps in the header; 0 in a new file. Setting
   // it takes part in the current transaction.

@@ -18,11 +18,16 @@ CREATE TABLE meta (
 
 -- One row a log; id 0 is the journal. The log goes on at the larger of
 -- end_position and the end of its last block; below oldest_position nothing is
--- kept.
+-- kept. The counted_ columns sum up the blocks that begin below counted_position,
+-- so that an open has to look at the few behind it only.
 CREATE TABLE logs (
-  id              INTEGER PRIMARY KEY,
-  oldest_position INTEGER NOT NULL DEFAULT 0,
-  end_position    INTEGER NOT NULL DEFAULT 0
+  id               INTEGER PRIMARY KEY,
+  oldest_position  INTEGER NOT NULL DEFAULT 0,
+  end_position     INTEGER NOT NULL DEFAULT 0,
+  counted_position INTEGER NOT NULL DEFAULT 0,
+  counted_blocks   INTEGER NOT NULL DEFAULT 0,
+  counted_frames   INTEGER NOT NULL DEFAULT 0,
+  counted_bytes    INTEGER NOT NULL DEFAULT 0
 );
 
 -- Runs of frames as they lay in the intake.
@@ -32,15 +37,43 @@ CREATE TABLE blocks (
   frame_count   INTEGER NOT NULL,
   first_time_ms INTEGER NOT NULL,
   last_time_ms  INTEGER NOT NULL,   -- the latest, not the last one's
+  time_trusted  INTEGER NOT NULL,   -- of all frames
+  kept_ms       INTEGER NOT NULL,   -- the store's age clock at the commit
   checksum      INTEGER NOT NULL,   -- XXH3-64 of bytes, seeded with id
   bytes         BLOB NOT NULL
 );
 
+-- What readers are told of blocks that were dropped or cannot be read: no frame
+-- is left in [first_position, end_position). A few rows a log.
+CREATE TABLE gaps (
+  log_id         INTEGER NOT NULL,
+  first_position INTEGER NOT NULL,
+  end_position   INTEGER NOT NULL,
+  frame_count    INTEGER NOT NULL,
+  reason         INTEGER NOT NULL,   -- GapReason
+  PRIMARY KEY (log_id, first_position)
+) WITHOUT ROWID;
+
+-- What was dropped of a log, ever.
+CREATE TABLE dropped (
+  log_id      INTEGER NOT NULL,
+  reason      INTEGER NOT NULL,      -- GapReason
+  frame_count INTEGER NOT NULL,
+  bytes       INTEGER NOT NULL,
+  PRIMARY KEY (log_id, reason)
+) WITHOUT ROWID;
+
+-- The keep_ columns are its Retention; 0: no limit.
 CREATE TABLE streams (
-  id         INTEGER PRIMARY KEY,   -- also the view's number in the journal
-  name       TEXT NOT NULL UNIQUE,
-  created_ms INTEGER NOT NULL,
-  durability INTEGER NOT NULL
+  id            INTEGER PRIMARY KEY,   -- also the view's number in the journal
+  name          TEXT NOT NULL UNIQUE,
+  created_ms    INTEGER NOT NULL,
+  durability    INTEGER NOT NULL,
+  keep_ms       INTEGER NOT NULL,
+  keep_bytes    INTEGER NOT NULL,
+  keep_records  INTEGER NOT NULL,
+  at_limit      INTEGER NOT NULL,
+  priority      INTEGER NOT NULL
 );
 
 CREATE TABLE shards (

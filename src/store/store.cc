@@ -13,6 +13,7 @@
 #include "src/base/status.h"
 #include "src/log/engine.h"
 #include "src/log/intake.h"
+#include "src/log/space.h"
 #include "src/queue/queue_impl.h"
 #include "src/runtime/runner.h"
 #include "src/stream/stream.h"
@@ -24,7 +25,31 @@ using queue::QueueImpl;
 using stream::StreamImpl;
 
 constexpr uint64_t kWriteBudgetMin = 1 << 20;
-constexpr size_t kIntakeUnit = 64 << 10;
+constexpr size_t kIntakeUnit = 32 << 10;
+constexpr uint64_t kReserveBytesMax = uint64_t{1} << 30;
+
+absl::Status CheckSpace(const StoreOptions& options) {
+  if (options.at_quota > AtLimit::kDropByPriority) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("at_quota ", static_cast<int>(options.at_quota), " is none that exists"));
+  }
+  const uint64_t reserve_min = log::ReserveBytesMin(options.intake_bytes);
+  if (options.reserve_bytes != 0 &&
+      (options.reserve_bytes < reserve_min || options.reserve_bytes > kReserveBytesMax)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "reserve_bytes ", options.reserve_bytes, ": 0, or with intake_bytes ",
+        options.intake_bytes, " from ", reserve_min, " to ", kReserveBytesMax));
+  }
+  if (options.quota_bytes == 0) return absl::OkStatus();
+  if (options.quota_bytes < log::kQuotaBytesMin ||
+      log::PlanSpace(options).database_bytes == 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "quota_bytes ", options.quota_bytes, ": at least ", log::kQuotaBytesMin,
+        " is needed, and with intake_bytes ", options.intake_bytes, " and reserve_bytes ",
+        options.reserve_bytes, " some 4 times both and 64 KiB"));
+  }
+  return absl::OkStatus();
+}
 
 absl::Status CheckOptions(std::string_view directory, const StoreOptions& options) {
   if (directory.empty()) return absl::InvalidArgumentError("the store's directory is empty");
@@ -49,6 +74,7 @@ absl::Status CheckOptions(std::string_view directory, const StoreOptions& option
         absl::StrCat("write_budget_bytes_per_day ", options.write_budget_bytes_per_day, ": 0 or ",
                      kWriteBudgetMin, " and more are allowed"));
   }
+  EDDY_RETURN_IF_ERROR(CheckSpace(options));
   if (options.commit_bytes == 0) return absl::InvalidArgumentError("commit_bytes is 0");
   if (options.append_timeout < absl::ZeroDuration()) {
     return absl::InvalidArgumentError("append_timeout is negative");

@@ -13,15 +13,16 @@ constexpr char kInsertView[] = "INSERT INTO views (id) VALUES (NULL)";
 constexpr char kFindStream[] = "SELECT id FROM streams WHERE name = ?";
 
 constexpr char kInsertStream[] =
-    "INSERT INTO streams (id, name, created_ms, durability) "
-    "VALUES (?, ?, ?, ?)";
+    "INSERT INTO streams (id, name, created_ms, durability, keep_ms, keep_bytes,"
+    " keep_records, at_limit, priority) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 constexpr char kInsertShard[] =
     "INSERT INTO shards (stream_id, shard, log_id, starting_hash_key,"
     " ending_hash_key) VALUES (?, ?, ?, ?, ?)";
 
 constexpr char kSelectStreams[] =
-    "SELECT id, name, created_ms, durability FROM streams ORDER BY id";
+    "SELECT id, name, created_ms, durability, keep_ms, keep_bytes, keep_records,"
+    " at_limit, priority FROM streams ORDER BY id";
 
 constexpr char kSelectShards[] =
     "SELECT shard, log_id, starting_hash_key, ending_hash_key FROM shards"
@@ -34,6 +35,31 @@ constexpr char kSelectCursors[] =
 constexpr char kWriteCursor[] =
     "INSERT OR REPLACE INTO cursors (stream_id, name, shard, position)"
     " VALUES (?, ?, ?, ?)";
+
+// Damage must not delete records: what cannot be is refused.
+absl::StatusOr<Retention> ReadRetention(const std::string& name,
+                                        sql::Statement& select) {
+  const int64_t at_limit = select.ColumnInt(7);
+  const int64_t priority = select.ColumnInt(8);
+  if (select.ColumnInt(4) < 0 || select.ColumnInt(5) < 0 ||
+      select.ColumnInt(6) < 0 ||
+      (at_limit != static_cast<int64_t>(AtLimit::kRejectNew) &&
+       at_limit != static_cast<int64_t>(AtLimit::kDropOldest)) ||
+      priority != static_cast<int32_t>(priority)) {
+    return absl::DataLossError(absl::StrCat(
+        "stream ", name, ": its retention of ", select.ColumnInt(4), " ms, ",
+        select.ColumnInt(5), " bytes, ", select.ColumnInt(6),
+        " records, at the limit ", at_limit, ", priority ", priority,
+        " cannot be"));
+  }
+  Retention retention;
+  retention.age = absl::Milliseconds(select.ColumnInt(4));
+  retention.bytes = static_cast<uint64_t>(select.ColumnInt(5));
+  retention.records = static_cast<uint64_t>(select.ColumnInt(6));
+  retention.at_limit = static_cast<AtLimit>(at_limit);
+  retention.priority = static_cast<int32_t>(priority);
+  return retention;
+}
 
 // Adds the stream's shards, read through `select`.
 absl::Status ReadShards(sql::Statement& select, StreamRow* row) {
@@ -88,6 +114,11 @@ absl::Status InsertStream(sql::Database& db, const StreamRow& row) {
                            .BindText(2, row.name)
                            .Bind(3, row.created_ms)
                            .Bind(4, static_cast<int64_t>(row.durability))
+                           .Bind(5, absl::ToInt64Milliseconds(row.retention.age))
+                           .Bind(6, static_cast<int64_t>(row.retention.bytes))
+                           .Bind(7, static_cast<int64_t>(row.retention.records))
+                           .Bind(8, static_cast<int64_t>(row.retention.at_limit))
+                           .Bind(9, row.retention.priority)
                            .Run());
   EDDY_ASSIGN_OR_RETURN(sql::Statement shard, db.Prepare(kInsertShard));
   for (size_t i = 0; i < row.ranges.size(); ++i) {
@@ -124,6 +155,7 @@ absl::StatusOr<std::vector<StreamRow>> SelectStreams(sql::Database& db) {
                                               " is none that exists"));
     }
     row.durability = static_cast<Durability>(durability);
+    EDDY_ASSIGN_OR_RETURN(row.retention, ReadRetention(row.name, select));
     EDDY_RETURN_IF_ERROR(ReadShards(shards, &row));
   }
 }

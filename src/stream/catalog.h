@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "eddy/retention.h"
 #include "eddy/types.h"
 #include "src/log/log.h"
 #include "src/sql/database.h"
@@ -24,6 +25,7 @@ struct StreamRow {
   std::string name;
   int64_t created_ms = 0;
   Durability durability = Durability::kProcess;
+  Retention retention;
   std::vector<HashRange> ranges;  // by shard
   std::vector<log::LogId> logs;   // by shard
 };
@@ -40,7 +42,7 @@ absl::StatusOr<uint32_t> AddView(sql::Database& db);
 absl::Status InsertStream(sql::Database& db, const StreamRow& row);
 // By id.
 //   kDataLoss   the shards of one do not tile the space of hash keys, or its
-//               durability is none that exists.
+//               durability or retention is none that exists.
 absl::StatusOr<std::vector<StreamRow>> SelectStreams(sql::Database& db);
 
 absl::StatusOr<std::vector<CursorRow>> SelectCursors(sql::Database& db,

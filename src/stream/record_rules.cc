@@ -58,6 +58,26 @@ absl::Status CheckStreamOptions(const StreamOptions& options) {
         absl::StrCat("shard_count ", options.shard_count, ": 1 to ",
                      kShardCountMax, " are allowed"));
   }
+  const Retention& retention = options.retention;
+  if (retention.age < absl::ZeroDuration() || retention.age > kRetentionAgeMax ||
+      (retention.age > absl::ZeroDuration() &&
+       retention.age < absl::Milliseconds(1))) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "retention.age ", absl::FormatDuration(retention.age).c_str(),
+        ": zero or 1 ms to ", absl::FormatDuration(kRetentionAgeMax).c_str(),
+        " are allowed"));
+  }
+  constexpr uint64_t kMost = INT64_MAX;  // what a column holds
+  if (retention.bytes > kMost || retention.records > kMost) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("retention of ", retention.bytes, " bytes and ",
+                     retention.records, " records: at most ", kMost, " of each"));
+  }
+  if (retention.at_limit > AtLimit::kDropOldest) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "retention.at_limit ", static_cast<int>(retention.at_limit),
+        ": a stream has kRejectNew and kDropOldest"));
+  }
   return CheckDurability(options.durability);
 }
 

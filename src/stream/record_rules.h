@@ -15,6 +15,7 @@
 namespace eddy::stream {
 
 inline constexpr size_t kNameBytesMax = 128;
+inline constexpr absl::Duration kRetentionAgeMax = absl::Hours(24 * 36500);
 
 // 1..128 of [a-zA-Z0-9_.-]. `what` is "stream name" or "cursor name".
 absl::Status CheckName(std::string_view what, std::string_view name);

@@ -15,6 +15,21 @@ namespace {
 // How often a reader that waits for a commit looks whether there was one.
 constexpr absl::Duration kCommitLookInterval = absl::Milliseconds(20);
 
+// Cuts the result where the next gap begins, which the next read is to tell.
+void CutBefore(uint64_t position, log::ReadResult* result) {
+  const auto behind =
+      std::find_if(result->frames.begin(), result->frames.end(),
+                   [position](const log::FrameView& frame) {
+                     return frame.position >= position;
+                   });
+  if (behind != result->frames.end()) {
+    result->more = true;
+    result->next_time_ms = behind->time_ms;
+    result->frames.erase(behind, result->frames.end());
+  }
+  result->next = std::min(result->next, position);
+}
+
 }  // namespace
 
 ShardReader::ShardReader(log::Engine& engine,
@@ -47,20 +62,36 @@ absl::StatusOr<RecordBatch> ShardReader::Read(
   const bool wait = options.wait_time > absl::ZeroDuration();
   const absl::Duration deadline =
       wait ? clock_->SinceBoot() + options.wait_time : absl::ZeroDuration();
+  std::optional<Gap> told;
   for (;;) {
     const uint64_t committed = log.committed();
     EDDY_ASSIGN_OR_RETURN(log::ReadResult result, log.Read(position, read));
-    if (!result.frames.empty()) return ToBatch(shard, std::move(result));
+    // After the read: what was dropped meanwhile was made a gap before it went.
+    if (const auto gap = log.gaps().Find(position, result.next)) {
+      const bool first = result.frames.empty() ||
+                         result.frames.front().position > gap->last;
+      if (first && !told) {
+        told = gap;
+        position = gap->last + 1;
+        continue;
+      }
+      // A record before it, or a gap of this batch already.
+      CutBefore(gap->first, &result);
+      return ToBatch(shard, std::move(result), told);
+    }
+    if (!result.frames.empty() || told) {
+      return ToBatch(shard, std::move(result), told);
+    }
     // What was committed before the read would have been seen by it. Without
     // this, a reader in the gap that a power cut leaves in the positions would
     // find "something is committed above" again and again, and never sleep.
     position = result.next = std::max(result.next, committed);
-    if (!wait) return ToBatch(shard, std::move(result));
+    if (!wait) return ToBatch(shard, std::move(result), told);
     const absl::Duration left = deadline - clock_->SinceBoot();
     if (left <= absl::ZeroDuration() || !log.WaitForFrame(position, left) ||
         (options.read_committed &&
          !WaitForCommit(log, position, deadline - clock_->SinceBoot()))) {
-      return ToBatch(shard, std::move(result));
+      return ToBatch(shard, std::move(result), told);
     }
   }
 }
@@ -82,9 +113,10 @@ bool ShardReader::WaitForCommit(log::Log& log, uint64_t position,
   return true;
 }
 
-absl::StatusOr<RecordBatch> ShardReader::ToBatch(ShardId shard,
-                                                 log::ReadResult result) const {
+absl::StatusOr<RecordBatch> ShardReader::ToBatch(
+    ShardId shard, log::ReadResult result, const std::optional<Gap>& gap) const {
   RecordBatch batch;
+  batch.gap = gap;
   batch.records.reserve(result.frames.size());
   for (const log::FrameView& frame : result.frames) {
     absl::StatusOr<Record> record = DecodeRecord(frame);

@@ -5,11 +5,14 @@
 //   R1  A batch that is empty says nothing about what lies further on; its next
 //       position does not go back, and skips only what holds no record.
 //   R2  behind_latest is zero only if no record was left to read.
+//   R3  What a read passes over without finding it was trimmed by the user or is
+//       told as a gap, before the records behind it.
 // Depends on log/, record_frame.h, shard_iterator.h.
 #ifndef EDDY_SRC_STREAM_SHARD_READER_H_
 #define EDDY_SRC_STREAM_SHARD_READER_H_
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -46,8 +49,8 @@ class ShardReader {
  private:
   bool WaitForCommit(log::Log& log, uint64_t position,
                      absl::Duration timeout) const;
-  absl::StatusOr<RecordBatch> ToBatch(ShardId shard,
-                                      log::ReadResult result) const;
+  absl::StatusOr<RecordBatch> ToBatch(ShardId shard, log::ReadResult result,
+                                      const std::optional<Gap>& gap) const;
 
   log::Engine& engine_;  // not owned
   Clock* const clock_;

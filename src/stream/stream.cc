@@ -7,6 +7,19 @@
 #include "src/stream/record_rules.h"
 
 namespace eddy::stream {
+namespace {
+
+log::KeepLimits ToLimits(const Retention& retention) {
+  log::KeepLimits limits;
+  limits.age_ms = absl::ToInt64Milliseconds(retention.age);
+  limits.bytes = retention.bytes;
+  limits.frames = retention.records;
+  limits.droppable = retention.at_limit == AtLimit::kDropOldest;
+  limits.priority = retention.priority;
+  return limits;
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<StreamImpl>> StreamImpl::Create(
     log::Engine& engine, std::string_view name, const StreamOptions& options) {
@@ -18,6 +31,7 @@ absl::StatusOr<std::unique_ptr<StreamImpl>> StreamImpl::Create(
   row.durability = options.durability == Durability::kDefault
                        ? Durability::kProcess
                        : options.durability;
+  row.retention = options.retention;
   row.ranges = SplitEvenly(options.shard_count);
   std::vector<log::Log*> logs;
   EDDY_RETURN_IF_ERROR(
@@ -33,6 +47,7 @@ absl::StatusOr<std::unique_ptr<StreamImpl>> StreamImpl::Create(
   auto stream = std::unique_ptr<StreamImpl>(
       new StreamImpl(engine, std::move(row), std::move(logs)));
   engine.AddParticipant(stream->row_.id, &stream->cursors_);
+  engine.SetRetention(stream->row_.logs, ToLimits(stream->row_.retention));
   return stream;
 }
 
@@ -70,6 +85,7 @@ absl::StatusOr<std::vector<std::unique_ptr<StreamImpl>>> StreamImpl::LoadAll(
   // Last, so that an error above leaves the engine with no dangling view.
   for (const auto& stream : streams) {
     engine.AddParticipant(stream->row_.id, &stream->cursors_);
+    engine.SetRetention(stream->row_.logs, ToLimits(stream->row_.retention));
   }
   return streams;
 }
@@ -90,6 +106,7 @@ StreamDescription StreamImpl::Describe() {
   description.name = row_.name;
   description.created = absl::FromUnixMillis(row_.created_ms);
   description.durability = row_.durability;
+  description.retention = row_.retention;
   for (ShardId i = 0; i < shard_count(); ++i) {
     const log::Log& log = reader_.shard_log(i);
     ShardDescription& shard = description.shards.emplace_back();

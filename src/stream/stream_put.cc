@@ -52,6 +52,9 @@ absl::StatusOr<PutResult> StreamImpl::Accept(const PutRecordsEntry& entry,
   parts.time_trusted = arrival.trusted;
 
   log::Log& log = reader_.shard_log(shard);
+  if (ABSL_PREDICT_FALSE(parts.Bytes() > log.room())) {
+    return log.CheckRoom(parts.Bytes());  // says why
+  }
   const absl::StatusOr<log::Appended> appended = log.Append(parts, timeout);
   if (ABSL_PREDICT_FALSE(!appended.ok())) {
     // A record that is too large for the intake is accepted by its commit. If

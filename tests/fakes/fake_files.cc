@@ -247,6 +247,17 @@ void FakeFiles::ClearFaults() {
   faults_.clear();
 }
 
+absl::StatusOr<FreeSpace> FakeFiles::Free(const std::string&) {
+  std::lock_guard<std::mutex> lock(mu_);
+  EDDY_RETURN_IF_ERROR(TakeFaultLocked(Op::kFree));
+  return FreeSpace{free_bytes_, free_inodes_};
+}
+
+void FakeFiles::SetFreeInodes(uint64_t inodes) {
+  std::lock_guard<std::mutex> lock(mu_);
+  free_inodes_ = inodes;
+}
+
 void FakeFiles::SetFreeBytes(uint64_t bytes) {
   std::lock_guard<std::mutex> lock(mu_);
   free_bytes_ = bytes;

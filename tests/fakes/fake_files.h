@@ -34,7 +34,7 @@ namespace eddy::testing {
 // Lifetime: outlives its locks and mappings.
 class FakeFiles : public Files {
  public:
-  enum class Op { kPrepareDirectory, kLock, kRemove, kMapShared, kSize };
+  enum class Op { kPrepareDirectory, kLock, kRemove, kMapShared, kSize, kFree };
   static constexpr size_t kPageBytes = 4096;
 
   FakeFiles();
@@ -52,6 +52,7 @@ class FakeFiles : public Files {
   absl::StatusOr<std::unique_ptr<Mapping>> MapShared(const std::string& path,
                                                      size_t bytes) override;
   absl::StatusOr<uint64_t> Size(const std::string& path) override;
+  absl::StatusOr<FreeSpace> Free(const std::string& path) override;
 
   // A test cannot stop a process in the middle; it can only destroy objects,
   // whose destructors go on working. So it calls Freeze at the moment of death,
@@ -75,6 +76,7 @@ class FakeFiles : public Files {
 
   // Space left for new file bytes; MapShared beyond it is kResourceExhausted.
   void SetFreeBytes(uint64_t bytes);
+  void SetFreeInodes(uint64_t inodes);  // what Free says; nothing uses them up
 
   // For tests that look at, damage or make a file; "" if there is none.
   std::string Content(const std::string& path);
@@ -117,6 +119,7 @@ class FakeFiles : public Files {
   bool frozen_ = false;
   std::vector<Fault> faults_;
   uint64_t free_bytes_ = UINT64_MAX;
+  uint64_t free_inodes_ = UINT64_MAX;
 };
 
 }  // namespace eddy::testing

@@ -47,7 +47,12 @@ TEST_CASE("an option out of its range is named, with what is allowed", "[store][
       {"flush_interval", [](StoreOptions& o) { o.flush_interval = absl::Hours(2); }},
       {"flush_interval", [](StoreOptions& o) { o.flush_interval = -absl::Seconds(1); }},
       {"intake_bytes", [](StoreOptions& o) { o.intake_bytes = 0; }},
-      {"intake_bytes", [](StoreOptions& o) { o.intake_bytes = 192 << 10; }},
+      {"intake_bytes", [](StoreOptions& o) { o.intake_bytes = 16 << 10; }},
+      {"quota_bytes", [](StoreOptions& o) { o.quota_bytes = (256 << 10) - 1; }},
+      {"quota_bytes", [](StoreOptions& o) { o.quota_bytes = 512 << 10; }},  // the intake is half of it
+      {"reserve_bytes", [](StoreOptions& o) { o.reserve_bytes = (640 << 10) - 1; }},
+      {"reserve_bytes", [](StoreOptions& o) { o.reserve_bytes = (uint64_t{1} << 30) + 1; }},
+      {"at_quota", [](StoreOptions& o) { o.at_quota = static_cast<AtLimit>(3); }},
       {"intake_bytes", [](StoreOptions& o) { o.intake_bytes = (256 << 10) + 1; }},
       {"intake_bytes", [](StoreOptions& o) { o.intake_bytes = (size_t{1} << 30) + (64 << 10); }},
       {"commit_bytes", [](StoreOptions& o) { o.commit_bytes = 0; }},

@@ -1,0 +1,50 @@
+// Where commits meet limits: what is dropped for them, and what is refused. The
+// deciding is in retention.h, the doing in keeper.h, the disk in space.h.
+#include "src/base/status.h"
+#include "src/log/engine_impl.h"
+
+namespace eddy::log {
+
+void EngineImpl::SetRetention(const std::vector<LogId>& logs, const KeepLimits& limits) {
+  std::vector<SegmentLog*> members;
+  for (const LogId id : logs) members.push_back(FindLog(id));
+  CommitLock lock(this);
+  keeper_->SetGroup(members, limits);
+}
+
+absl::Status EngineImpl::DecideDrops(const std::vector<LogRound>& rounds) {
+  std::vector<BlockDraft> drafts;
+  for (const LogRound& round : rounds) {
+    if (round.log == journal_) continue;
+    drafts.insert(drafts.end(), round.drafts.begin(), round.drafts.end());
+  }
+  return keeper_->Decide(drafts, space_.GrowBytesMax());
+}
+
+bool EngineImpl::GiveUpReserve() {
+  if (!space_.GiveUp()) return false;
+  // While it is there: the database may have to grow for what the WAL holds, and
+  // only a WAL that begins anew takes the commits to come without growing.
+  NoteSync(db_->Checkpoint(sql::CheckpointMode::kTruncate).status());
+  return true;
+}
+
+void EngineImpl::AdmitAndReport() {
+  if (space_.TakeBackIsDue()) {
+    // The WAL of a burst may hold what the reserve needs.
+    NoteSync(db_->Checkpoint(sql::CheckpointMode::kTruncate).status());
+    space_.TakeBack();
+  }
+  bool closed = false;
+  if (options_.store.reserve_bytes != 0 && !space_.reserve_held()) {
+    closed = space_.Closed(db_->FreeBytes().value_or(0));
+  }
+  const absl::StatusOr<bool> rejects = keeper_->Admit(space_.GrowBytesMax(), closed);
+  absl::MutexLock lock(&stats_mu_);
+  // A database that cannot say how large it is fails its commits, and says why there.
+  if (rejects.ok()) stats_.rejects = *rejects;
+  stats_.dropped = keeper_->dropped();
+  stats_.reserve_held = space_.reserve_held();
+}
+
+}  // namespace eddy::log

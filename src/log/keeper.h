@@ -1,0 +1,149 @@
+// Keeper: retention and quota, the doing. Knows the totals of every log without
+// reading a block, drops whole blocks when retention.h says so, and tells the
+// logs how much they may still take.
+//
+//   load      totals: the sums kept in `logs`, and the few blocks behind them
+//   a round   Decide: what goes. In memory it is gone from then on: the gap is
+//                 told, the log's oldest position moves
+//             WriteDrops: the same in the transaction, before the new blocks, so
+//                 that these use its pages
+//             Inserted, Trimmed, then Finish
+//   after it  Admit: what each log may take until the next
+//
+// A round that fails leaves its drops owed: the next one writes them first.
+// Depends on block_store.h, gap_list.h, retention.h, segment_log.h.
+#ifndef EDDY_SRC_LOG_KEEPER_H_
+#define EDDY_SRC_LOG_KEEPER_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "eddy/platform.h"
+#include "eddy/store.h"
+#include "src/log/block_store.h"
+#include "src/log/retention.h"
+#include "src/log/segment_log.h"
+#include "src/sql/database.h"
+
+namespace eddy::log {
+
+// What a block takes in the file beside its bytes: its part of a page that is not
+// full, the tree above, the links of the overflow pages.
+constexpr uint64_t BlockOverhead(uint64_t page_bytes) { return page_bytes * 3 / 2; }
+
+// A round drops no more blocks than this; the next one goes on.
+inline constexpr size_t kDropsMax = 1024;
+
+// Threads: not safe: the engine's commit lock. `db`, `writer` and `clock` outlive
+// it, and the logs all of its calls.
+class Keeper {
+ public:
+  struct Limits {
+    uint64_t database_bytes = UINT64_MAX;  // what the quota leaves for it
+    uint64_t page_bytes = 4096;
+    uint64_t intake_bytes = 0;             // what may be accepted and not yet committed
+    AtLimit at_quota = AtLimit::kRejectNew;
+  };
+
+  Keeper(sql::Database* db, BlockWriter* writer, Clock* clock, const Limits& limits)
+      : db_(db), writer_(writer), clock_(clock), limits_(limits) {}
+
+  // Of the rows of the log. Once for each, then Loaded().
+  absl::Status Load(SegmentLog* log);
+  void Loaded();
+
+  // A log that was just made; also one in place of another that a transaction took
+  // back before it had anything.
+  void Add(SegmentLog* log);
+
+  // `logs` are those of one stream or queue; without this a log is a group of its
+  // own that has no limits and is not dropped from.
+  void SetGroup(const std::vector<SegmentLog*>& logs, const KeepLimits& limits);
+
+  // `grow_bytes_max`: how much the database file may grow for the headroom's sake.
+  // The drafts are those of the round. OK and a part of it: see kDropsMax.
+  absl::Status Decide(const std::vector<BlockDraft>& drafts, uint64_t grow_bytes_max);
+  // Counts and tells what is lost above oldest(): a damaged block.
+  void Report(SegmentLog* log, const GapPiece& gap, uint64_t bytes);
+  bool HasDropsToWrite() const { return !owed_.empty(); }
+  absl::Status WriteDrops();
+
+  int64_t NowMs() { return age_.Now(SteadyMs(), TrustedWallMs()); }
+  // Inside the transaction. `end`: the log is committed up to there with it.
+  absl::Status Inserted(SegmentLog* log, const BlockDraft& draft, int64_t kept_ms);
+  absl::Status Trimmed(SegmentLog* log, uint64_t end, const BlockSum& trimmed);
+  void Finish(bool committed);
+
+  // `closed`: nothing at all. Returns whether the store as a whole rejects.
+  absl::StatusOr<bool> Admit(uint64_t grow_bytes_max, bool closed);
+
+  // Writes the sums of all logs, for the next open. Inside a transaction.
+  absl::Status WriteTotals();
+
+  const std::array<Dropped, kGapReasonCount>& dropped() const { return dropped_; }
+
+ private:
+  struct Place {
+    size_t group = 0;
+    size_t index = 0;
+    SegmentLog* log = nullptr;
+    bool oldest_known = true;
+    uint64_t dropped_to = 0;  // since open: no block is kept below
+    uint64_t blocks_uncounted = 0;
+    std::array<Dropped, kGapReasonCount> dropped = {};
+  };
+  struct Pending {
+    SegmentLog* log = nullptr;
+    bool inserted = false;  // else trimmed
+    BlockSum sum;
+    int64_t kept_ms = 0;
+  };
+
+  int64_t SteadyMs();
+  int64_t TrustedWallMs();
+  Place& Of(SegmentLog* log);
+  LogTotals& Totals(const Place& place) { return groups_[place.group].logs[place.index]; }
+  absl::Status LearnOldest();
+  absl::Status DropOldest(const Drop& drop);
+  void Count(Place* place, const GapPiece& gap, uint64_t bytes);
+  LogTotals WithPending(const Place& place);
+  static void Apply(const Pending& pending, LogTotals* totals);
+  absl::Status WriteCounted(Place& place, uint64_t end);
+  absl::StatusOr<uint64_t> OverBytes(uint64_t coming, uint64_t grow_bytes_max);
+  absl::StatusOr<uint64_t> Room(uint64_t grow_bytes_max);
+  bool LimitsSpace(uint64_t grow_bytes_max) const {
+    return limits_.database_bytes != UINT64_MAX || grow_bytes_max != UINT64_MAX;
+  }
+
+  sql::Database* const db_;
+  BlockWriter* const writer_;
+  Clock* const clock_;
+  const Limits limits_;
+
+  std::map<LogId, Place> places_;
+  std::vector<KeepGroup> groups_;
+  std::vector<std::vector<SegmentLog*>> group_logs_;  // as groups_
+  bool any_limits_ = false;
+  std::set<LogId> owed_;         // dropped in memory, not yet in the tables
+  uint64_t store_room_ = UINT64_MAX;
+  bool was_limited_ = false;     // the logs' room may be less than all
+  std::vector<Pending> pending_;
+  std::array<Dropped, kGapReasonCount> dropped_ = {};
+
+  AgeClock age_;
+  int64_t last_kept_ms_ = 0;  // while loading: of the youngest block
+  int64_t last_wall_ms_ = 0;
+};
+
+}  // namespace eddy::log
+
+#endif  // EDDY_SRC_LOG_KEEPER_H_
