@@ -244,6 +244,7 @@ StoreStats EngineImpl::Stats() {
   stats.disk_bytes_total = disk_bytes_before_ + stats.disk_bytes_written;
   stats.payload_bytes_total = payload_bytes_before_ + stats.payload_bytes_committed;
   stats.disk_syncs = io.sync_count;
+  if (intake_ == nullptr) return stats;  // closed after an open that failed
   stats.intake_segments = intake_->geometry().segment_count;
   stats.intake_segments_free = intake_->free_count();
   return stats;
