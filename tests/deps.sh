@@ -2,7 +2,8 @@
 # Installs what is missing for the tests, and only that; quick when nothing is.
 #
 #   tests/deps.sh            everything that tests/run.sh uses
-#   tests/deps.sh --quick    what tests/run.sh --quick and tests/bench use
+#   tests/deps.sh --quick    what tests/run.sh --quick uses
+#   tests/deps.sh --bench    what tests/bench uses: the peers and gnuplot besides
 #   tests/deps.sh --demo     what the library and examples/demo.sh need
 #
 # For Debian 12 and root. Without root, or elsewhere, it names what is missing
@@ -17,7 +18,8 @@ case ${1:-} in
   '') ;;
   --quick) kind=quick ;;
   --demo) kind=demo ;;
-  *) echo "usage: $0 [--quick | --demo]" >&2; exit 2 ;;
+  --bench) kind=bench ;;
+  *) echo "usage: $0 [--quick | --bench | --demo]" >&2; exit 2 ;;
 esac
 
 # Programs as command:package, so that one from elsewhere counts; libraries as
@@ -25,12 +27,16 @@ esac
 programs="g++:g++ cmake:cmake ninja:ninja-build pkg-config:pkg-config"
 libraries="libabsl-dev libsqlite3-dev libcurl4-openssl-dev libmbedtls-dev
   libxxhash-dev rapidjson-dev"
-if [ $kind != quick ]; then # the services on loopback
+if [ $kind = full ] || [ $kind = demo ]; then # the services on loopback
   programs="$programs node:nodejs npm:npm"
 fi
 if [ $kind != demo ]; then # python3 for tests/tidy; ccache spares a second build
   programs="$programs ccache:ccache python3:python3"
   libraries="$libraries libcatch2-dev"
+fi
+if [ $kind = bench ]; then
+  programs="$programs gnuplot:gnuplot-nox"
+  libraries="$libraries liblmdb-dev libleveldb-dev librocksdb-dev"
 fi
 if [ $kind = full ]; then # openssl makes the certificates of the services with TLS
   programs="$programs openssl:openssl clang++:clang

@@ -14,7 +14,10 @@
 namespace eddy::bench {
 namespace {
 
-constexpr int kRecords = 4000000;  // 512 MB of frames, in an intake of 1 GiB
+// The intake has room for all of a round between two flushes, so that nothing
+// slower is behind it.
+constexpr int kSlice = 500000;  // 64 MB of frames
+constexpr int kSlices = 6;      // of each kind, in turn: 768 MB, in an intake of 1 GiB
 const std::string kData(100, 'd');
 
 std::unique_ptr<Store> OpenRoomy(const std::string& directory) {
@@ -33,27 +36,25 @@ void PutAll(Stream* stream, int count) {
   }
 }
 
-double RateOf(Store* store, Stream* stream, int producers) {
+double SecondsOf(Stream* stream, int producers) {
   const double start = Now();
   std::vector<std::thread> threads;
   for (int p = 0; p < producers; ++p) {
-    threads.emplace_back([=] { PutAll(stream, kRecords / producers); });
+    threads.emplace_back([=] { PutAll(stream, kSlice / producers); });
   }
   for (std::thread& thread : threads) thread.join();
-  const double rate = kRecords / (Now() - start);
-  if (!store->Flush().ok()) Die("flush failed");
-  return rate;
+  return Now() - start;
 }
 
 // Each Put timed for itself; what reading the clock costs is taken off.
 std::vector<double> Latencies(Stream* stream) {
   using Clock = std::chrono::steady_clock;
-  constexpr int kTimed = 1000000;
+  const size_t kTimed = 1000000;
   std::vector<double> ns(kTimed);
-  for (int i = 0; i < kTimed; ++i) {
+  for (size_t i = 0; i < kTimed; ++i) {
     const auto start = Clock::now();
     if (!stream->Put("sensor-01", kData).ok()) Die("put failed");
-    ns[static_cast<size_t>(i)] =
+    ns[i] =
         std::chrono::duration<double, std::nano>(Clock::now() - start).count();
   }
   std::vector<double> empty(100000);
@@ -69,19 +70,28 @@ std::vector<double> Latencies(Stream* stream) {
 
 }  // namespace
 
-void RunAccept(const std::string& directory, Report* report) {
-  std::unique_ptr<Store> store = OpenRoomy(directory);
+void RunAccept(const Setup& setup, Report* report) {
+  std::unique_ptr<Store> store = OpenRoomy(setup.directory);
   absl::StatusOr<Stream*> stream = store->CreateStream("accept");
   if (!stream.ok()) Die(stream.status().ToString());
-  RateOf(store.get(), *stream, 1);  // touches the pages, untimed
-  const double one = RateOf(store.get(), *stream, 1);
-  const double two = RateOf(store.get(), *stream, 2);
+  for (int i = 0; i < 2 * kSlices; ++i) SecondsOf(*stream, 1);  // touches the pages, untimed
+  if (!store->Flush().ok()) Die("flush failed");
+  // In turn, so that what else the machine does falls on both.
+  double one_s = 0;
+  double two_s = 0;
+  for (int i = 0; i < kSlices; ++i) {
+    one_s += SecondsOf(*stream, 1);
+    two_s += SecondsOf(*stream, 2);
+  }
+  if (!store->Flush().ok()) Die("flush failed");
+  const double one = kSlices * kSlice / one_s;
   const std::vector<double> ns = Latencies(*stream);
-  report->Add("accept kProcess 100 B, 1 producer", one / 1e6, "M records/s", AtLeast(3));
-  report->Add("accept kProcess 100 B, p50", ns[ns.size() / 2], "ns", AtMost(300));
+  report->Add("accept kProcess 100 B, 1 producer", one / 1e6, "M records/s", AtLeast(12));
+  report->Add("accept kProcess 100 B, p50", ns[ns.size() / 2], "ns", AtMost(80));
   report->Add("accept kProcess 100 B, p99", ns[ns.size() * 99 / 100], "ns");
-  report->Add("accept kProcess 100 B, p99.9", ns[ns.size() / 1000 * 999], "ns");
-  report->Add("accept, 2 producers / 1 producer", two / one, "ratio", AtLeast(1));
+  report->Add("accept kProcess 100 B, p99.9", ns[ns.size() / 1000 * 999], "ns",
+              AtMost(1000));
+  report->Add("accept, 2 producers / 1 producer", one_s / two_s, "ratio", AtLeast(1));
 }
 
 }  // namespace eddy::bench

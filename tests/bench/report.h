@@ -19,7 +19,8 @@ struct Result {
   double value = 0;
   std::string unit;
   std::optional<Bar> bar;
-  bool Holds() const;
+  std::string missing;  // why there is no value ("absent", "not yet measured"), or empty
+  bool Holds() const;   // what was not measured does not hold
 };
 
 // Gathers results of several rounds and reports the median of each.
@@ -27,8 +28,14 @@ class Report {
  public:
   void Add(const std::string& name, double value, const std::string& unit,
            std::optional<Bar> bar = std::nullopt);
+  // A bar that could not be measured. It does not hold.
+  void AddMissing(const std::string& name, const std::string& why, const std::string& unit,
+                  std::optional<Bar> bar = std::nullopt);
   void PrintTable() const;
   bool WriteJson(const std::string& path) const;
+  // One line a measured bar, for plot.gp: name, tab, how many times over the bar
+  // the value is (1: exactly on it; above 1: holds).
+  bool WritePlot(const std::string& path) const;
   // Names each bar that does not hold on stderr; false if there is one.
   bool Check() const;
 
@@ -42,16 +49,20 @@ inline Bar AtMost(double limit) { return {Bar::Kind::kAtMost, limit}; }
 
 // --- the benchmarks; each adds to the report and may be run several times ----
 
-// Accepting alone: 100 B records into an intake that has room for all of them,
-// its pages touched before. What is accepted is committed afterwards, untimed.
-void RunAccept(const std::string& directory, Report* report);
+struct Setup {
+  std::string directory;  // of the store; what a benchmark needs besides lies beside it
+  bool quick = false;     // a twentieth of each size, for development: no bar is proven
+  int Scaled(int count) const { return quick ? count / 20 : count; }
+};
 
-// Accept and group commit at the same time, 1 GB of payload, nothing lost;
-// beside SQLite with one row a record, 1000 rows a transaction, FULL.
-void RunSustained(const std::string& directory, Report* report);
-
-// Rows a second of the peer, `rows` rows of 100 B with a 9 B key.
-double SqliteRowsPerSecond(const std::string& directory, int rows, int rows_per_transaction);
+void RunAccept(const Setup& setup, Report* report);
+void RunSustained(const Setup& setup, Report* report);
+void RunPower(const Setup& setup, Report* report);
+void RunOpen(const Setup& setup, Report* report);
+// RunOpen starts the program anew for this: opens the store, writes time and memory.
+void ProbeOpen(const std::string& directory);
+void RunQueue(const Setup& setup, Report* report);
+void RunUnmeasured(const Setup& setup, Report* report);  // names the bars without a bench
 
 double Now();  // seconds, steady
 

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <string>
 
+#include "tests/bench/peers.h"
 #include "tests/bench/report.h"
 
 namespace eddy::bench {
