@@ -66,7 +66,7 @@ absl::Status Space::Open(bool is_new) {
     // One of another size, or of a disk that was full, is made anew.
     const absl::StatusOr<uint64_t> size = files_->Size(directory_ + kReserveFile);
     if (size.ok() && *size != reserve_bytes_) (void)files_->Remove(directory_ + kReserveFile);
-    held_ = files_->MapShared(directory_ + kReserveFile, reserve_bytes_).ok();
+    held_ = files_->MapShared(directory_ + kReserveFile, static_cast<size_t>(reserve_bytes_)).ok();
   } else if (files_->Exists(directory_ + kReserveFile)) {
     return files_->Remove(directory_ + kReserveFile);
   }
@@ -103,7 +103,7 @@ void Space::TakeBack() {
   const absl::StatusOr<FreeSpace> free = files_->Free(directory_);
   // Twice: what it gave free itself does not count as room.
   if (!free.ok() || free->bytes < 2 * reserve_bytes_ + headroom_bytes_) return;
-  held_ = files_->MapShared(directory_ + kReserveFile, reserve_bytes_).ok();
+  held_ = files_->MapShared(directory_ + kReserveFile, static_cast<size_t>(reserve_bytes_)).ok();
   if (!held_) (void)files_->Remove(directory_ + kReserveFile);
 }
 
