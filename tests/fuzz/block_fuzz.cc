@@ -61,8 +61,8 @@ void Insert(sql::Database& db, log::LogId first_log, Input* input) {
   Hold(db.Exec("BEGIN; DELETE FROM blocks").ok(), "rows that cannot be deleted");
   {
     auto row = db.Prepare(
-        "INSERT OR REPLACE INTO blocks (id, frame_count, first_time_ms, last_time_ms, checksum, "
-        "bytes) VALUES (?, 1, 0, ?, ?, ?)");
+        "INSERT OR REPLACE INTO blocks (id, frame_count, first_time_ms, last_time_ms, "
+        "time_trusted, kept_ms, checksum, bytes) VALUES (?, 1, 0, ?, 1, 0, ?, ?)");
     Hold(row.ok(), "no statement");
     for (size_t i = 0; i < kRowsMax && !input->empty(); ++i) {
       const uint8_t flags = input->Number<uint8_t>();
