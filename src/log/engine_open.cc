@@ -177,6 +177,7 @@ absl::Status EngineImpl::Close() {
   CommitLock lock(this);
   if (flushed.ok()) {
     EDDY_RETURN_IF_ERROR(CommitRound().status);
+    EDDY_RETURN_IF_ERROR(EnsureDatabase());
     EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
     EDDY_RETURN_IF_ERROR(keeper_->WriteTotals());
     EDDY_RETURN_IF_ERROR(SetMeta(*db_, kMetaClean, 1));

@@ -119,6 +119,25 @@ TEST_CASE("a database that cannot be opened anew refuses commits and is tried ag
   CHECK(f.Bodies() == std::vector<std::string>{"a"});
 }
 
+TEST_CASE("a store whose database cannot be opened anew closes, and the next open has it all",
+          "[log][fault][health]") {
+  LogFixture f;
+  f.Append("a");
+  REQUIRE(f.engine->Flush().ok());
+  f.device.disk.FailNth(Op::kSync, 1, Fault::kIoError);
+  f.device.disk.FailNth(Op::kRead, 1, Fault::kIoError, /*sticky=*/true);
+  CHECK_FALSE(f.engine->WithDatabase([](sql::Database& db) {
+                          return db.Exec("CREATE TABLE t (x)");
+                        }).ok());
+  for (int i = 0; i < 3; ++i) CHECK(f.engine->RunOnce() > absl::ZeroDuration());
+  CHECK(absl::IsUnavailable(f.log->Read(0, {}).status()));
+  CHECK_FALSE(f.engine->Close().ok());
+  f.engine.reset();
+  f.device.disk.ClearFaults();
+  f.Open();
+  CHECK(f.Bodies() == std::vector<std::string>{"a"});
+}
+
 TEST_CASE("a fault at any write or sync of a run loses nothing, and nothing is told twice",
           "[log][fault][health]") {
   const Op op = GENERATE(Op::kWrite, Op::kSync, Op::kTruncate);
