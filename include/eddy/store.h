@@ -99,6 +99,19 @@ struct StoreOptions {
   Platform platform;  // null members: the operating system's
 };
 
+// Whether the disk takes what the store commits, and if not, why. Each state ends
+// by itself when a write succeeds again, which is tried a few times a second. Until
+// then what is accepted waits in the intake (Put at kProcess goes on until that is
+// full), and whoever asks for kPower is told kUnavailable.
+enum class DiskState : uint8_t {
+  kGood,
+  kFull,        // no space, or over a disk quota
+  kIoError,     // EIO and the like
+  kReadOnly,    // the file system was remounted, or the files' rights are gone
+  kSyncFailed,  // the database is being opened anew: see StoreStats::reopens
+  kDamaged,     // a page of the database is not as it was written
+};
+
 struct StoreStats {
   uint64_t commits = 0;              // transactions since open
   uint64_t commit_failures = 0;      // each is retried
@@ -119,6 +132,17 @@ struct StoreStats {
   std::array<Dropped, kGapReasonCount> dropped = {};
   bool rejects = false;              // the store is at its quota or headroom
   bool reserve_held = false;         // reserve_bytes are kept aside
+  DiskState disk_state = DiskState::kGood;
+  absl::Time disk_state_since;       // wall time; the epoch: since the open
+  absl::Status disk_state_cause;     // OK, or the failure as it was last seen
+  // How often, after a failed sync, the database was closed and opened anew and its
+  // WAL proven, before anything was committed again.
+  uint64_t reopens = 0;
+  // Blocks that did not match their checksum when they were read, and how many
+  // records and messages were in them. Each costs itself only: a reader goes on
+  // behind it.
+  uint64_t blocks_damaged = 0;
+  uint64_t records_damaged = 0;
   absl::Status last_commit;          // OK, or why the last commit failed
 };
 

@@ -102,7 +102,9 @@ class ReadOnlyStore {
   // The block that holds `position`, or the next above it; null: none.
   //   kDataLoss   it does not match its checksum.
   absl::StatusOr<std::shared_ptr<const log::Block>> Find(log::LogId log, uint64_t position) {
-    return blocks_->Find(log, position);
+    absl::StatusOr<std::shared_ptr<const log::Block>> block = blocks_->Find(log, position);
+    if (block.ok() && *block != nullptr && !(*block)->damage.ok()) return (*block)->damage;
+    return block;
   }
 
   sql::Database& database() { return db_; }

@@ -1,5 +1,6 @@
 #include "src/log/block_store.h"
 
+#include <algorithm>
 #include <utility>
 
 #define XXH_INLINE_ALL
@@ -34,14 +35,38 @@ constexpr char kSetEnd[] = "UPDATE logs SET end_position = max(end_position, ?) 
 // ?1 the log's first id, ?2 the position's, ?3 the next log's first, ?4 the
 // position's offset in the log.
 constexpr char kFind[] =
-    "SELECT id, checksum, bytes FROM blocks WHERE id = coalesce("
+    "SELECT id, frame_count, checksum, bytes FROM blocks WHERE id = coalesce("
     "(SELECT id FROM (SELECT id, length(bytes) AS size FROM blocks "
     "  WHERE id >= ?1 AND id <= ?2 ORDER BY id DESC LIMIT 1) "
-    "  WHERE ((id - ?1) << 2) + size > ?4), "
+    "  WHERE ((id - ?1) << 2) + max(size, 1) > ?4), "
     "(SELECT id FROM blocks WHERE id > ?2 AND id < ?3 ORDER BY id LIMIT 1))";
 constexpr char kByTime[] =
-    "SELECT id, checksum, bytes FROM blocks WHERE id >= ? AND id < ? AND last_time_ms >= ? "
-    "ORDER BY id LIMIT 1";
+    "SELECT id, frame_count, checksum, bytes FROM blocks "
+    "WHERE id >= ? AND id < ? AND last_time_ms >= ? ORDER BY id LIMIT 1";
+// The same without the bytes, which lie on pages of their own: a row is found
+// though its bytes cannot be read.
+constexpr char kLocate[] =
+    "SELECT id, frame_count, length(bytes) FROM blocks WHERE id = coalesce("
+    "(SELECT id FROM (SELECT id, length(bytes) AS size FROM blocks "
+    "  WHERE id >= ?1 AND id <= ?2 ORDER BY id DESC LIMIT 1) "
+    "  WHERE ((id - ?1) << 2) + max(size, 1) > ?4), "
+    "(SELECT id FROM blocks WHERE id > ?2 AND id < ?3 ORDER BY id LIMIT 1))";
+constexpr char kLocateByTime[] =
+    "SELECT id, frame_count, length(bytes) FROM blocks "
+    "WHERE id >= ? AND id < ? AND last_time_ms >= ? ORDER BY id LIMIT 1";
+constexpr char kNext[] =
+    "SELECT id FROM blocks WHERE id > ? AND id < ? ORDER BY id LIMIT 1";
+
+// Of the damaged blocks that are told apart; the next one is counted each time.
+constexpr size_t kDamagedIdsMax = 4096;
+
+LogId LogOf(int64_t id) { return static_cast<LogId>(id >> kBlockPositionBits); }
+absl::Status NoFile() {
+  return absl::UnavailableError("after a failed sync the database is being opened anew");
+}
+uint64_t FirstOf(int64_t id) {
+  return (static_cast<uint64_t>(id) & ((uint64_t{1} << kBlockPositionBits) - 1)) << 2;
+}
 
 }  // namespace
 
@@ -114,30 +139,97 @@ absl::Status BlockWriter::SetEnd(LogId log, uint64_t end) {
 
 absl::StatusOr<std::unique_ptr<BlockStore>> BlockStore::Open(const std::string& path,
                                                              const sql::OpenOptions& options) {
-  EDDY_ASSIGN_OR_RETURN(sql::Database db, sql::Database::Open(path, options));
-  std::unique_ptr<BlockStore> store(new BlockStore(std::move(db)));
-  absl::MutexLock lock(&store->mu_);
-  EDDY_ASSIGN_OR_RETURN(store->find_, store->db_.Prepare(kFind));
-  EDDY_ASSIGN_OR_RETURN(store->by_time_, store->db_.Prepare(kByTime));
+  std::unique_ptr<BlockStore> store(new BlockStore());
+  EDDY_RETURN_IF_ERROR(store->OpenFile(path, options));
   return store;
 }
 
-absl::StatusOr<std::shared_ptr<const Block>> BlockStore::Take(sql::Statement& row) {
-  auto block = std::make_shared<Block>();
-  const int64_t id = row.ColumnInt(0);
-  block->log = static_cast<LogId>(id >> kBlockPositionBits);
-  block->first = (static_cast<uint64_t>(id) & ((uint64_t{1} << kBlockPositionBits) - 1)) << 2;
-  const std::string_view bytes = row.ColumnBlob(2);
-  if (BlockChecksum(bytes, id) != static_cast<uint64_t>(row.ColumnInt(1))) {
-    return absl::DataLossError(absl::StrCat("log ", block->log, ": the block at position ",
-                                            block->first, " (", bytes.size(),
-                                            " bytes) does not match its checksum"));
+void BlockStore::CloseFile() {
+  absl::MutexLock lock(&mu_);
+  for (sql::Statement* statement : {&find_, &by_time_, &locate_, &locate_by_time_, &next_}) {
+    *statement = sql::Statement();
   }
-  block->bytes.assign(bytes);
-  block->end = block->first + block->bytes.size();
+  db_.reset();
+  cache_.clear();
+}
+
+absl::Status BlockStore::OpenFile(const std::string& path, const sql::OpenOptions& options) {
+  CloseFile();
+  EDDY_ASSIGN_OR_RETURN(sql::Database db, sql::Database::Open(path, options));
+  EDDY_ASSIGN_OR_RETURN(sql::Statement find, db.Prepare(kFind));
+  EDDY_ASSIGN_OR_RETURN(sql::Statement by_time, db.Prepare(kByTime));
+  EDDY_ASSIGN_OR_RETURN(sql::Statement locate, db.Prepare(kLocate));
+  EDDY_ASSIGN_OR_RETURN(sql::Statement locate_by_time, db.Prepare(kLocateByTime));
+  EDDY_ASSIGN_OR_RETURN(sql::Statement next, db.Prepare(kNext));
+  absl::MutexLock lock(&mu_);
+  find_ = std::move(find);
+  by_time_ = std::move(by_time);
+  locate_ = std::move(locate);
+  locate_by_time_ = std::move(locate_by_time);
+  next_ = std::move(next);
+  db_ = std::move(db);
+  return absl::OkStatus();
+}
+
+std::shared_ptr<const Block> BlockStore::Cache(std::shared_ptr<const Block> block) {
   cache_.push_front(block);
   if (cache_.size() > kCachedBlocksMax) cache_.pop_back();
-  return std::shared_ptr<const Block>(block);
+  return block;
+}
+
+absl::StatusOr<std::shared_ptr<const Block>> BlockStore::Take(sql::Statement& row) {
+  const int64_t id = row.ColumnInt(0);
+  const std::string_view bytes = row.ColumnBlob(3);
+  if (BlockChecksum(bytes, id) != static_cast<uint64_t>(row.ColumnInt(2))) {
+    return Damaged(id, row.ColumnInt(1), static_cast<int64_t>(bytes.size()),
+                   absl::DataLossError(absl::StrCat(
+                       "log ", LogOf(id), ": the block at position ", FirstOf(id), " (",
+                       bytes.size(), " bytes) does not match its checksum")));
+  }
+  auto block = std::make_shared<Block>();
+  block->log = LogOf(id);
+  block->first = FirstOf(id);
+  block->frame_count = static_cast<uint64_t>(row.ColumnInt(1));
+  block->bytes.assign(bytes);
+  block->end = block->first + block->bytes.size();
+  return Cache(std::move(block));
+}
+
+absl::StatusOr<std::shared_ptr<const Block>> BlockStore::TakeDamaged(sql::Statement& locate,
+                                                                     const absl::Status& damage) {
+  sql::AutoReset reset(locate);
+  const absl::StatusOr<bool> found = locate.Step();
+  if (!found.ok() || !*found) return damage;  // not the block alone
+  return Damaged(locate.ColumnInt(0), locate.ColumnInt(1), locate.ColumnInt(2), damage);
+}
+
+std::shared_ptr<const Block> BlockStore::Damaged(int64_t id, int64_t frame_count, int64_t size,
+                                                 const absl::Status& damage) {
+  auto block = std::make_shared<Block>();
+  block->log = LogOf(id);
+  block->first = FirstOf(id);
+  // No number of the row is sure: a block holds something, and ends where the next
+  // one begins at the latest.
+  const uint64_t bytes = AlignFrame(static_cast<size_t>(
+      std::clamp<int64_t>(size, kFrameAlignment, int64_t{kFrameBytesMax} * 2)));
+  block->end = block->first + bytes;
+  sql::AutoReset reset(next_);
+  next_.Bind(1, id).Bind(2, BlockId(block->log + 1, 0));
+  const absl::StatusOr<bool> has_next = next_.Step();
+  if (has_next.ok() && *has_next) {
+    block->end = std::min(block->end, FirstOf(next_.ColumnInt(0)));
+  }
+  const uint64_t frames_most = (block->end - block->first) / kFrameHeaderBytes;
+  block->frame_count = std::clamp<uint64_t>(
+      static_cast<uint64_t>(std::max<int64_t>(frame_count, 1)), 1,
+      std::max<uint64_t>(frames_most, 1));
+  block->damage = damage;
+  if (damaged_.size() >= kDamagedIdsMax || damaged_.insert(id).second) {
+    ++damage_counts_.blocks;
+    damage_counts_.frames += block->frame_count;
+  }
+  // Not cached: a read that failed for once is not to be remembered.
+  return block;
 }
 
 absl::StatusOr<std::shared_ptr<const Block>> BlockStore::Find(LogId log, uint64_t position) {
@@ -149,23 +241,38 @@ absl::StatusOr<std::shared_ptr<const Block>> BlockStore::Find(LogId log, uint64_
     }
   }
   if (position > kPositionMax) return std::shared_ptr<const Block>();
+  if (!db_) return NoFile();
+  for (sql::Statement* statement : {&find_, &locate_}) {
+    statement->Bind(1, BlockId(log, 0))
+        .Bind(2, BlockId(log, position))
+        .Bind(3, BlockId(log + 1, 0))
+        .Bind(4, static_cast<int64_t>(position));
+  }
   sql::AutoReset reset(find_);
-  find_.Bind(1, BlockId(log, 0))
-      .Bind(2, BlockId(log, position))
-      .Bind(3, BlockId(log + 1, 0))
-      .Bind(4, static_cast<int64_t>(position));
-  EDDY_ASSIGN_OR_RETURN(const bool found, find_.Step());
-  if (!found) return std::shared_ptr<const Block>();
+  const absl::StatusOr<bool> found = find_.Step();
+  if (absl::IsDataLoss(found.status())) return TakeDamaged(locate_, found.status());
+  EDDY_RETURN_IF_ERROR(found.status());
+  if (!*found) return std::shared_ptr<const Block>();
   return Take(find_);
 }
 
 absl::StatusOr<std::shared_ptr<const Block>> BlockStore::FindTime(LogId log, int64_t time_ms) {
   absl::MutexLock lock(&mu_);
+  if (!db_) return NoFile();
+  for (sql::Statement* statement : {&by_time_, &locate_by_time_}) {
+    statement->Bind(1, BlockId(log, 0)).Bind(2, BlockId(log + 1, 0)).Bind(3, time_ms);
+  }
   sql::AutoReset reset(by_time_);
-  by_time_.Bind(1, BlockId(log, 0)).Bind(2, BlockId(log + 1, 0)).Bind(3, time_ms);
-  EDDY_ASSIGN_OR_RETURN(const bool found, by_time_.Step());
-  if (!found) return std::shared_ptr<const Block>();
+  const absl::StatusOr<bool> found = by_time_.Step();
+  if (absl::IsDataLoss(found.status())) return TakeDamaged(locate_by_time_, found.status());
+  EDDY_RETURN_IF_ERROR(found.status());
+  if (!*found) return std::shared_ptr<const Block>();
   return Take(by_time_);
+}
+
+DamageCounts BlockStore::damage() const {
+  absl::MutexLock lock(&mu_);
+  return damage_counts_;
 }
 
 }  // namespace eddy::log

@@ -9,6 +9,7 @@
 // Invariants
 //   B1  Bytes that do not match their checksum are never handed out.
 //   B2  No read transaction outlives a call.
+//   B3  A damaged block costs itself only: it is found, empty, with its limits.
 // Depends on sql/, frame.h.
 #ifndef EDDY_SRC_LOG_BLOCK_STORE_H_
 #define EDDY_SRC_LOG_BLOCK_STORE_H_
@@ -21,6 +22,7 @@
 #include <string_view>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
@@ -61,8 +63,16 @@ struct BlockSum {
 struct Block {
   LogId log = 0;
   uint64_t first = 0;
-  uint64_t end = 0;
+  uint64_t end = 0;  // of a damaged one: what its row says, and not above the next
+  uint64_t frame_count = 0;  // as its row says; bounded by its length
   std::string bytes;
+  absl::Status damage;  // OK, or kDataLoss: then there are no bytes
+};
+
+// Blocks that were found damaged, each counted once.
+struct DamageCounts {
+  uint64_t blocks = 0;
+  uint64_t frames = 0;
 };
 
 // The statements that change blocks. Used under the engine's commit lock.
@@ -87,23 +97,45 @@ class BlockStore {
   static absl::StatusOr<std::unique_ptr<BlockStore>> Open(const std::string& path,
                                                           const sql::OpenOptions& options);
 
+  // Without a file every read is kUnavailable until there is one again. A failed
+  // OpenFile leaves none.
+  void CloseFile() ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status OpenFile(const std::string& path, const sql::OpenOptions& options)
+      ABSL_LOCKS_EXCLUDED(mu_);
+
   // The block that holds `position`, or else the next one of the log above it;
-  // null if there is none.
-  //   kDataLoss   the block does not match its checksum.
+  // null if there is none. It may be damaged (B3).
+  //   kDataLoss   the table itself cannot be read there.
   absl::StatusOr<std::shared_ptr<const Block>> Find(LogId log, uint64_t position);
 
   // The first block of the log in which a frame arrived at or after `time_ms`.
   absl::StatusOr<std::shared_ptr<const Block>> FindTime(LogId log, int64_t time_ms);
 
+  DamageCounts damage() const ABSL_LOCKS_EXCLUDED(mu_);
+
  private:
-  explicit BlockStore(sql::Database db) : db_(std::move(db)) {}
+  BlockStore() = default;
   absl::StatusOr<std::shared_ptr<const Block>> Take(sql::Statement& row)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // What `locate` finds, whose bytes cannot be read because of `damage`.
+  absl::StatusOr<std::shared_ptr<const Block>> TakeDamaged(sql::Statement& locate,
+                                                           const absl::Status& damage)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  std::shared_ptr<const Block> Damaged(int64_t id, int64_t frame_count, int64_t size,
+                                       const absl::Status& damage)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  std::shared_ptr<const Block> Cache(std::shared_ptr<const Block> block)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
-  absl::Mutex mu_;
-  sql::Database db_ ABSL_GUARDED_BY(mu_);
+  mutable absl::Mutex mu_;
+  std::optional<sql::Database> db_ ABSL_GUARDED_BY(mu_);  // the statements' base
   sql::Statement find_ ABSL_GUARDED_BY(mu_);
   sql::Statement by_time_ ABSL_GUARDED_BY(mu_);
+  sql::Statement locate_ ABSL_GUARDED_BY(mu_);
+  sql::Statement locate_by_time_ ABSL_GUARDED_BY(mu_);
+  sql::Statement next_ ABSL_GUARDED_BY(mu_);
+  absl::flat_hash_set<int64_t> damaged_ ABSL_GUARDED_BY(mu_);  // ids, of the counts
+  DamageCounts damage_counts_ ABSL_GUARDED_BY(mu_);
   std::list<std::shared_ptr<const Block>> cache_ ABSL_GUARDED_BY(mu_);  // newest use first
 };
 

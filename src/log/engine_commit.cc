@@ -27,6 +27,9 @@ constexpr int kUnpublishedYieldsMax = 200;
 constexpr absl::Duration kIncompletePauseMin = absl::Milliseconds(1);
 constexpr absl::Duration kIncompletePauseMax = absl::Milliseconds(20);
 
+// How often a disk that refuses is tried again, if the flush is not due sooner.
+constexpr absl::Duration kRetryPause = absl::Milliseconds(200);
+
 // Frames of one run become one block; recovered and large runs are cut here.
 constexpr size_t kBlockBytesMax = 1 << 20;
 
@@ -162,7 +165,10 @@ absl::Duration EngineImpl::RunOnce() {
   CommitLock lock(this);
   const absl::Duration interval = options_.store.flush_interval;
   const absl::Duration now = clock_->SinceBoot();
-  const absl::Duration due = last_round_ + interval - now;
+  // While the disk refuses, it is tried more often than the flush is due.
+  const bool degraded = IsDegraded();
+  const absl::Duration pace = degraded ? std::min(interval, kRetryPause) : interval;
+  const absl::Duration due = last_round_ + pace - now;
   const bool enough =
       sealed_bytes_.load(std::memory_order_relaxed) >= options_.store.commit_bytes ||
       room_wanted_.load() > 0;
@@ -175,12 +181,14 @@ absl::Duration EngineImpl::RunOnce() {
   }
   // The status stays visible in Stats(); the next round tries again.
   const RoundResult round = CommitRound();
-  if (boot_clock_.RepairIsDue()) {
+  if (boot_clock_.RepairIsDue() && EnsureDatabase().ok()) {
     // Tried again in the next round if it fails.
-    NoteSync(boot_clock_.Repair(*db_));
+    const absl::Status repaired = boot_clock_.Repair(*db_);
+    if (sql::IsSyncFailure(repaired)) NoteCommit(repaired);
   }
+  if (degraded && !round.worked) Probe();
   CheckpointAbove(plan_.wal_bytes_max);
-  if (!round.status.ok()) return std::min(interval, absl::Milliseconds(200));
+  if (!round.status.ok() || IsDegraded()) return std::min(interval, kRetryPause);
   return round.complete ? interval : std::min(interval, kIncompletePauseMax);
 }
 
@@ -253,6 +261,7 @@ void EngineImpl::Drain(LogRound* round) {
 absl::Status EngineImpl::WriteRound(const std::vector<LogRound>& rounds,
                                     const std::vector<Participant*>& captured,
                                     bool with_state) {
+  EDDY_RETURN_IF_ERROR(EnsureDatabase());
   EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
   EDDY_RETURN_IF_ERROR(keeper_->WriteDrops());  // first: the blocks use their pages
   const int64_t kept_ms = keeper_->NowMs();
@@ -284,12 +293,6 @@ absl::Status EngineImpl::WriteRound(const std::vector<LogRound>& rounds,
   return transaction.Commit();
 }
 
-void EngineImpl::NoteSync(const absl::Status& status) {
-  if (!sql::IsSyncFailure(status)) return;
-  if (intake_ != nullptr) intake_->MarkSuspect();
-  if (old_intake_ != nullptr) old_intake_->MarkSuspect();
-}
-
 void EngineImpl::NoteWrites() {
   const uint64_t written = vfs_->Counts().bytes();
   budget_.Spend(written - std::exchange(disk_bytes_spent_, written), clock_->SinceBoot());
@@ -308,6 +311,7 @@ void EngineImpl::NoteWrites() {
 absl::Status EngineImpl::TrimOnly(const std::vector<LogRound>& rounds) {
   const auto write = [&]() -> absl::Status {
     commit_mu_.AssertHeld();
+    EDDY_RETURN_IF_ERROR(EnsureDatabase());
     EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
     EDDY_RETURN_IF_ERROR(keeper_->WriteDrops());
     for (const LogRound& round : rounds) {
@@ -320,7 +324,7 @@ absl::Status EngineImpl::TrimOnly(const std::vector<LogRound>& rounds) {
     return transaction.Commit();
   };
   const absl::Status status = write();
-  NoteSync(status);
+  if (sql::IsSyncFailure(status)) NoteCommit(status);
   keeper_->Finish(status.ok());
   if (!status.ok()) return status;  // the next round tries both again
   for (const LogRound& round : rounds) {
@@ -365,15 +369,20 @@ EngineImpl::RoundResult EngineImpl::CommitRound() {
     block_count += round.drafts.size();
     for (const BlockDraft& draft : round.drafts) payload_bytes += draft.payload_bytes;
   }
-  absl::Status status = DecideDrops(rounds);
+  absl::Status status = EnsureDatabase();
+  if (status.ok()) status = DecideDrops(rounds);
   work = work || keeper_->HasDropsToWrite();
   const auto write = [&] {
     commit_mu_.AssertHeld();
     status = WriteRound(rounds, captured, complete);
-    NoteSync(status);
+    NoteCommit(status);
     keeper_->Finish(status.ok());
   };
-  if (work && status.ok()) write();
+  if (work && status.ok()) {
+    write();
+  } else if (!status.ok()) {
+    NoteCommit(status);
+  }
   if (absl::IsResourceExhausted(status)) {
     const bool drops = keeper_->HasDropsToWrite();
     const bool reserve = GiveUpReserve();
@@ -405,16 +414,16 @@ EngineImpl::RoundResult EngineImpl::CommitRound() {
   AdmitAndReport();
   // RunOnce copies the WAL long before this, if the host lets it run.
   CheckpointAbove(2 * plan_.wal_bytes_max);
-  return {status, complete};
+  return {status, complete, work};
 }
 
 void EngineImpl::CheckpointAbove(uint64_t wal_bytes) {
-  if (db_->WalBytes() < wal_bytes) return;
+  if (!db_open_ || db_->WalBytes() < wal_bytes) return;
   // Passive: copies what readers allow and never waits for them. A reader of
   // another process that stays long lets the WAL grow until it is done.
   const absl::StatusOr<sql::CheckpointResult> copied =
       db_->Checkpoint(sql::CheckpointMode::kPassive);
-  NoteSync(copied.status());
+  NoteCheckpoint(copied.status());
   // A WAL that could not be copied is still whole, and only longer.
   if (!copied.ok()) {
     absl::MutexLock lock(&stats_mu_);

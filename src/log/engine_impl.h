@@ -1,5 +1,6 @@
 // EngineImpl: see engine.h. Opening is in engine_open.cc, recovery in
-// engine_recover.cc, commits in engine_commit.cc.
+// engine_recover.cc, commits in engine_commit.cc, what follows a failed sync in
+// engine_reopen.cc.
 #ifndef EDDY_SRC_LOG_ENGINE_IMPL_H_
 #define EDDY_SRC_LOG_ENGINE_IMPL_H_
 
@@ -18,6 +19,7 @@
 #include "src/log/block_store.h"
 #include "src/log/boot_clock.h"
 #include "src/log/engine.h"
+#include "src/log/health.h"
 #include "src/log/intake.h"
 #include "src/log/keeper.h"
 #include "src/log/segment_log.h"
@@ -101,6 +103,7 @@ class EngineImpl final : public Engine, public LogHost {
   struct RoundResult {
     absl::Status status;
     bool complete = true;  // all that was claimed at the cut is committed
+    bool worked = false;   // there was something to write
   };
   RoundResult CommitRound() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   absl::Status TrimOnly(const std::vector<LogRound>& rounds)
@@ -111,8 +114,18 @@ class EngineImpl final : public Engine, public LogHost {
   void AdmitAndReport() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   // Takes what was written since the last call from the budget, and tells it.
   void NoteWrites() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
-  // To be told the outcome of everything that syncs.
-  void NoteSync(const absl::Status& status);
+  // To be told the outcome of everything that syncs; see engine_reopen.cc.
+  void NoteCommit(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  void NoteCheckpoint(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  void NoteSync(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  // Before anything is written: opens the database anew if that is due.
+  //   kUnavailable   it is needed, and has not succeeded yet.
+  absl::Status EnsureDatabase() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  absl::Status ReopenDatabase() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  // A small write, to learn whether the disk takes any again.
+  void Probe() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  bool IsDegraded() ABSL_LOCKS_EXCLUDED(stats_mu_);
+  sql::OpenOptions ConnectionOptions(sql::Mode mode) const;
   void SealQuietLogs() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   void Drain(LogRound* round);
   absl::Status WriteRound(const std::vector<LogRound>& rounds,
@@ -150,6 +163,14 @@ class EngineImpl final : public Engine, public LogHost {
   std::unique_ptr<BlockWriter> writer_ ABSL_GUARDED_BY(commit_mu_);
   std::unique_ptr<Keeper> keeper_ ABSL_GUARDED_BY(commit_mu_);
   Space space_ ABSL_GUARDED_BY(commit_mu_);
+  bool db_open_ ABSL_GUARDED_BY(commit_mu_) = true;  // false: a reopen has failed half way
+  bool reopen_wanted_ ABSL_GUARDED_BY(commit_mu_) = false;   // a sync failed
+  bool wal_in_doubt_ ABSL_GUARDED_BY(commit_mu_) = false;    // that of a commit
+  absl::Duration reopen_at_ ABSL_GUARDED_BY(commit_mu_);     // SinceBoot
+  absl::Duration reopen_pause_ ABSL_GUARDED_BY(commit_mu_);  // zero: at once
+  absl::Status reopen_status_ ABSL_GUARDED_BY(commit_mu_);   // of the last attempt
+  int reopens_in_a_row_ ABSL_GUARDED_BY(commit_mu_) = 0;     // without a commit
+  int64_t reopens_tried_ ABSL_GUARDED_BY(commit_mu_) = 0;
   absl::Duration last_round_ ABSL_GUARDED_BY(commit_mu_);  // SinceBoot of its start
   WriteBudget budget_ ABSL_GUARDED_BY(commit_mu_);
   uint64_t disk_bytes_spent_ ABSL_GUARDED_BY(commit_mu_) = 0;  // of vfs_'s count
@@ -166,6 +187,7 @@ class EngineImpl final : public Engine, public LogHost {
 
   mutable absl::Mutex stats_mu_;
   StoreStats stats_ ABSL_GUARDED_BY(stats_mu_);
+  Health health_ ABSL_GUARDED_BY(stats_mu_);
   uint64_t disk_bytes_before_ ABSL_GUARDED_BY(stats_mu_) = 0;     // this open
   uint64_t payload_bytes_before_ ABSL_GUARDED_BY(stats_mu_) = 0;
 };

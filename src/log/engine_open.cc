@@ -31,18 +31,6 @@ bool IsPosition(int64_t number) {
   return number >= 0 && static_cast<uint64_t>(number) <= kPositionMax;
 }
 
-sql::OpenOptions ConnectionOptions(const EngineOptions& options, const std::string& vfs,
-                                   sql::Mode mode) {
-  const SpacePlan plan = PlanSpace(options.store);
-  sql::OpenOptions open;
-  open.mode = mode;
-  open.vfs = vfs;
-  open.page_bytes = plan.page_bytes;
-  open.wal_bytes_max = plan.wal_bytes_max;
-  open.secure_delete = options.store.secure_delete;
-  return open;
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Open(EngineOptions options) {
@@ -69,6 +57,17 @@ std::string EngineImpl::IntakePath(const std::string& directory) const {
                       absl::Hex(identity_.store, absl::kZeroPad16), ".intake");
 }
 
+sql::OpenOptions EngineImpl::ConnectionOptions(sql::Mode mode) const {
+  const SpacePlan plan = PlanSpace(options_.store);
+  sql::OpenOptions open;
+  open.mode = mode;
+  open.vfs = vfs_->name();
+  open.page_bytes = plan.page_bytes;
+  open.wal_bytes_max = plan.wal_bytes_max;
+  open.secure_delete = options_.store.secure_delete;
+  return open;
+}
+
 absl::Status EngineImpl::OpenFiles() {
   Files* const files = platform().files;
   if (!options_.store.create_if_missing &&
@@ -91,7 +90,7 @@ absl::Status EngineImpl::OpenDatabase() {
   CommitLock lock(this);
   EDDY_ASSIGN_OR_RETURN(
       sql::Database db,
-      sql::Database::Open(path, ConnectionOptions(options_, vfs_->name(), sql::Mode::kOwner)));
+      sql::Database::Open(path, ConnectionOptions(sql::Mode::kOwner)));
   db_ = std::make_unique<sql::Database>(std::move(db));
   EDDY_RETURN_IF_ERROR(sql::PrepareSchema(*db_));
   EDDY_ASSIGN_OR_RETURN(writer_, BlockWriter::Create(*db_));
@@ -121,7 +120,7 @@ absl::Status EngineImpl::OpenDatabase() {
   EDDY_RETURN_IF_ERROR(boot_clock_.Load(*db_, identity_.boot));
   EDDY_ASSIGN_OR_RETURN(
       blocks_,
-      BlockStore::Open(path, ConnectionOptions(options_, vfs_->name(), sql::Mode::kReadOnly)));
+      BlockStore::Open(path, ConnectionOptions(sql::Mode::kReadOnly)));
   return absl::OkStatus();
 }
 
@@ -178,6 +177,7 @@ absl::Status EngineImpl::Close() {
   CommitLock lock(this);
   if (flushed.ok()) {
     EDDY_RETURN_IF_ERROR(CommitRound().status);
+    EDDY_RETURN_IF_ERROR(EnsureDatabase());
     EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
     EDDY_RETURN_IF_ERROR(keeper_->WriteTotals());
     EDDY_RETURN_IF_ERROR(SetMeta(*db_, kMetaClean, 1));
@@ -237,17 +237,24 @@ std::vector<SegmentLog*> EngineImpl::LogsWithWork() {
 absl::Status EngineImpl::WithDatabase(
     const std::function<absl::Status(sql::Database&)>& work) {
   CommitLock lock(this);
+  EDDY_RETURN_IF_ERROR(EnsureDatabase());
   EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
   EDDY_RETURN_IF_ERROR(work(*db_));
   const absl::Status committed = transaction.Commit();
-  NoteSync(committed);
+  NoteCommit(committed);
   return committed;
 }
 
 StoreStats EngineImpl::Stats() {
   const sql::IoCounts io = vfs_->Counts();
+  const DamageCounts damage = blocks_->damage();
   absl::MutexLock lock(&stats_mu_);
   StoreStats stats = stats_;
+  stats.blocks_damaged = damage.blocks;
+  stats.records_damaged = damage.frames;
+  stats.disk_state = health_.state();
+  stats.disk_state_since = health_.since();
+  stats.disk_state_cause = health_.cause();
   stats.disk_bytes_written = io.bytes();
   stats.disk_bytes_total = disk_bytes_before_ + stats.disk_bytes_written;
   stats.payload_bytes_total = payload_bytes_before_ + stats.payload_bytes_committed;

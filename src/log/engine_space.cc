@@ -25,14 +25,15 @@ bool EngineImpl::GiveUpReserve() {
   if (!space_.GiveUp()) return false;
   // While it is there: the database may have to grow for what the WAL holds, and
   // only a WAL that begins anew takes the commits to come without growing.
-  NoteSync(db_->Checkpoint(sql::CheckpointMode::kTruncate).status());
+  NoteCheckpoint(db_->Checkpoint(sql::CheckpointMode::kTruncate).status());
   return true;
 }
 
 void EngineImpl::AdmitAndReport() {
+  if (!db_open_) return;  // until then as it was
   if (space_.TakeBackIsDue()) {
     // The WAL of a burst may hold what the reserve needs.
-    NoteSync(db_->Checkpoint(sql::CheckpointMode::kTruncate).status());
+    NoteCheckpoint(db_->Checkpoint(sql::CheckpointMode::kTruncate).status());
     space_.TakeBack();
   }
   bool closed = false;

@@ -17,6 +17,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/base/optimization.h"
@@ -43,7 +44,16 @@ struct ReadOptions {
   bool committed_only = false;
 };
 
+// Frames that a read would have given out and cannot.
+struct LogGap {
+  uint64_t first = 0;  // at or above the position asked for
+  uint64_t end = 0;
+  uint64_t frame_count = 0;  // of the blocks there, as their rows say
+  GapReason reason = GapReason::kDamaged;
+};
+
 struct ReadResult {
+  std::optional<LogGap> gap;      // before `frames`, which may be empty then
   std::vector<FrameView> frames;  // in order
   uint64_t next = 0;              // where to read on
   bool more = false;              // a frame was there at `next` when we stopped
@@ -73,8 +83,10 @@ class Log {
   virtual absl::StatusOr<Appended> TryAppend(const FrameParts& parts) = 0;
 
   // Reads from `position` (or the next frame above it), published frames only.
-  // An empty result means: nothing there yet.
-  //   kDataLoss   a block does not match its checksum; the message names it.
+  // No frame and no gap means: nothing there yet. A damaged block is a gap, and the
+  // read goes on behind it.
+  //   kDataLoss     the table of blocks cannot be read at all there.
+  //   kUnavailable  try again: the disk, or a database that is being opened anew.
   virtual absl::StatusOr<ReadResult> Read(uint64_t position,
                                           const ReadOptions& options) = 0;
 

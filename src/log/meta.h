@@ -28,6 +28,9 @@ inline constexpr char kMetaIntakeDirectory[] = "intake_directory";
 inline constexpr char kMetaDiskBytes[] = "disk_bytes_total";
 inline constexpr char kMetaPayloadBytes[] = "payload_bytes_total";
 
+// Written to no end but to be written: see engine_reopen.cc.
+inline constexpr char kMetaReopens[] = "reopens";
+
 // The value, or `otherwise` ("") where there is no such row.
 absl::StatusOr<int64_t> MetaInt(sql::Database& db, const char* name, int64_t otherwise);
 absl::StatusOr<std::string> MetaText(sql::Database& db, const char* name);

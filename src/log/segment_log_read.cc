@@ -67,6 +67,24 @@ class SegmentLog::Collector {
     bytes_ += bytes;
   }
 
+  // Notes what is missing at the position. With frames before it, it is the next
+  // read's.
+  void AddGap(const LogGap& gap) {
+    if (!result_.frames.empty()) {
+      full_ = true;
+      result_.more = true;
+      result_.next_time_ms = result_.frames.back().time_ms;
+      return;
+    }
+    if (!result_.gap) {
+      result_.gap = gap;
+    } else {  // nothing readable lies between the two
+      result_.gap->end = gap.end;
+      result_.gap->frame_count += gap.frame_count;
+    }
+    result_.next = std::max(result_.next, gap.end);
+  }
+
   // Adds the frames of `bytes` at or above the position. The first lies at
   // `first`. False: a frame does not parse.
   bool AddAll(std::string_view bytes, uint64_t first, std::shared_ptr<const void> pin) {
@@ -187,6 +205,15 @@ absl::StatusOr<SegmentLog::Found> SegmentLog::ReadBlocks(Collector* collector,
   EDDY_ASSIGN_OR_RETURN(const std::shared_ptr<const Block> block,
                         blocks_->Find(id_, collector->position()));
   if (block != nullptr) {
+    if (!block->damage.ok()) {
+      // Its end is what its row says, which is not to be believed beyond what was
+      // written: frames that are still in the runs can be read.
+      const uint64_t bound = runs_first == UINT64_MAX ? tail() : runs_first;
+      const uint64_t first = std::max(collector->position(), block->first);
+      const uint64_t end = std::max(std::min(block->end, bound), first + kFrameAlignment);
+      collector->AddGap({first, end, block->frame_count, GapReason::kDamaged});
+      return Found::kSome;
+    }
     const uint64_t before = collector->position();
     collector->SkipTo(block->first);
     if (!collector->AddAll(block->bytes, block->first, block)) {

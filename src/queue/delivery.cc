@@ -64,6 +64,12 @@ const Delivery* DeliveryState::Find(uint64_t position) const {
   return found == entries_.end() ? nullptr : &found->second;
 }
 
+size_t DeliveryState::TouchedWithin(uint64_t first, uint64_t end) const {
+  return static_cast<size_t>(
+      std::distance(entries_.lower_bound(first), entries_.lower_bound(end)) +
+      std::distance(gone_.lower_bound(first), gone_.lower_bound(end)));
+}
+
 std::vector<uint64_t> DeliveryState::VisibleEntries(size_t count) const {
   std::vector<uint64_t> positions;
   for (auto it = visible_.begin(); it != visible_.end() && positions.size() < count; ++it) {

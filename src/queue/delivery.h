@@ -88,6 +88,8 @@ class DeliveryState {
   bool IsUntouched(uint64_t position) const;
   bool IsGone(uint64_t position) const;
   const Delivery* Find(uint64_t position) const;  // null: no entry
+  // Messages in [first, end) that have an entry or are gone.
+  size_t TouchedWithin(uint64_t first, uint64_t end) const;
   // The lowest visible positions with an entry, at most `count`.
   std::vector<uint64_t> VisibleEntries(size_t count) const;
 

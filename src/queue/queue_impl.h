@@ -160,6 +160,8 @@ class QueueImpl final : public Queue, public log::Participant {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(receive_mu_) ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status FindEntries(const std::vector<uint64_t>& positions, Candidates* found)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(receive_mu_) ABSL_LOCKS_EXCLUDED(mu_);
+  bool DropDamaged(uint64_t position) ABSL_LOCKS_EXCLUDED(mu_);
+  void PassDamaged(const log::LogGap& gap, bool pass) ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status FindUntouched(size_t count, uint64_t from, Candidates* found)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(receive_mu_) ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status Claim(size_t count, absl::Duration visibility, Attempt* attempt)
@@ -202,6 +204,7 @@ class QueueImpl final : public Queue, public log::Participant {
 
   mutable absl::Mutex mu_;
   DeliveryState state_ ABSL_GUARDED_BY(mu_);
+  uint64_t damage_counted_to_ ABSL_GUARDED_BY(mu_) = 0;  // see PassDamaged
   size_t in_flight_max_ ABSL_GUARDED_BY(mu_) = kInFlightMax;
 
   DeliverySnapshot snapshot_;  // the committer's, from Capture to Finish

@@ -139,6 +139,10 @@ absl::Status QueueImpl::FindEntries(const std::vector<uint64_t>& positions,
   one.frames_max = 1;
   for (const uint64_t position : positions) {
     EDDY_ASSIGN_OR_RETURN(log::ReadResult result, log_->Read(position, one));
+    if (result.gap && result.gap->first <= position) {
+      found->overtaken = DropDamaged(position) || found->overtaken;
+      continue;
+    }
     if (result.frames.empty() || result.frames.front().position != position) {
       // Deleted meanwhile, and its block with it?
       absl::MutexLock lock(&mu_);
@@ -159,6 +163,34 @@ absl::Status QueueImpl::FindEntries(const std::vector<uint64_t>& positions,
   return absl::OkStatus();
 }
 
+// Counts the messages of a damaged block out, once, except those that were when
+// they got an entry. `pass`: nothing untouched lies before it.
+void QueueImpl::PassDamaged(const log::LogGap& gap, bool pass) {
+  absl::MutexLock lock(&mu_);
+  const uint64_t touched = state_.TouchedWithin(gap.first, gap.end);
+  if (pass) state_.PassTo(gap.end);
+  if (gap.first < damage_counted_to_) return;
+  damage_counted_to_ = gap.end;
+  untouched_.fetch_sub(static_cast<int64_t>(gap.frame_count - std::min(gap.frame_count, touched)),
+                       std::memory_order_relaxed);
+}
+
+// A message whose block is damaged is gone, as if it was deleted; without room in
+// the journal it stays an entry until the next look (false).
+bool QueueImpl::DropDamaged(uint64_t position) {
+  absl::ReaderMutexLock cut(&engine_.cut());
+  absl::MutexLock lock(&mu_);
+  if (state_.Find(position) == nullptr) return true;
+  DeliveryChange gone;
+  gone.position = position;
+  gone.gone = true;
+  std::string op;
+  AppendChange(gone, &op);
+  if (!engine_.TryJournal(row_.id, op).ok()) return false;
+  state_.Remove(position);
+  return true;
+}
+
 absl::Status QueueImpl::FindUntouched(size_t count, uint64_t from, Candidates* found) {
   const Moment now = Now();
   log::ReadOptions options;
@@ -166,6 +198,7 @@ absl::Status QueueImpl::FindUntouched(size_t count, uint64_t from, Candidates* f
   size_t found_count = 0;
   for (uint64_t at = from; found_count < count;) {
     EDDY_ASSIGN_OR_RETURN(log::ReadResult result, log_->Read(at, options));
+    if (result.gap) PassDamaged(*result.gap, found_count == 0);
     if (result.frames.empty()) break;
     at = result.next;
     std::vector<MessageView> messages;

@@ -24,6 +24,7 @@ struct CountingVfs::Vfs {
   std::atomic<uint64_t> other_bytes{0};
   std::atomic<uint64_t> sync_count{0};
   std::atomic<uint64_t> write_count{0};
+  std::atomic<int> write_errno{0};
 };
 
 namespace {
@@ -35,6 +36,8 @@ struct File {
   std::atomic<uint64_t>* bytes;
   std::atomic<uint64_t>* sync_count;
   std::atomic<uint64_t>* write_count;
+  std::atomic<int>* write_errno;
+  sqlite3_vfs* base;
 };
 constexpr size_t kAlign = alignof(std::max_align_t);
 constexpr size_t kFileBytes = (sizeof(File) + kAlign - 1) / kAlign * kAlign;
@@ -52,6 +55,16 @@ int Close(sqlite3_file* f) { return BaseMethods(f)->xClose(Base(f)); }
 int Read(sqlite3_file* f, void* to, int bytes, sqlite3_int64 offset) {
   return BaseMethods(f)->xRead(Base(f), to, bytes, offset);
 }
+// Passes the outcome of a change on, and keeps the errno of a failure, which
+// SQLite forgets on the way out of a COMMIT. At once, on the same thread: the
+// unix VFS answers with the thread's errno.
+int Noted(sqlite3_file* f, int code) {
+  sqlite3_vfs* const base = Self(f)->base;
+  if (code != SQLITE_OK && base->xGetLastError != nullptr) {
+    Self(f)->write_errno->store(base->xGetLastError(base, 0, nullptr), std::memory_order_relaxed);
+  }
+  return code;
+}
 int Write(sqlite3_file* f, const void* from, int bytes, sqlite3_int64 offset) {
   const int code = BaseMethods(f)->xWrite(Base(f), from, bytes, offset);
   if (code == SQLITE_OK) {
@@ -59,14 +72,14 @@ int Write(sqlite3_file* f, const void* from, int bytes, sqlite3_int64 offset) {
                               std::memory_order_relaxed);
     Self(f)->write_count->fetch_add(1, std::memory_order_relaxed);
   }
-  return code;
+  return Noted(f, code);
 }
 int Truncate(sqlite3_file* f, sqlite3_int64 bytes) {
-  return BaseMethods(f)->xTruncate(Base(f), bytes);
+  return Noted(f, BaseMethods(f)->xTruncate(Base(f), bytes));
 }
 int Sync(sqlite3_file* f, int flags) {
   Self(f)->sync_count->fetch_add(1, std::memory_order_relaxed);
-  return BaseMethods(f)->xSync(Base(f), flags);
+  return Noted(f, BaseMethods(f)->xSync(Base(f), flags));
 }
 int FileSize(sqlite3_file* f, sqlite3_int64* bytes) {
   return BaseMethods(f)->xFileSize(Base(f), bytes);
@@ -163,6 +176,8 @@ struct CountingVfsMethods {
                                                      : &owner->other_bytes;
     self->sync_count = &owner->sync_count;
     self->write_count = &owner->write_count;
+    self->write_errno = &owner->write_errno;
+    self->base = owner->base;
     sqlite3_file* below = eddy::sql::Base(file);
     const int code =
         owner->base->xOpen(owner->base, name, below, flags, out_flags);
@@ -289,5 +304,7 @@ IoCounts CountingVfs::Counts() const {
   counts.write_count = vfs_->write_count.load(std::memory_order_relaxed);
   return counts;
 }
+
+int CountingVfs::WriteErrno() const { return vfs_->write_errno.load(std::memory_order_relaxed); }
 
 }  // namespace eddy::sql

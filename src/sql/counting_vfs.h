@@ -42,6 +42,8 @@ class CountingVfs {
 
   const std::string& name() const;  // unique, for OpenOptions::vfs
   IoCounts Counts() const;          // each number exact, the set not atomic
+  // errno of the last write, truncation or sync that failed; 0: none did.
+  int WriteErrno() const;
 
  private:
   friend struct CountingVfsMethods;  // the functions that SQLite calls

@@ -146,7 +146,8 @@ absl::StatusOr<Database> Database::OpenAndSetUp(const std::string& path,
   connection.path = path;
   connection.mode = options.mode;
   const bool owner = options.mode == Mode::kOwner;
-  const int flags = (owner ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
+  const int flags = (owner ? SQLITE_OPEN_READWRITE |
+                                 (options.create ? SQLITE_OPEN_CREATE : 0)
                            : SQLITE_OPEN_READONLY) |
                     (options.immutable ? SQLITE_OPEN_URI : 0) |
                     SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
@@ -318,6 +319,10 @@ absl::StatusOr<CheckpointResult> Database::Checkpoint(CheckpointMode mode) {
   result.wal_frame_count = frame_count;
   result.copied_frame_count = copied_count;
   return result;
+}
+
+void Database::KeepWalOnClose() {
+  sqlite3_db_config(connection_->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
 }
 
 uint64_t Database::WalBytes() const { return connection_->wal_bytes; }

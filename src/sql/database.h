@@ -59,6 +59,9 @@ struct OpenOptions {
   // to write in its directory. A write in spite of it may be read as damage.
   bool immutable = false;
 
+  // kOwner: false makes a file that is not there kNotFound.
+  bool create = true;
+
   // How long a call waits for another process before kUnavailable.
   absl::Duration busy_timeout = absl::Milliseconds(100);
 };
@@ -111,6 +114,9 @@ class Database {
 
   // WAL bytes not yet known to be in the database file: 0 after a checkpoint
   // that copied all. After Open an upper bound. Owner only; does no I/O.
+  // The close of this connection will not copy the WAL: see engine_reopen.cc.
+  void KeepWalOnClose();
+
   uint64_t WalBytes() const;
 
   // Size of the database file, and of the free pages in it, that the next

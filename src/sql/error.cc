@@ -17,6 +17,7 @@ namespace eddy::sql {
 namespace {
 
 constexpr char kPayloadUrl[] = "eddy/sqlite-code";
+constexpr char kErrnoUrl[] = "eddy/errno";
 
 // stat() of a 32-bit time_t fails with EOVERFLOW on a file or directory that a
 // board with a wrong clock has dated 2038 or later. SQLite then cannot open the
@@ -145,6 +146,13 @@ const char* Name(int code) {
   }
 }
 
+int PayloadNumber(const absl::Status& status, const char* url) {
+  const auto payload = status.GetPayload(url);
+  int number = 0;
+  if (!payload.has_value() || !absl::SimpleAtoi(std::string(*payload), &number)) return 0;
+  return number;
+}
+
 }  // namespace
 
 absl::Status ToStatus(int code, sqlite3* db, std::string_view doing) {
@@ -176,17 +184,29 @@ absl::Status ToStatus(int code, sqlite3* db, std::string_view doing) {
   }
   absl::Status status(Code(code, error), message);
   status.SetPayload(kPayloadUrl, absl::Cord(absl::StrCat(code)));
+  if (error != 0) status.SetPayload(kErrnoUrl, absl::Cord(absl::StrCat(error)));
   return status;
 }
 
-int SqliteCode(const absl::Status& status) {
-  const auto payload = status.GetPayload(kPayloadUrl);
-  int code = 0;
-  if (!payload.has_value() || !absl::SimpleAtoi(std::string(*payload), &code)) {
-    return 0;
+int SqliteCode(const absl::Status& status) { return PayloadNumber(status, kPayloadUrl); }
+
+int SystemErrno(const absl::Status& status) { return PayloadNumber(status, kErrnoUrl); }
+
+absl::Status WithErrno(const absl::Status& status, int error) {
+  if (error == 0 || (SqliteCode(status) & 0xff) != SQLITE_IOERR || SystemErrno(status) != 0) {
+    return status;
   }
-  return code;
+  absl::Status with(status.code(),
+                    absl::StrCat(std::string(status.message()), ", errno ", error, ": ",
+                                 std::generic_category().message(error)));
+  status.ForEachPayload([&with](absl::string_view url, const absl::Cord& payload) {
+    with.SetPayload(url, payload);
+  });
+  with.SetPayload(kErrnoUrl, absl::Cord(absl::StrCat(error)));
+  return with;
 }
+
+bool IsBusy(const absl::Status& status) { return (SqliteCode(status) & 0xff) == SQLITE_BUSY; }
 
 bool IsSyncFailure(const absl::Status& status) {
   const int code = SqliteCode(status);

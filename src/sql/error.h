@@ -34,6 +34,15 @@ absl::Status ToStatus(int code, sqlite3* db, std::string_view doing);
 // The extended result code that made `status`; 0 if SQLite did not make it.
 int SqliteCode(const absl::Status& status);
 
+// The errno behind `status`, where SQLite kept one (IOERR, CANTOPEN); else 0.
+int SystemErrno(const absl::Status& status);
+
+// `status`, if it is an I/O error without an errno, with this one (not 0).
+absl::Status WithErrno(const absl::Status& status, int error);
+
+// Whether another connection was in the way.
+bool IsBusy(const absl::Status& status);
+
 // Whether `status` comes from a sync that failed. What that sync should have
 // covered may be on disk or not, now or later: it must never be called durable.
 bool IsSyncFailure(const absl::Status& status);

@@ -66,6 +66,16 @@ absl::StatusOr<RecordBatch> ShardReader::Read(
   for (;;) {
     const uint64_t committed = log.committed();
     EDDY_ASSIGN_OR_RETURN(log::ReadResult result, log.Read(position, read));
+    if (result.gap && !log.gaps().Find(position, result.gap->first)) {
+      const log::LogGap& damaged = *result.gap;
+      if (told) {  // one gap a batch
+        CutBefore(damaged.first, &result);
+        return ToBatch(shard, std::move(result), told);
+      }
+      told = Gap{damaged.first, damaged.end - 1, damaged.frame_count, damaged.reason};
+      position = damaged.end;
+      continue;
+    }
     // After the read: what was dropped meanwhile was made a gap before it went.
     if (const auto gap = log.gaps().Find(position, result.next)) {
       const bool first = result.frames.empty() ||

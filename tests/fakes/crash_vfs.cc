@@ -260,7 +260,9 @@ struct CrashDisk::Disk {
     }
     if (hit) {
       ++fault_count;
-      last_errno = *fault == Fault::kFull ? ENOSPC : EIO;
+      last_errno = *fault == Fault::kFull       ? ENOSPC
+                   : *fault == Fault::kReadOnly ? EROFS
+                                                : EIO;
     }
     return hit;
   }

@@ -51,6 +51,7 @@ class CrashDisk {
   enum class Fault {
     kFull,     // SQLITE_FULL, as for ENOSPC
     kIoError,  // SQLITE_IOERR_WRITE, _FSYNC, ... as the operation has it
+    kReadOnly,  // the same with EROFS, as after a remount
   };
 
   CrashDisk();

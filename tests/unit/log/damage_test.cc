@@ -1,0 +1,162 @@
+// Damaged blocks: each costs itself only.
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "src/log/block_store.h"
+#include "tests/unit/log/log_fixture.h"
+
+namespace eddy::log {
+namespace {
+
+// Changes the database behind a closed store's back, and opens that again.
+void Damage(LogFixture* f, const std::string& sql) {
+  REQUIRE(f->engine->Close().ok());
+  f->engine.reset();
+  sql::OpenOptions options;
+  options.vfs = f->device.disk.name();
+  {
+    absl::StatusOr<sql::Database> db = sql::Database::Open("/store/eddy.db", options);
+    REQUIRE(db.ok());
+    const absl::Status done = db->Exec(sql.c_str());
+    INFO(done.ToString());
+    REQUIRE(done.ok());
+  }
+  f->Open();
+}
+
+// A block of two records each.
+std::vector<Appended> FillBlocks(LogFixture* f, int count) {
+  std::vector<Appended> firsts;
+  for (int i = 0; i < count; ++i) {
+    firsts.push_back(f->Append(absl::StrCat(i, "a"), "k", 1000 + i));
+    f->Append(absl::StrCat(i, "b"), "k", 1000 + i);
+    REQUIRE(f->engine->Flush().ok());
+  }
+  return firsts;
+}
+
+std::string Spoil(const LogFixture& f, uint64_t position) {
+  return absl::StrCat("UPDATE blocks SET bytes = zeroblob(length(bytes)) WHERE id = ",
+                      BlockId(f.id, position), ";");
+}
+
+TEST_CASE("a damaged block is a gap with its limits and count, and the read goes on behind it",
+          "[log][read][fault]") {
+  LogFixture f;
+  const std::vector<Appended> at = FillBlocks(&f, 4);
+  Damage(&f, Spoil(f, at[1].position));
+  absl::StatusOr<ReadResult> read = f.log->Read(0, {});
+  REQUIRE(read.ok());
+  CHECK_FALSE(read->gap);  // what lies before it comes first
+  REQUIRE(read->frames.size() == 2);
+  CHECK(read->more);
+  read = f.log->Read(read->next, {});
+  REQUIRE(read.ok());
+  REQUIRE(read->gap);
+  CHECK(read->gap->first == at[1].position);
+  CHECK(read->gap->end == at[2].position);
+  CHECK(read->gap->frame_count == 2);
+  CHECK(read->gap->reason == GapReason::kDamaged);
+  REQUIRE(read->frames.size() == 4);
+  CHECK(read->frames[0].body == "2a");
+  CHECK(f.Bodies(at[1].position) == std::vector<std::string>{"2a", "2b", "3a", "3b"});
+  SECTION("counted once, however often it is read") {
+    CHECK(f.engine->Stats().blocks_damaged == 1);
+    CHECK(f.engine->Stats().records_damaged == 2);
+  }
+  SECTION("from within it, the gap begins there") {
+    read = f.log->Read(at[1].end, {});
+    REQUIRE(read.ok());
+    REQUIRE(read->gap);
+    CHECK(read->gap->first == at[1].end);
+  }
+  SECTION("and time is found behind it") {
+    const absl::StatusOr<uint64_t> found = f.log->FindTime(1001);
+    REQUIRE(found.ok());
+    CHECK(*found == at[2].position);
+  }
+}
+
+TEST_CASE("damaged blocks side by side are one gap, also at the end of the log",
+          "[log][read][fault]") {
+  LogFixture f;
+  const std::vector<Appended> at = FillBlocks(&f, 3);
+  Damage(&f, Spoil(f, at[1].position) + Spoil(f, at[2].position));
+  absl::StatusOr<ReadResult> read = f.log->Read(at[1].position, {});
+  REQUIRE(read.ok());
+  REQUIRE(read->gap);
+  CHECK(read->frames.empty());
+  CHECK(read->gap->frame_count == 4);
+  CHECK(read->gap->end == f.log->tail());
+  CHECK(read->next == read->gap->end);
+  f.Append("new");
+  CHECK(f.Bodies(read->next) == std::vector<std::string>{"new"});
+}
+
+TEST_CASE("the numbers of a damaged row are bounded by what can be", "[log][read][fault]") {
+  LogFixture f;
+  const std::vector<Appended> at = FillBlocks(&f, 3);
+  Damage(&f, absl::StrCat("UPDATE blocks SET frame_count = ",
+                          GENERATE("-1", "9223372036854775807"), ", checksum = checksum + 1, ",
+                          "bytes = ", GENERATE("zeroblob(100000)", "x''", "zeroblob(3)"),
+                          " WHERE id = ", BlockId(f.id, at[1].position)));
+  const absl::StatusOr<ReadResult> read = f.log->Read(at[1].position, {});
+  REQUIRE(read.ok());
+  REQUIRE(read->gap);
+  CHECK(read->gap->first == at[1].position);
+  CHECK(read->gap->end <= at[2].position);
+  CHECK(read->gap->frame_count >= 1);
+  CHECK(read->gap->frame_count <= (at[2].position - at[1].position) / kFrameHeaderBytes);
+  REQUIRE_FALSE(read->frames.empty());
+  CHECK(read->frames[0].body == "2a");
+}
+
+TEST_CASE("a flip of any byte of a block's pages is met, and gives out nothing wrong",
+          "[log][read][fault]") {
+  LogFixture f;
+  std::vector<std::string> want;
+  for (int i = 0; i < 3; ++i) {
+    want.push_back(absl::StrCat(i, std::string(9000, static_cast<char>('a' + i))));
+    f.Append(want.back());
+    REQUIRE(f.engine->Flush().ok());
+  }
+  REQUIRE(f.engine->Close().ok());
+  f.engine.reset();
+  const std::string whole = f.device.disk.Content("/store/eddy.db");
+  // A page of the block's own: the number of the next such page, then bytes.
+  size_t begin = 0;
+  while (begin < whole.size() && whole.compare(begin + 4, 100, std::string(100, 'b')) != 0) {
+    begin += 4096;
+  }
+  REQUIRE(begin < whole.size());
+  size_t gaps = 0;
+  for (size_t at = begin; at < begin + 4096; at += at < begin + 4 ? 1 : 61) {
+    std::string bytes = whole;
+    bytes[at] = static_cast<char>(bytes[at] ^ 0x40);
+    f.device.disk.SetContent("/store/eddy.db", bytes);
+    INFO("byte " << at);
+    f.Open();
+    for (uint64_t from = 0;;) {
+      const absl::StatusOr<ReadResult> read = f.log->Read(from, {});
+      if (!read.ok()) {
+        REQUIRE(absl::IsDataLoss(read.status()));
+        break;
+      }
+      gaps += read->gap.has_value();
+      for (const FrameView& frame : read->frames) {
+        bool known = false;
+        for (const std::string& body : want) known = known || frame.body == body;
+        REQUIRE(known);
+      }
+      if (read->frames.empty()) break;
+      from = read->next;
+    }
+    f.device.disk.KillProcess();
+    f.engine.reset();
+    f.device.disk.SetContent("/store/eddy.db-wal", "");
+  }
+  CHECK(gaps > 30);
+}
+
+}  // namespace
+}  // namespace eddy::log
