@@ -26,6 +26,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "src/log/block_draft.h"
 #include "src/log/log.h"
 #include "src/sql/database.h"
 
@@ -39,19 +40,6 @@ constexpr int64_t BlockId(LogId log, uint64_t position) {
   return static_cast<int64_t>((uint64_t{log} << kBlockPositionBits) | (position >> 2));
 }
 uint64_t BlockChecksum(std::string_view bytes, int64_t id);
-
-// A run of frames on its way to a row.
-struct BlockDraft {
-  LogId log = 0;
-  uint64_t first = 0;
-  uint64_t end = 0;
-  const char* frames = nullptr;
-  uint64_t frame_count = 0;
-  uint64_t payload_bytes = 0;  // keys and bodies
-  int64_t first_time_ms = 0;
-  int64_t last_time_ms = 0;    // the latest
-  bool time_trusted = true;    // of all frames
-};
 
 // Sums of some blocks.
 struct BlockSum {

@@ -14,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
+#include "src/log/block_draft.h"
 #include "src/log/engine_impl.h"
 
 namespace eddy::log {
@@ -278,6 +279,8 @@ absl::Status EngineImpl::WriteRound(const std::vector<LogRound>& rounds,
       EDDY_RETURN_IF_ERROR(writer_->Insert(draft, kept_ms));
       EDDY_RETURN_IF_ERROR(keeper_->Inserted(round.log, draft, kept_ms));
     }
+    // No block says how far the log went, and its positions have been seen.
+    if (round.dropped) EDDY_RETURN_IF_ERROR(writer_->SetEnd(round.log->id(), round.end));
     if (round.cut.trim_before != 0) {
       EDDY_ASSIGN_OR_RETURN(
           const BlockSum trimmed,
@@ -360,12 +363,20 @@ EngineImpl::RoundResult EngineImpl::CommitRound() {
   bool work = !captured.empty();
   for (LogRound& round : rounds) {
     Drain(&round);
+    round.frames_end = round.drafts.empty() ? 0 : round.drafts.back().end;
     // State may refer to frames behind one that is still unpublished: it waits
     // for a round in which all logs are drained up to the cut (E1).
     complete = complete && round.complete;
     with_trims = with_trims || round.cut.trim_before != 0;
     work = work || !round.drafts.empty() || round.cut.trim_before != 0;
+  }
+  for (LogRound& round : rounds) {
     if (round.log == journal_) continue;
+    // Only together with the state that says why.
+    if (complete) {
+      round.dropped =
+          DropBelow(round.cut.discard_below, round.log->boot_starts(), &round.drafts);
+    }
     block_count += round.drafts.size();
     for (const BlockDraft& draft : round.drafts) payload_bytes += draft.payload_bytes;
   }
@@ -392,8 +403,7 @@ EngineImpl::RoundResult EngineImpl::CommitRound() {
   if (status.ok()) {
     for (const LogRound& round : rounds) {
       if (round.log == journal_ && !complete) continue;
-      const uint64_t frames_end = round.drafts.empty() ? 0 : round.drafts.back().end;
-      round.log->Committed(round.end, frames_end, round.cut.trim_before);
+      round.log->Committed(round.end, round.frames_end, round.cut.trim_before);
     }
   }
   // After the logs, so that a view can trim below what it now knows committed.

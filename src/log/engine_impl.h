@@ -76,6 +76,8 @@ class EngineImpl final : public Engine, public LogHost {
     LogCut cut;
     std::vector<BlockDraft> drafts;
     uint64_t end = 0;       // committed up to here if the transaction succeeds
+    uint64_t frames_end = 0;  // of the last one drained; 0: there was none
+    bool dropped = false;   // frames that nobody needs: only the end is written
     bool complete = false;  // everything that the cut names was published
   };
 

@@ -191,6 +191,8 @@ absl::Status EngineImpl::Close() {
   {
     absl::MutexLock cut(&cut_);
     participants_.clear();
+    absl::MutexLock logs(&logs_mu_);
+    for (const auto& [id, log] : logs_) log->SetDiscard(nullptr);  // owned by the views
   }
   return flushed;
 }

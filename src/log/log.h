@@ -8,7 +8,7 @@
 //       and no position is ever given out twice, not even after a power cut.
 //   L2  A reader sees a frame only after every earlier frame of the log.
 //   L3  A frame leaves the intake only after the transaction that holds its
-//       block has been synced.
+//       block, or the state that made it useless (SetDiscard), has been synced.
 // Depends on frame.h.
 #ifndef EDDY_SRC_LOG_LOG_H_
 #define EDDY_SRC_LOG_LOG_H_
@@ -16,6 +16,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -99,6 +100,15 @@ class Log {
   // Deletes, with the next commit, the blocks that lie wholly below `before`.
   // What is not yet committed is never trimmed.
   virtual absl::Status Trim(uint64_t before) = 0;
+
+  // `below` tells the owner's mark: frames that end at or below it are of no more
+  // use to anybody and are dropped at the next commit, not written. It is called
+  // with the cut held exclusively and no other lock of the engine but the
+  // commit's, so that the mark and what Capture() takes belong together: what it
+  // rests on must be captured in the same cut, since after a power cut the frames
+  // are missing. Never moves back. The log's end is committed all the same: no
+  // position is given twice. Null: nothing is dropped.
+  virtual void SetDiscard(std::function<uint64_t()> below) = 0;
 
   virtual uint64_t oldest() const = 0;     // no frame lies below
   virtual uint64_t tail() const = 0;       // behind the last claimed frame

@@ -319,9 +319,21 @@ void SegmentLog::Restore(uint64_t first, std::string_view frames) {
   has_work_.store(true, std::memory_order_release);
 }
 
+void SegmentLog::SetDiscard(std::function<uint64_t()> below) {
+  absl::MutexLock lock(&mu_);
+  discard_below_ = std::move(below);
+}
+
 LogCut SegmentLog::Cut() {
   LogCut cut;
   const uint64_t committed = this->committed();
+  std::function<uint64_t()> discard_below;
+  {
+    absl::ReaderMutexLock lock(&mu_);
+    discard_below = discard_below_;
+  }
+  // Unlocked: it takes the lock of a view, which comes before ours.
+  if (discard_below) cut.discard_below = discard_below();
   absl::ReaderMutexLock lock(&mu_);
   const uint64_t tail = SettledTail();
   for (const Run& run : runs_) {

@@ -76,6 +76,7 @@ struct CutRun {
 struct LogCut {
   std::vector<CutRun> runs;
   uint64_t trim_before = 0;  // 0: nothing to trim
+  uint64_t discard_below = 0;  // what ends at or below need not be written
 };
 
 // Threads: safe. Lock order: mu_ is the last lock; nothing is called under it
@@ -94,6 +95,7 @@ class SegmentLog final : public Log {
   bool WaitForFrame(uint64_t position, absl::Duration timeout) override;
   absl::StatusOr<uint64_t> FindTime(int64_t time_ms) override;
   absl::Status Trim(uint64_t before) override;
+  void SetDiscard(std::function<uint64_t()> below) override ABSL_LOCKS_EXCLUDED(mu_);
   uint64_t oldest() const override { return oldest_.load(std::memory_order_acquire); }
   uint64_t tail() const override;
   uint64_t committed() const override { return committed_.load(std::memory_order_acquire); }
@@ -107,6 +109,7 @@ class SegmentLog final : public Log {
   void SetIntake(Intake* intake) { intake_ = intake; }
   // Before the log is used: whose times are to be repaired.
   void SetBootStarts(BootStarts starts) { boot_starts_ = std::move(starts); }
+  const BootStarts& boot_starts() const { return boot_starts_; }
   void RepairTime(FrameView* frame) const { log::RepairTime(boot_starts_, frame); }
   // Leaves a gap, so that what a dead process claimed is not given again. With
   // everything committed and nobody appending.
@@ -213,6 +216,7 @@ class SegmentLog final : public Log {
   std::deque<Run> runs_ ABSL_GUARDED_BY(mu_);
   uint64_t next_position_ ABSL_GUARDED_BY(mu_);  // of the next run
   uint64_t trim_before_ ABSL_GUARDED_BY(mu_) = 0;
+  std::function<uint64_t()> discard_below_ ABSL_GUARDED_BY(mu_);
   // Positions that refused large frames have used up above committed_, and where
   // the last of them ended.
   uint64_t refused_bytes_ ABSL_GUARDED_BY(mu_) = 0;

@@ -17,10 +17,11 @@ constexpr uint8_t kFormatMask = 0x0f;
 constexpr uint8_t kDelayed = 1 << 4;
 constexpr uint8_t kIsDeadLetter = 1 << 5;
 
+constexpr char kHexDigits[] = "0123456789abcdef";
+
 void AppendHex(unsigned char byte, std::string* text) {
-  constexpr char kDigits[] = "0123456789abcdef";
-  text->push_back(kDigits[byte >> 4]);
-  text->push_back(kDigits[byte & 15]);
+  text->push_back(kHexDigits[byte >> 4]);
+  text->push_back(kHexDigits[byte & 15]);
 }
 
 // At most the bound, never through the middle of a UTF-8 character.
@@ -35,6 +36,7 @@ std::string_view Shorten(std::string_view text) {
 
 std::string EncodeHead(const MessageHead& head) {
   std::string bytes;
+  bytes.reserve(sizeof(uint8_t) + head.id.size());  // all there is of most messages
   uint8_t flags = kFormat;
   if (head.delay) flags |= kDelayed;
   if (head.dead_letter) flags |= kIsDeadLetter;
@@ -117,11 +119,13 @@ MessageId NewMessageId(Random& random) {
 }
 
 std::string MessageIdText(const MessageId& id) {
-  std::string text;
-  text.reserve(36);
+  std::string text(36, '-');
+  size_t at = 0;
   for (size_t i = 0; i < id.size(); ++i) {
-    if (i == 4 || i == 6 || i == 8 || i == 10) text.push_back('-');
-    AppendHex(static_cast<unsigned char>(id[i]), &text);
+    if (i == 4 || i == 6 || i == 8 || i == 10) ++at;
+    const unsigned char byte = static_cast<unsigned char>(id[i]);
+    text[at++] = kHexDigits[byte >> 4];
+    text[at++] = kHexDigits[byte & 15];
   }
   return text;
 }

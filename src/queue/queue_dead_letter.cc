@@ -42,7 +42,7 @@ void QueueImpl::Move(const Candidate& candidate, Attempt* attempt) {
       DeadLetterHead(candidate, state_.Find(position)->receive_count);
   const std::string encoded = EncodeHead(head);
   const log::FrameParts parts =
-      MessageParts(head, encoded, candidate.message.body, *clock_);
+      MessageParts(head, encoded, candidate.message.body);
   if (log::AlignFrame(parts.Bytes()) > engine_.inline_bytes_max()) {
     state_.StartMove(position);
     attempt->large_moves.push_back(candidate);
@@ -79,7 +79,7 @@ absl::Status QueueImpl::MoveLarge(const Candidate& candidate, Attempt* attempt) 
   const MessageHead head = DeadLetterHead(candidate, receive_count);
   const std::string encoded = EncodeHead(head);
   const absl::StatusOr<log::Appended> appended = dead_letter_queue_->log_->Append(
-      MessageParts(head, encoded, candidate.message.body, *clock_),
+      MessageParts(head, encoded, candidate.message.body),
       engine_.options().append_timeout);
   if (!appended.ok()) {
     {

@@ -23,6 +23,7 @@ QueueImpl::QueueImpl(log::Engine& engine, QueueRow row, log::Log* log,
       session_(static_cast<uint32_t>(engine.platform().random->Next())),
       boot_hash_(HashBootId(clock_->BootId())),
       recovered_from_(log->committed()),
+      arrival_(clock_, engine.boot_base_ms()),
       signal_(clock_),
       state_(row_.head) {}
 
@@ -77,14 +78,20 @@ absl::Status NotAccepted(const absl::Status& append) {
   return absl::ResourceExhaustedError(absl::StrCat("not accepted: ", append.message()));
 }
 
-log::FrameParts MessageParts(const MessageHead& head, const std::string& encoded_head,
-                             std::string_view body, Clock& clock) {
+log::FrameParts QueueImpl::MessageParts(const MessageHead& head,
+                                        const std::string& encoded_head,
+                                        std::string_view body) {
   log::FrameParts parts;
   parts.kind = head.dead_letter ? kDeadLetterKind : kMessageKind;
-  // A frame has 47 bits for it.
-  parts.time_ms = std::clamp(absl::ToUnixMillis(clock.WallNow()), int64_t{0},
-                             (int64_t{1} << 47) - 1);
-  parts.time_trusted = clock.WallIsTrusted();
+  const Arrival arrival = arrival_.Now();
+  parts.time_ms = arrival.time_ms;
+  parts.time_trusted = arrival.trusted;
+  // The coarse clock may lag, and after another boot a delay ends by this time:
+  // it must not end early. (A time that is not trusted is none of the wall's.)
+  if (head.delay && arrival.trusted) {
+    parts.time_ms = std::clamp(absl::ToUnixMillis(clock_->WallNow()), arrival.time_ms,
+                               (int64_t{1} << 47) - 1);
+  }
   parts.head = encoded_head;
   parts.body = body;
   return parts;
@@ -103,7 +110,7 @@ absl::StatusOr<SendResult> QueueImpl::Accept(MessageHead head, std::string_view 
                        static_cast<uint64_t>(absl::ToInt64Milliseconds(sent)), boot_hash_};
   }
   const std::string encoded = EncodeHead(head);
-  const log::FrameParts parts = MessageParts(head, encoded, body, *clock_);
+  const log::FrameParts parts = MessageParts(head, encoded, body);
   EDDY_RETURN_IF_ERROR(log_->CheckRoom(parts.Bytes()));
   const absl::StatusOr<log::Appended> appended = log_->Append(parts, timeout);
   if (!appended.ok()) {

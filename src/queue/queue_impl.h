@@ -16,7 +16,10 @@
 //       goes here: a crash in between leaves it in both. Meanwhile it is marked
 //       as moving, and no receipt reaches it.
 //   I3  The log is trimmed only below a head that is committed, so that a power
-//       cut cannot take a moved message from both queues.
+//       cut cannot take a moved message from both queues. What lies below the
+//       head before its frame was ever committed is not written at all, in the
+//       commit of that head (Log::SetDiscard): a message that is sent, received
+//       and deleted between two commits costs no block.
 //   I4  Leases are in memory only: they end with the process. Receive counts,
 //       deletes and delays do not.
 //
@@ -51,6 +54,7 @@
 #include "src/queue/delivery.h"
 #include "src/queue/message_frame.h"
 #include "src/queue/receipt.h"
+#include "src/runtime/arrival_clock.h"
 #include "src/runtime/signal.h"
 
 namespace eddy::queue {
@@ -147,9 +151,14 @@ class QueueImpl final : public Queue, public log::Participant {
 
   QueueImpl(log::Engine& engine, QueueRow row, log::Log* log, QueueImpl* dead_letter_queue);
 
+  // Takes part in the engine's commits from now on, until its Close.
+  void Join() ABSL_LOCKS_EXCLUDED(mu_);
   Moment Now() const;
   bool IsPower(Durability asked) const;
   absl::Status WaitPower(log::LogId log, uint64_t end);
+  // The whole of a message or dead letter in one frame, arriving now.
+  log::FrameParts MessageParts(const MessageHead& head, const std::string& encoded_head,
+                               std::string_view body);
   absl::StatusOr<SendResult> Accept(MessageHead head, std::string_view body,
                                     absl::Duration delay, absl::Duration timeout);
   void NoteArrived(size_t count);
@@ -194,6 +203,7 @@ class QueueImpl final : public Queue, public log::Participant {
   const uint64_t boot_hash_;
   const uint64_t recovered_from_;       // the log's committed end at the open
 
+  ArrivalClock arrival_;
   Signal signal_;                       // something may have become visible
   // Messages without an entry, at or above the scan. Counted after the append,
   // so that it may be below zero for a moment.
@@ -213,10 +223,6 @@ class QueueImpl final : public Queue, public log::Participant {
 // What a failed append means to the caller: the log says kUnavailable of a frame
 // too large for the intake whose commit failed, and ours says "accepted".
 absl::Status NotAccepted(const absl::Status& append);
-
-// Writes the whole of a dead letter or message in one frame.
-log::FrameParts MessageParts(const MessageHead& head, const std::string& encoded_head,
-                             std::string_view body, Clock& clock);
 
 }  // namespace eddy::queue
 

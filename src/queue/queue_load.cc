@@ -43,9 +43,8 @@ absl::StatusOr<std::unique_ptr<QueueImpl>> QueueImpl::Create(log::Engine& engine
     row.log = log->id();
     return InsertQueue(db, row);
   }));
-  const uint32_t id = row.id;
   std::unique_ptr<QueueImpl> queue(new QueueImpl(engine, std::move(row), log, dead_letter_queue));
-  engine.AddParticipant(id, queue.get());
+  queue->Join();
   return queue;
 }
 
@@ -86,11 +85,19 @@ absl::StatusOr<std::vector<std::unique_ptr<QueueImpl>>> QueueImpl::LoadAll(
       }
     }
     by_id[id] = queue.get();
-    engine.AddParticipant(id, queue.get());
+    queue->Join();
     queues.push_back(std::move(queue));
   }
   for (const auto& queue : queues) EDDY_RETURN_IF_ERROR(queue->MendMoves(queues));
   return queues;
+}
+
+void QueueImpl::Join() {
+  engine_.AddParticipant(row_.id, this);
+  log_->SetDiscard([this] {
+    absl::MutexLock lock(&mu_);
+    return state_.head();
+  });
 }
 
 absl::Status QueueImpl::FinishLoad(log::Engine&,

@@ -135,15 +135,19 @@ absl::Status QueueImpl::FindCandidates(size_t count, Candidates* found) {
 
 absl::Status QueueImpl::FindEntries(const std::vector<uint64_t>& positions,
                                     Candidates* found) {
-  log::ReadOptions one;
-  one.frames_max = 1;
-  for (const uint64_t position : positions) {
-    EDDY_ASSIGN_OR_RETURN(log::ReadResult result, log_->Read(position, one));
+  // Returned messages often lie side by side: one read takes in all that follow.
+  for (size_t i = 0; i < positions.size();) {
+    const uint64_t position = positions[i];
+    log::ReadOptions options;
+    options.frames_max = positions.size() - i;
+    EDDY_ASSIGN_OR_RETURN(log::ReadResult result, log_->Read(position, options));
     if (result.gap && result.gap->first <= position) {
       found->overtaken = DropDamaged(position) || found->overtaken;
+      ++i;
       continue;
     }
     if (result.frames.empty() || result.frames.front().position != position) {
+      ++i;
       // Deleted meanwhile, and its block with it?
       absl::MutexLock lock(&mu_);
       if (state_.Find(position) == nullptr) {
@@ -153,11 +157,16 @@ absl::Status QueueImpl::FindEntries(const std::vector<uint64_t>& positions,
       return absl::DataLossError(absl::StrCat("queue ", row_.name, ": the message at ",
                                               position, " is not in its log"));
     }
-    Candidate candidate;
-    candidate.position = position;
-    candidate.end = result.frames.front().end;
-    EDDY_ASSIGN_OR_RETURN(candidate.message, DecodeMessage(result.frames.front()));
-    found->messages.push_back(std::move(candidate));
+    for (const log::FrameView& frame : result.frames) {
+      if (i == positions.size() || frame.position > positions[i]) break;
+      if (frame.position < positions[i]) continue;
+      Candidate candidate;
+      candidate.position = frame.position;
+      candidate.end = frame.end;
+      EDDY_ASSIGN_OR_RETURN(candidate.message, DecodeMessage(frame));
+      found->messages.push_back(std::move(candidate));
+      ++i;
+    }
     found->pins.insert(found->pins.end(), result.pins.begin(), result.pins.end());
   }
   return absl::OkStatus();

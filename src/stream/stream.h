@@ -25,7 +25,7 @@
 #include "absl/time/time.h"
 #include "eddy/stream.h"
 #include "src/log/engine.h"
-#include "src/stream/arrival_clock.h"
+#include "src/runtime/arrival_clock.h"
 #include "src/stream/catalog.h"
 #include "src/stream/cursor_set.h"
 #include "src/stream/shard_iterator.h"

@@ -103,8 +103,12 @@ TEST_CASE("a process killed between the two halves of a move leaves the message 
   head.dead_letter->source_queue = 2;
   head.dead_letter->source_position = read->frames[0].position;
   const std::string encoded = EncodeHead(head);
+  log::FrameParts parts;
+  parts.kind = kDeadLetterKind;
+  parts.head = encoded;
+  parts.body = "x";
   REQUIRE((*host.engine().OpenLog(1))
-              ->TryAppend(MessageParts(head, encoded, "x", host.device.clock))
+              ->TryAppend(parts)
               .ok());
   host.Kill();
   // What the open has mended is committed with the letter: the second death finds

@@ -1,4 +1,4 @@
-// ArrivalClock: the time that a record carries, for one clock read a Put.
+// ArrivalClock: the time that a record carries, for one clock read an append.
 //
 // Whether the wall clock can be believed takes a system call to find out, so it
 // is looked at anew only when the wall clock has moved by a second, forward or
@@ -10,8 +10,8 @@
 // While the wall clock is not believed the time is made of the time since boot,
 // which no step disturbs, and repaired later: see log/boot_clock.h.
 // Depends on platform.h.
-#ifndef EDDY_SRC_STREAM_ARRIVAL_CLOCK_H_
-#define EDDY_SRC_STREAM_ARRIVAL_CLOCK_H_
+#ifndef EDDY_SRC_RUNTIME_ARRIVAL_CLOCK_H_
+#define EDDY_SRC_RUNTIME_ARRIVAL_CLOCK_H_
 
 #include <algorithm>
 #include <atomic>
@@ -21,7 +21,7 @@
 #include "absl/time/time.h"
 #include "eddy/platform.h"
 
-namespace eddy::stream {
+namespace eddy {
 
 struct Arrival {
   int64_t time_ms = 0;  // since 1970; never below it
@@ -71,6 +71,6 @@ class ArrivalClock {
   std::atomic<int64_t> looked_{0};  // when, in ms, times 2, plus 1 if trusted
 };
 
-}  // namespace eddy::stream
+}  // namespace eddy
 
-#endif  // EDDY_SRC_STREAM_ARRIVAL_CLOCK_H_
+#endif  // EDDY_SRC_RUNTIME_ARRIVAL_CLOCK_H_

@@ -1,10 +1,10 @@
-#include "src/stream/arrival_clock.h"
+#include "src/runtime/arrival_clock.h"
 
 #include <catch2/catch_test_macros.hpp>
 
 #include "tests/fakes/fake_clock.h"
 
-namespace eddy::stream {
+namespace eddy {
 namespace {
 
 class CountingClock : public testing::FakeClock {
@@ -21,7 +21,7 @@ int64_t BaseOf(Clock& clock) {
 }
 
 TEST_CASE("whether the clock is trusted is asked once a second",
-          "[stream][time]") {
+          "[runtime][time]") {
   CountingClock clock;
   ArrivalClock arrival(&clock, BaseOf(clock));
   for (int i = 0; i < 10000; ++i) {
@@ -32,7 +32,7 @@ TEST_CASE("whether the clock is trusted is asked once a second",
 }
 
 TEST_CASE("a clock that is set is trusted from the next record on",
-          "[stream][time]") {
+          "[runtime][time]") {
   CountingClock clock;
   clock.SetTrusted(false);
   clock.SetWall(absl::FromUnixSeconds(5));
@@ -59,7 +59,7 @@ TEST_CASE("a clock that is set is trusted from the next record on",
 }
 
 TEST_CASE("a wall clock outside of what a frame holds is brought to its border",
-          "[stream][time]") {
+          "[runtime][time]") {
   testing::FakeClock clock;
   ArrivalClock arrival(&clock, BaseOf(clock));
   clock.SetWall(absl::FromUnixSeconds(-1));
@@ -71,4 +71,4 @@ TEST_CASE("a wall clock outside of what a frame holds is brought to its border",
 }
 
 }  // namespace
-}  // namespace eddy::stream
+}  // namespace eddy

@@ -1,0 +1,47 @@
+#include "src/log/block_draft.h"
+
+#include <algorithm>
+#include <cstddef>
+
+#include "src/base/status.h"
+#include "src/log/frame.h"
+
+namespace eddy::log {
+
+bool DropBelow(uint64_t below, const BootStarts& starts, std::vector<BlockDraft>* drafts) {
+  const auto kept = std::find_if(drafts->begin(), drafts->end(), [below](const BlockDraft& draft) {
+    return draft.end > below;
+  });
+  bool dropped = kept != drafts->begin();
+  drafts->erase(drafts->begin(), kept);
+  if (drafts->empty()) return dropped;
+
+  // The mark lies in this one. Its arrival times are found anew from what stays.
+  BlockDraft& old = drafts->front();
+  BlockDraft rest;
+  rest.log = old.log;
+  rest.end = old.end;
+  for (uint64_t at = old.first; at < old.end;) {
+    const char* const bytes = old.frames + (at - old.first);
+    FrameView frame;
+    EDDY_CHECK(ParseFrame(bytes, static_cast<size_t>(old.end - at), at, &frame));
+    if (rest.frame_count == 0 && frame.end > below) {
+      if (at == old.first) return dropped;  // all of it stays
+      rest.first = at;
+      rest.frames = bytes;
+    }
+    if (frame.end > below) {
+      RepairTime(starts, &frame);
+      if (rest.frame_count == 0) rest.first_time_ms = frame.time_ms;
+      rest.time_trusted = rest.time_trusted && frame.time_trusted;
+      ++rest.frame_count;
+      rest.payload_bytes += frame.key.size() + frame.body.size();
+      rest.last_time_ms = std::max(rest.last_time_ms, frame.time_ms);
+    }
+    at = frame.end;
+  }
+  old = rest;
+  return true;
+}
+
+}  // namespace eddy::log
