@@ -1,6 +1,6 @@
 // EngineImpl: see engine.h. Opening is in engine_open.cc, recovery in
-// engine_recover.cc, commits in engine_commit.cc, what follows a failed sync in
-// engine_reopen.cc.
+// engine_recover.cc, commits in engine_commit.cc, who waits for them in
+// engine_wait.cc, what follows a failed sync in engine_reopen.cc.
 #ifndef EDDY_SRC_LOG_ENGINE_IMPL_H_
 #define EDDY_SRC_LOG_ENGINE_IMPL_H_
 
@@ -30,6 +30,11 @@
 #include "src/sql/database.h"
 
 namespace eddy::log {
+
+// So long whoever needs a frame that is claimed and not yet published sleeps before
+// the next round.
+inline constexpr absl::Duration kIncompletePauseMin = absl::Milliseconds(1);
+inline constexpr absl::Duration kIncompletePauseMax = absl::Milliseconds(20);
 
 // Threads: safe. Lock order: commit_mu_, cut_, logs_mu_, views' locks, a log's
 // mu_, the intake's pool.
@@ -107,6 +112,9 @@ class EngineImpl final : public Engine, public LogHost {
     bool complete = true;  // all that was claimed at the cut is committed
     bool worked = false;   // there was something to write
   };
+  // Lets those arrive that the last round has released, before the cut.
+  void GatherWaiters() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  void NoteGathered() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   RoundResult CommitRound() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   absl::Status TrimOnly(const std::vector<LogRound>& rounds)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
@@ -133,6 +141,8 @@ class EngineImpl final : public Engine, public LogHost {
   absl::Status WriteRound(const std::vector<LogRound>& rounds,
                           const std::vector<Participant*>& captured, bool with_state)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  // How long the WAL may become before it is copied.
+  uint64_t WalBytesMax() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   void CheckpointAbove(uint64_t wal_bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   std::vector<SegmentLog*> LogsWithWork() ABSL_LOCKS_EXCLUDED(logs_mu_);
   SegmentLog* FindLog(LogId id) ABSL_LOCKS_EXCLUDED(logs_mu_);
@@ -174,6 +184,10 @@ class EngineImpl final : public Engine, public LogHost {
   int reopens_in_a_row_ ABSL_GUARDED_BY(commit_mu_) = 0;     // without a commit
   int64_t reopens_tried_ ABSL_GUARDED_BY(commit_mu_) = 0;
   absl::Duration last_round_ ABSL_GUARDED_BY(commit_mu_);  // SinceBoot of its start
+  uint64_t wal_block_bytes_ ABSL_GUARDED_BY(commit_mu_) = 0;  // in the WAL; about
+  uint64_t gathered_ ABSL_GUARDED_BY(commit_mu_) = 0;  // arrivals before this cut,
+  uint64_t covered_ ABSL_GUARDED_BY(commit_mu_) = 0;   // before the last one,
+  uint64_t crowd_ ABSL_GUARDED_BY(commit_mu_) = 0;     // between it and its round's end
   WriteBudget budget_ ABSL_GUARDED_BY(commit_mu_);
   uint64_t disk_bytes_spent_ ABSL_GUARDED_BY(commit_mu_) = 0;  // of vfs_'s count
 
@@ -186,6 +200,7 @@ class EngineImpl final : public Engine, public LogHost {
   std::atomic<uint64_t> sealed_bytes_{0};     // since the last round; a hint
   std::atomic<uint32_t> room_wanted_{0};      // appenders that wait for a segment
   std::atomic<uint64_t> rounds_ended_{0};
+  std::atomic<uint64_t> arrivals_{0};         // calls of WaitCommitted that had to wait
 
   mutable absl::Mutex stats_mu_;
   StoreStats stats_ ABSL_GUARDED_BY(stats_mu_);

@@ -1,0 +1,145 @@
+// Those who wait for the committer: for a commit, for room, for a flush.
+//
+// Whoever waits leads a round if nobody else does. Before it takes the cut, the
+// leader lets the others arrive that the last round has released: one sync then
+// serves all of them, instead of those who happened to be first.
+#include <algorithm>
+#include <cstdint>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "src/base/status.h"
+#include "src/log/engine_impl.h"
+
+namespace eddy::log {
+namespace {
+
+// So many times in a row the leader gives its processor away without anybody
+// arriving before it takes the cut: some microseconds if nobody wants to run.
+constexpr int kGatherYieldsMax = 16;
+
+}  // namespace
+
+void EngineImpl::GatherWaiters() {
+  // Relaxed: a hint about how many come; the frames have an order of their own.
+  uint64_t seen = arrivals_.load(std::memory_order_relaxed);
+  for (int yields = 0; seen - covered_ < crowd_ && yields < kGatherYieldsMax; ++yields) {
+    std::this_thread::yield();
+    const uint64_t now = arrivals_.load(std::memory_order_relaxed);
+    if (now != seen) yields = 0;
+    seen = now;
+  }
+  gathered_ = seen;
+}
+
+void EngineImpl::NoteGathered() {
+  crowd_ = arrivals_.load(std::memory_order_relaxed) - covered_;
+  covered_ = gathered_;
+}
+
+absl::Status EngineImpl::WaitCommitted(LogId log_id, uint64_t end, absl::Duration timeout) {
+  SegmentLog* const log = FindLog(log_id);
+  if (log == nullptr) return absl::InvalidArgumentError(absl::StrCat("no log ", log_id));
+  if (log->committed() >= end) return absl::OkStatus();
+  if (end > log->tail()) {
+    return absl::InvalidArgumentError(absl::StrCat("log ", log_id, ": nothing was appended up to ",
+                                                   end, ", its tail is ", log->tail()));
+  }
+  const absl::Duration deadline = clock_->SinceBoot() + timeout;
+  absl::Duration pause = kIncompletePauseMin;
+  arrivals_.fetch_add(1, std::memory_order_relaxed);
+  for (;;) {
+    uint64_t seen = committed_.Epoch();
+    if (log->committed() >= end) return absl::OkStatus();
+    absl::Duration sleep_max = absl::InfiniteDuration();
+    if (commit_mu_.TryLock()) {
+      GatherWaiters();
+      const RoundResult round = CommitRound();
+      NoteGathered();
+      commit_mu_.Unlock();
+      committed_.Notify();  // unlocked first: see CommitLock
+      seen = committed_.Epoch();
+      // The pending end lies below `end` when a large frame that the disk
+      // refused was taken back; then all that there is is committed.
+      if (round.status.ok() && log->committed() >= std::min(end, log->PendingEnd())) {
+        return absl::OkStatus();
+      }
+      if (log->committed() >= end) return absl::OkStatus();
+      if (!round.status.ok()) {
+        return absl::UnavailableError(
+            absl::StrCat("accepted, but not committed: ", round.status.ToString()));
+      }
+      // The frame lies behind one that is still being filled.
+      sleep_max = pause;
+      pause = std::min(2 * pause, kIncompletePauseMax);
+    }
+    const absl::Duration left = deadline - clock_->SinceBoot();
+    if (left <= absl::ZeroDuration()) {
+      return absl::DeadlineExceededError(absl::StrCat(
+          "log ", log_id, ": accepted, but not committed within ",
+          absl::FormatDuration(timeout).c_str()));
+    }
+    committed_.Wait(seen, std::min(left, sleep_max));
+  }
+}
+
+absl::Status EngineImpl::WaitForRoom(absl::Duration timeout) {
+  const absl::Duration deadline = clock_->SinceBoot() + timeout;
+  room_wanted_.fetch_add(1);
+  absl::Status status;
+  for (;;) {
+    // Noted before the lock is tried: the end of another thread's round, which
+    // may have come too early to free what we wait for, must not be missed.
+    uint64_t seen = committed_.Epoch();
+    if (intake_->free_count() > 0) break;
+    RoundResult round;
+    absl::Duration debt;
+    if (commit_mu_.TryLock()) {
+      debt = budget_.UntilAffordable(clock_->SinceBoot());
+      if (debt == absl::ZeroDuration()) round = CommitRound();
+      commit_mu_.Unlock();
+      committed_.Notify();
+      seen = committed_.Epoch();  // the end of our own round is no news
+      if (intake_->free_count() > 0) break;
+    }
+    const absl::Duration left = deadline - clock_->SinceBoot();
+    if (left <= absl::ZeroDuration()) {
+      status = absl::ResourceExhaustedError(absl::StrCat(
+          "the intake is full, and no segment of it became free in ",
+          absl::FormatDuration(timeout).c_str(),
+          round.status.ok() ? "" : absl::StrCat(": ", round.status.ToString()),
+          debt == absl::ZeroDuration()
+              ? ""
+              : absl::StrCat(": write_budget_bytes_per_day (",
+                             options_.store.write_budget_bytes_per_day,
+                             ") is spent; the next commit may come in ",
+                             absl::FormatDuration(debt).c_str())));
+      break;
+    }
+    // A round that failed, or left something, is tried again soon, not at once.
+    const bool done = round.status.ok() && round.complete;
+    absl::Duration sleep = done ? left : std::min(left, kIncompletePauseMax);
+    if (debt > absl::ZeroDuration()) sleep = std::min(left, debt);
+    committed_.Wait(seen, sleep);
+  }
+  room_wanted_.fetch_sub(1);
+  return status;
+}
+
+absl::Status EngineImpl::Flush() {
+  std::vector<std::pair<LogId, uint64_t>> ends;
+  for (SegmentLog* log : LogsWithWork()) ends.emplace_back(log->id(), log->PendingEnd());
+  for (const auto& [log, end] : ends) {
+    EDDY_RETURN_IF_ERROR(WaitCommitted(log, end, absl::InfiniteDuration()));
+  }
+  for (SegmentLog* log : LogsWithWork()) {
+    if (!log->TrimPending()) continue;
+    CommitLock lock(this);
+    return CommitRound().status;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace eddy::log
