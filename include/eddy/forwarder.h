@@ -69,6 +69,9 @@ struct RouteStatus {
   uint64_t records_retried = 0;   // sent again after a failure
   uint64_t records_maybe_twice = 0;  // sent again after an unknown outcome
   uint64_t records_dead = 0;      // moved to the dead-letter queue
+  uint64_t records_lost = 0;      // of a stream, gone before they could be sent: a
+                                  //   limit, or damage (see Gap); counted again after a
+                                  //   restart if nothing behind them was delivered
   absl::Status last_error;        // OK after a success
   absl::Duration next_attempt;    // from now; zero: at once
   bool caught_up = false;         // nothing was waiting at the last look

@@ -95,7 +95,11 @@ absl::Duration KinesisRoute::Step() {
   const absl::Status filled = source_.Fill();
   const std::vector<RecordId> ids = BuryUnsendable(Choose());
   const bool is_caught_up = filled.ok() && source_.UnsettledCount() == 0;
-  state_.Update([=](RouteStatus& s) { s.caught_up = is_caught_up; });
+  const uint64_t lost = source_.TakeLost();
+  state_.Update([=](RouteStatus& s) {
+    s.caught_up = is_caught_up;
+    s.records_lost += lost;
+  });
   if (ids.empty() && !filled.ok() && state_.Pause() == absl::ZeroDuration()) {
     state_.Blocked(filled);
   }

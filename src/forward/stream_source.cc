@@ -43,6 +43,7 @@ absl::Status StreamSource::FillShard(ShardId id) {
   options.limit = records_max - window.span_records();
   options.bytes_max = bytes_max - window.unsettled_bytes();
   EDDY_ASSIGN_OR_RETURN(RecordBatch batch, stream_->GetRecords(shard.iterator, options));
+  if (batch.gap.has_value()) lost_ += batch.gap->count;
   for (const Record& record : batch.records) {
     WindowRecord copy;  // the window outlives the batch, and must not pin its blocks
     copy.sequence_number = record.sequence_number;

@@ -5,7 +5,9 @@
 #define EDDY_SRC_FORWARD_STREAM_SOURCE_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -43,6 +45,9 @@ class StreamSource {
   //   as Stream::GetRecords, the first error of any shard.
   absl::Status Fill();
 
+  // Records that were gone when Fill came to them, since the last call.
+  uint64_t TakeLost() { return std::exchange(lost_, 0); }
+
   // Ready and due records, one from each shard in turn for as long as there is room;
   // the shard that begins changes. At least one if there is any.
   std::vector<RecordId> Choose(size_t records_max, size_t bytes_max, absl::Duration now);
@@ -74,6 +79,7 @@ class StreamSource {
   Stream* const stream_;
   Cursor* const cursor_;
   std::vector<Shard> shards_;
+  uint64_t lost_ = 0;
   ShardId first_shard_ = 0;  // of the next choice, so that none waits for ever
 };
 

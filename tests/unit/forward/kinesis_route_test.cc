@@ -188,5 +188,27 @@ TEST_CASE("trimming what was delivered does not disturb the route", "[forward][k
   CHECK(host.aws.Records("s").size() == 5);
 }
 
+TEST_CASE("records that a limit took before the route came to them are counted as lost",
+          "[forward][kinesis][retention]") {
+  ForwardHost host;
+  host.aws.CreateStream("s");
+  StreamOptions stream;
+  stream.retention.records = 10;
+  REQUIRE(host.store->CreateStream("s", stream).ok());
+  host.StartKinesis("s");  // its place is the beginning from now on
+  // Each flush is a block, and blocks are what is dropped.
+  for (int i = 0; i < 40; ++i) {
+    host.Put("s", "k", absl::StrCat(i));
+    if (i % 5 == 4) REQUIRE(host.store->Flush().ok());
+  }
+  host.RunUntilCaughtUp();
+  const std::vector<testing::StoredRecord> arrived = host.aws.Records("s");
+  REQUIRE(!arrived.empty());
+  CHECK(arrived.size() < 40);
+  CHECK(arrived.back().data == "39");
+  CHECK(host.Status().records_lost == 40 - arrived.size());
+  CHECK(host.Status().last_error.ok());
+}
+
 }  // namespace
 }  // namespace eddy::forward
