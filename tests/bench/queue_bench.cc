@@ -13,7 +13,7 @@
 namespace eddy::bench {
 namespace {
 
-constexpr int kSlices = 4;
+constexpr int kSlices = 8;
 
 struct Sizes {
   int ours = 0;  // messages a slice
@@ -66,13 +66,13 @@ Written Compare(const Setup& setup, Durability durability, const Sizes& sizes, d
 
 void RunQueue(const Setup& setup, Report* report) {
   const Written power =
-      Compare(setup, Durability::kPower, {setup.Scaled(20000), setup.Scaled(10000)}, 5, "kPower",
+      Compare(setup, Durability::kPower, {setup.Scaled(10000), setup.Scaled(5000)}, 5, "kPower",
               "row queue FULL", report);
   report->Add("kPower, disk / body bytes", power.ours, "ratio");
   report->Add("kPower, disk bytes / row queue FULL's", power.ours / power.rows, "ratio",
               AtMost(1.0 / 3));
   const Written process =
-      Compare(setup, Durability::kProcess, {setup.Scaled(1000000), setup.Scaled(100000)}, 10,
+      Compare(setup, Durability::kProcess, {setup.Scaled(500000), setup.Scaled(50000)}, 10,
               "kProcess", "row queue NORMAL", report);
   report->Add("kProcess, disk / body bytes", process.ours, "ratio", AtMost(0.1));
 }
