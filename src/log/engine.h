@@ -119,8 +119,9 @@ class Engine {
   // long until the next call is needed.
   virtual absl::Duration RunOnce() = 0;
 
-  // Called, from an append, when RunOnce should come earlier than it said. Must
-  // not block. Set before the first append.
+  // Called, from an append or a commit, when RunOnce should come earlier than it
+  // said. Must not block, nor call the engine. Once this returns, what was set
+  // before is not called any more; null: nothing is.
   virtual void OnCommitDue(std::function<void()> wake) = 0;
 
   // Runs `work` in a transaction of its own on the writing connection; commits

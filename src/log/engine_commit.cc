@@ -11,6 +11,7 @@
 // tables hold too: recovery knows them by their position.
 #include <algorithm>
 #include <thread>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
@@ -41,7 +42,17 @@ constexpr size_t kBlockBytesMax = 1 << 20;
 
 void EngineImpl::OnSealed(size_t bytes) {
   const uint64_t sealed = sealed_bytes_.fetch_add(bytes, std::memory_order_relaxed) + bytes;
-  if (sealed >= options_.store.commit_bytes && wake_) wake_();
+  if (sealed >= options_.store.commit_bytes) Wake();
+}
+
+void EngineImpl::OnCommitDue(std::function<void()> wake) {
+  absl::MutexLock lock(&wake_mu_);
+  wake_ = std::move(wake);
+}
+
+void EngineImpl::Wake() {
+  absl::MutexLock lock(&wake_mu_);
+  if (wake_) wake_();
 }
 
 EngineImpl::CommitLock::CommitLock(EngineImpl* engine) : engine_(engine) {
@@ -328,7 +339,7 @@ EngineImpl::RoundResult EngineImpl::CommitRound() {
   rounds_ended_.fetch_add(1);
   AdmitAndReport();
   // RunOnce copies the WAL long before it is twice as long, if the host lets it run.
-  if (db_open_ && wake_ && db_->WalBytes() >= WalBytesMax()) wake_();
+  if (db_open_ && db_->WalBytes() >= WalBytesMax()) Wake();
   CheckpointAbove(2 * WalBytesMax());
   return {status, complete, work};
 }

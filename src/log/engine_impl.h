@@ -60,7 +60,7 @@ class EngineImpl final : public Engine, public LogHost {
   absl::Status WaitCommitted(LogId log, uint64_t end, absl::Duration timeout) override;
   absl::Status Flush() override;
   absl::Duration RunOnce() override;
-  void OnCommitDue(std::function<void()> wake) override { wake_ = std::move(wake); }
+  void OnCommitDue(std::function<void()> wake) override ABSL_LOCKS_EXCLUDED(wake_mu_);
   absl::Status WithDatabase(const std::function<absl::Status(sql::Database&)>& work) override;
   int64_t boot_base_ms() const override { return boot_clock_.Base(); }
   size_t inline_bytes_max() const override {
@@ -143,6 +143,7 @@ class EngineImpl final : public Engine, public LogHost {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   // How long the WAL may become before it is copied.
   uint64_t WalBytesMax() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  void Wake() ABSL_LOCKS_EXCLUDED(wake_mu_);
   void CheckpointAbove(uint64_t wal_bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   std::vector<SegmentLog*> LogsWithWork() ABSL_LOCKS_EXCLUDED(logs_mu_);
   SegmentLog* FindLog(LogId id) ABSL_LOCKS_EXCLUDED(logs_mu_);
@@ -166,7 +167,6 @@ class EngineImpl final : public Engine, public LogHost {
   BootClock boot_clock_;                    // changed under commit_mu_ only
   bool is_new_ = false;                     // made by this open
   bool died_ = false;                       // the last owner did not close
-  std::function<void()> wake_;
 
   Signal committed_;  // commit_mu_ was let go: a round may have ended
 
@@ -196,6 +196,9 @@ class EngineImpl final : public Engine, public LogHost {
 
   absl::Mutex logs_mu_;
   std::map<LogId, std::unique_ptr<SegmentLog>> logs_ ABSL_GUARDED_BY(logs_mu_);
+
+  absl::Mutex wake_mu_;  // the last but what wake_ takes
+  std::function<void()> wake_ ABSL_GUARDED_BY(wake_mu_);
 
   std::atomic<uint64_t> sealed_bytes_{0};     // since the last round; a hint
   std::atomic<uint32_t> room_wanted_{0};      // appenders that wait for a segment

@@ -61,6 +61,9 @@ sql::OpenOptions EngineImpl::ConnectionOptions(sql::Mode mode) const {
   const SpacePlan plan = PlanSpace(options_.store);
   sql::OpenOptions open;
   open.mode = mode;
+  // A reader passes over a block's pages once: only the tree above them is worth
+  // keeping, and that is a page for some hundred blocks.
+  if (mode == sql::Mode::kReadOnly) open.cache_kib = 128;
   open.vfs = vfs_->name();
   open.page_bytes = plan.page_bytes;
   open.wal_bytes_max = plan.wal_bytes_max;

@@ -120,6 +120,8 @@ class StoreImpl final : public Store {
   }
 
   ~StoreImpl() override {
+    // First: closing commits too, and would wake what is no longer there.
+    if (opened_) engine_->OnCommitDue(nullptr);
     committer_.reset();
     // What cannot be committed now stays in the intake for the next open.
     if (opened_) engine_->Close().IgnoreError();

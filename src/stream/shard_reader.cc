@@ -1,6 +1,7 @@
 #include "src/stream/shard_reader.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -14,6 +15,19 @@ namespace {
 
 // How often a reader that waits for a commit looks whether there was one.
 constexpr absl::Duration kCommitLookInterval = absl::Milliseconds(20);
+
+// A large batch is read in pieces of so many, so that what stands between the log
+// and the batch stays small: in one piece it would be as large as the batch, and
+// the memory for it would come new from the kernel for each call.
+constexpr size_t kPieceRecordsMax = 1000;
+
+// Of the log, from the first record to behind the last: at least what they hold.
+size_t SpanBytes(const RecordBatch& batch) {
+  return batch.records.empty()
+             ? 0
+             : static_cast<size_t>(batch.next_sequence_number -
+                                   batch.records.front().sequence_number);
+}
 
 // Cuts the result where the next gap begins, which the next read is to tell.
 void CutBefore(uint64_t position, log::ReadResult* result) {
@@ -50,6 +64,34 @@ absl::StatusOr<RecordBatch> ShardReader::Read(
     ShardId shard, uint64_t position, const GetRecordsOptions& options) const {
   EDDY_RETURN_IF_ERROR(CheckShard(shard));
   EDDY_RETURN_IF_ERROR(CheckGetRecordsOptions(options));
+  GetRecordsOptions piece_options = options;
+  piece_options.limit = std::min(options.limit, kPieceRecordsMax);
+  EDDY_ASSIGN_OR_RETURN(RecordBatch batch, ReadPiece(shard, position, piece_options));
+  piece_options.wait_time = absl::ZeroDuration();
+  size_t piece_size = batch.records.size();
+  // A piece that is not full was cut short: by its bytes, by a gap, or by the end.
+  while (piece_size == piece_options.limit && batch.records.size() < options.limit &&
+         batch.behind_latest > absl::ZeroDuration() && SpanBytes(batch) < options.bytes_max) {
+    piece_options.limit = std::min(options.limit - batch.records.size(), kPieceRecordsMax);
+    piece_options.bytes_max = options.bytes_max - SpanBytes(batch);
+    absl::StatusOr<RecordBatch> piece =
+        ReadPiece(shard, batch.next_sequence_number, piece_options);
+    // What fails, or begins with a gap, is for the read that begins there. So is one
+    // record above bytes_max, which a read gives out by itself.
+    if (!piece.ok() || piece->gap || SpanBytes(*piece) > piece_options.bytes_max) break;
+    piece_size = piece->records.size();
+    batch.records.reserve(options.limit);
+    batch.records.insert(batch.records.end(), piece->records.begin(), piece->records.end());
+    std::move(piece->pins.begin(), piece->pins.end(), std::back_inserter(batch.pins));
+    batch.next_sequence_number = piece->next_sequence_number;
+    batch.next_shard_iterator = std::move(piece->next_shard_iterator);
+    batch.behind_latest = piece->behind_latest;
+  }
+  return batch;
+}
+
+absl::StatusOr<RecordBatch> ShardReader::ReadPiece(
+    ShardId shard, uint64_t position, const GetRecordsOptions& options) const {
   log::Log& log = *logs_[shard];
   // A place beyond the tail was given out by a process that died before it had
   // filled what lies below. It will be filled now, and is not to be skipped.

@@ -47,6 +47,9 @@ class ShardReader {
   log::Log& shard_log(ShardId shard) const { return *logs_[shard]; }
 
  private:
+  // One read of the log and what it is told of gaps.
+  absl::StatusOr<RecordBatch> ReadPiece(ShardId shard, uint64_t position,
+                                        const GetRecordsOptions& options) const;
   bool WaitForCommit(log::Log& log, uint64_t position,
                      absl::Duration timeout) const;
   absl::StatusOr<RecordBatch> ToBatch(ShardId shard, log::ReadResult result,

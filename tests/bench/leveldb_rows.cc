@@ -10,7 +10,7 @@
 #include <cstdio>
 #include <filesystem>
 
-#include "tests/bench/report.h"
+#include "tests/bench/bench.h"
 
 namespace eddy::bench {
 namespace {

@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <filesystem>
 
-#include "tests/bench/report.h"
+#include "tests/bench/bench.h"
 
 namespace eddy::bench {
 namespace {

@@ -1,28 +1,71 @@
 // The peers: each keeps rows of 100 B with a 9 B key and a growing number for an
-// order, as its own documentation advises for speed at this durability. What was
-// not found at configuration is absent (nullopt), and no bar beside it holds.
+// order, as its own documentation advises for speed at this durability; the file of
+// each says how. What was not found at configuration is absent (nullopt), and no bar
+// beside it holds.
+//
+// What is not timed is in the peers' favour: making and opening their files, and
+// what they still have to do when they are closed. (eddy's commits, its last flush
+// and sync are timed.)
 #ifndef EDDY_TESTS_BENCH_PEERS_H_
 #define EDDY_TESTS_BENCH_PEERS_H_
 
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <vector>
+
+struct sqlite3;
+struct sqlite3_stmt;
 
 namespace eddy::bench {
 
-// Rows a second; each batch is on the disk (synced) before the next one begins.
-double SqliteRowsPerSecond(const std::string& directory, int rows, int rows_per_transaction);
+// Rows a second into a new database, which is removed; each batch is on the disk
+// (synced) before the next one begins.
 std::optional<double> LmdbRowsPerSecond(const std::string& directory, int rows, int batch);
 std::optional<double> LevelDbRowsPerSecond(const std::string& directory, int rows, int batch);
 std::optional<double> RocksDbRowsPerSecond(const std::string& directory, int rows, int batch);
 
-// Bytes a second of write and fdatasync in turn, `block` bytes each: what this
-// disk allows an append that promises to survive a power cut.
+// Bytes a second of write and fdatasync in turn, `block` bytes each, to a new file:
+// what this disk allows an append that promises to survive a power cut.
 double RawAppendBytesPerSecond(const std::string& directory, size_t bytes, size_t block);
 
-// Messages a second through send, receive and delete of 256 B in batches of 10,
-// one row a message; `full`: synchronous FULL, else NORMAL.
-double SqliteQueueCyclesPerSecond(const std::string& directory, int messages, bool full);
+// A table of records, synchronous FULL.
+class SqliteRows {
+ public:
+  explicit SqliteRows(const std::string& directory);
+  ~SqliteRows();
+  SqliteRows(const SqliteRows&) = delete;
+  SqliteRows& operator=(const SqliteRows&) = delete;
+
+  // Rows a second; `us`: what each transaction took, appended.
+  double Insert(int rows, int rows_per_transaction, std::vector<double>* us = nullptr);
+
+ private:
+  const std::string directory_;
+  sqlite3* db_ = nullptr;
+  sqlite3_stmt* insert_ = nullptr;
+};
+
+// A queue of one row a message, through the VFS of that name.
+class SqliteQueue {
+ public:
+  SqliteQueue(const std::string& directory, bool full, const std::string& vfs);
+  ~SqliteQueue();
+  SqliteQueue(const SqliteQueue&) = delete;
+  SqliteQueue& operator=(const SqliteQueue&) = delete;
+
+  // Messages a second through send, receive and delete of 256 B in batches of ten.
+  double CyclesPerSecond(int messages);
+
+ private:
+  const std::string directory_;
+  sqlite3* db_ = nullptr;
+  sqlite3_stmt* send_ = nullptr;
+  sqlite3_stmt* find_ = nullptr;
+  sqlite3_stmt* hide_ = nullptr;
+  sqlite3_stmt* drop_ = nullptr;
+  long long now_ms_ = 1700000000000;
+};
 
 }  // namespace eddy::bench
 

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "tests/bench/peers.h"
-#include "tests/bench/report.h"
+#include "tests/bench/bench.h"
 
 namespace eddy::bench {
 

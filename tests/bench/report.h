@@ -1,72 +1,72 @@
 // What a benchmark says: numbers with a unit and, for some, a bar.
+//
+// A number is the median of its samples. A ratio beside a peer is sampled slice by
+// slice, both sides in turn in one process, so that what else the machine does falls
+// on both: each slice gives one ratio.
 #ifndef EDDY_TESTS_BENCH_REPORT_H_
 #define EDDY_TESTS_BENCH_REPORT_H_
 
+#include <cstddef>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace eddy::bench {
+
+inline constexpr size_t kSamplesMin = 3;  // fewer prove no bar
 
 struct Bar {
   enum class Kind { kAtLeast, kAtMost };
   Kind kind = Kind::kAtLeast;
   double limit = 0;
 };
+inline Bar AtLeast(double limit) { return {Bar::Kind::kAtLeast, limit}; }
+inline Bar AtMost(double limit) { return {Bar::Kind::kAtMost, limit}; }
 
 struct Result {
+  std::string group;
   std::string name;
-  double value = 0;
   std::string unit;
   std::optional<Bar> bar;
   std::string missing;  // why there is no value ("absent", "not yet measured"), or empty
-  bool Holds() const;   // what was not measured does not hold
+  std::vector<double> samples;
+
+  double Median() const;
+  double Least() const;
+  double Most() const;
+  bool Holds() const;        // what was not measured does not hold
+  double TimesTheBar() const;  // 1: exactly on it; above 1: holds
 };
 
-// Gathers results of several rounds and reports the median of each.
+// What is said beside the numbers: the machine, the commit, the date.
+using Facts = std::vector<std::pair<std::string, std::string>>;
+
 class Report {
  public:
+  // Results that are added from now on belong to it.
+  void Begin(const std::string& group) { group_ = group; }
+  // One more sample of what has this name.
   void Add(const std::string& name, double value, const std::string& unit,
            std::optional<Bar> bar = std::nullopt);
-  // A bar that could not be measured. It does not hold.
+  // What could not be measured. Its bar does not hold.
   void AddMissing(const std::string& name, const std::string& why, const std::string& unit,
                   std::optional<Bar> bar = std::nullopt);
-  void PrintTable() const;
-  bool WriteJson(const std::string& path) const;
-  // One line a measured bar, for plot.gp: name, tab, how many times over the bar
-  // the value is (1: exactly on it; above 1: holds).
+
+  void PrintTable(const Facts& facts) const;
+  bool WriteJson(const std::string& path, const Facts& facts) const;
+  // For picture.sh, one line a row, fields with a tab in between: group, name, unit,
+  // median, least, most, bar (">= 4"), times the bar of median, least and most,
+  // whether it holds (1 or 0). A row without a bar has "-" in the last five.
   bool WritePlot(const std::string& path) const;
   // Names each bar that does not hold on stderr; false if there is one.
   bool Check() const;
 
  private:
-  std::vector<Result> Medians() const;
-  std::vector<std::pair<Result, std::vector<double>>> entries_;  // in order of first Add
+  Result* Find(const std::string& name);
+  std::string group_;
+  std::vector<Result> results_;  // in order of first Add
 };
-
-inline Bar AtLeast(double limit) { return {Bar::Kind::kAtLeast, limit}; }
-inline Bar AtMost(double limit) { return {Bar::Kind::kAtMost, limit}; }
-
-// --- the benchmarks; each adds to the report and may be run several times ----
-
-struct Setup {
-  std::string directory;  // of the store; what a benchmark needs besides lies beside it
-  bool quick = false;     // a twentieth of each size, for development: no bar is proven
-  int Scaled(int count) const { return quick ? count / 20 : count; }
-};
-
-void RunAccept(const Setup& setup, Report* report);
-void RunSustained(const Setup& setup, Report* report);
-void RunPower(const Setup& setup, Report* report);
-void RunOpen(const Setup& setup, Report* report);
-// RunOpen starts the program anew for this: opens the store, writes time and memory.
-void ProbeOpen(const std::string& directory);
-void RunQueue(const Setup& setup, Report* report);
-void RunUnmeasured(const Setup& setup, Report* report);  // names the bars without a bench
-
-double Now();  // seconds, steady
-
-[[noreturn]] void Die(const std::string& what);
 
 }  // namespace eddy::bench
 

@@ -81,6 +81,25 @@ TEST_CASE("without threads, Pump keeps the flush interval", "[store][pump][time]
   CHECK(stream->GetRecords(iterator, committed)->records.size() == 1);
 }
 
+// It crashed: the closing commit woke the committer, which was gone.
+TEST_CASE("a store with threads closes though its last commit makes a long WAL",
+          "[store][commit][regression]") {
+  testing::Device device;
+  device.clock.SetAutoAdvance(false);  // no flush is due but the last one
+  StoreOptions options;
+  options.platform = device.platform();
+  options.intake_bytes = 1 << 20;
+  options.quota_bytes = 4 << 20;  // a sixteenth of it bounds the WAL
+  std::unique_ptr<Store> store = *Store::Open(kDirectory, options);
+  Stream* const stream = *store->CreateStream("s");
+  const std::string data(4000, 'd');
+  for (int i = 0; i < 200; ++i) REQUIRE(stream->Put("k", data).ok());
+  store.reset();
+  store = *Store::Open(kDirectory, options);
+  Stream* const again = *store->OpenStream("s");
+  CHECK(again->GetRecords(*again->GetShardIterator(0, {}))->records.size() == 200);
+}
+
 TEST_CASE("the intake may lie in another directory, under the store's own name", "[store]") {
   StoreFixture f;
   f.store.reset();

@@ -90,6 +90,31 @@ TEST_CASE("bytes_max bounds a batch, but one record always comes",
   CHECK(f.ReadAll(iterator, get).size() == 10);
 }
 
+// More than the log is asked for at once.
+TEST_CASE("a large batch ends where its limits say, and the next one goes on there",
+          "[stream][read]") {
+  StreamFixture f;
+  for (int i = 1000; i < 3500; ++i) f.Put("k", absl::StrCat(i));  // frames of 24 bytes
+  if (GENERATE(false, true)) Ok(f.engine->Flush());
+  const std::string iterator = f.Iterator(0, ShardIteratorType::kTrimHorizon);
+  GetRecordsOptions get;
+  SECTION("of records") {
+    get.limit = GENERATE(size_t{999}, size_t{1000}, size_t{1001}, size_t{2000}, size_t{2499});
+    CHECK(Ok(f.stream().GetRecords(iterator, get)).records.size() == get.limit);
+  }
+  SECTION("of bytes") {
+    get.bytes_max = GENERATE(size_t{24 * 1000}, size_t{24 * 1000 + 23}, size_t{24 * 1001},
+                             size_t{24 * 2345 + 5});
+    CHECK(Ok(f.stream().GetRecords(iterator, get)).records.size() == get.bytes_max / 24);
+  }
+  SECTION("none but that of what is there") {
+    const RecordBatch batch = Ok(f.stream().GetRecords(iterator, get));
+    CHECK(batch.records.size() == 2500);
+    CHECK(batch.behind_latest == absl::ZeroDuration());
+  }
+  CHECK(f.ReadAll(iterator, get) == Numbers(1000, 3500));
+}
+
 TEST_CASE(
     "behind_latest is the age of the next unread record, zero only if none",
     "[stream][read][time]") {
@@ -310,6 +335,32 @@ TEST_CASE("a block that is not as it was written costs its readers that block on
   const auto next = Ok(f.stream().GetRecords(read->next_shard_iterator));
   CHECK_FALSE(next.gap);
   REQUIRE(next.records.size() == 1);
+}
+
+// The gap lies behind more records than the log is asked for at once.
+TEST_CASE("what lies before a damaged block is read first, all of it", "[stream][read][fault]") {
+  StreamFixture f;
+  for (int i = 0; i < 1500; ++i) f.Put("k", absl::StrCat(i));
+  Ok(f.engine->Flush());
+  f.Put("k", std::string(2000, 'Q'));
+  f.CloseAndReopen();
+  Ok(f.engine->Close());
+  f.streams.clear();
+  f.engine.reset();
+  std::string bytes = f.device.disk.Content("/store/eddy.db");
+  const size_t at = bytes.find(std::string(100, 'Q'));
+  REQUIRE(at != std::string::npos);
+  bytes[at + 50] = 'q';
+  f.device.disk.SetContent("/store/eddy.db", bytes);
+  f.Open();
+  const auto before =
+      Ok(f.stream().GetRecords(f.Iterator(0, ShardIteratorType::kTrimHorizon)));
+  CHECK_FALSE(before.gap);
+  CHECK(before.records.size() == 1500);
+  const auto behind = Ok(f.stream().GetRecords(before.next_shard_iterator));
+  CHECK(behind.records.empty());
+  REQUIRE(behind.gap);
+  CHECK(behind.gap->first == before.next_sequence_number);
 }
 
 }  // namespace
