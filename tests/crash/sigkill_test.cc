@@ -259,14 +259,14 @@ class SigkillRun {
   int kills_in_[kStages] = {};
 };
 
-TEST_CASE("50 kills of a process that opens, works and closes break no promise",
+TEST_CASE("200 kills of a process that opens, works and closes break no promise",
           "[crash][sigkill]") {
   std::random_device entropy;
   const unsigned seed = entropy();
   std::mt19937 random(seed);
   INFO("seed " << seed << " (the moments of the kills; the scheduler is not repeatable)");
   SigkillRun run;
-  const int kills = std::max(kKillsMin, testing::Scaled(100));
+  const int kills = std::max(kKillsMin, testing::Scaled(200));
   for (int attempt = 0; run.kills() < kills; ++attempt) {
     INFO("attempt " << attempt);
     REQUIRE(attempt < 4 * kills);

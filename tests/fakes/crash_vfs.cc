@@ -220,6 +220,9 @@ struct CrashDisk::Disk {
   bool lies = false;
   FakeRandom random{1};
 
+  std::function<void()> on_step;  // set while nobody else is here
+  bool stepped = false;           // and on_step has not been told
+
   // --- For the functions that SQLite calls; `mu` is held --------------------
 
   bool Works(const Handle& handle) {
@@ -232,6 +235,7 @@ struct CrashDisk::Disk {
   void Step() { ++step_count; }
   void Stepped() {
     if (step_count >= cut_step) power_is_off = true;
+    stepped = true;
   }
 
   // Whether an injected fault hits this operation, and which.
@@ -386,7 +390,22 @@ struct CrashVfsMethods {
   using Disk = CrashDisk::Disk;
   using Op = CrashDisk::Op;
   using Fault = CrashDisk::Fault;
-  using Lock = std::lock_guard<std::mutex>;
+
+  // Holds the disk. Whoever watches the steps is told of one after the unlock.
+  class Lock {
+   public:
+    explicit Lock(Disk& disk) : disk_(disk) { disk_.mu.lock(); }
+    ~Lock() {
+      const bool tell = std::exchange(disk_.stepped, false) && disk_.on_step != nullptr;
+      disk_.mu.unlock();
+      if (tell) disk_.on_step();
+    }
+    Lock(const Lock&) = delete;
+    Lock& operator=(const Lock&) = delete;
+
+   private:
+    Disk& disk_;
+  };
 
   // What SQLite allocates for an open file.
   struct File {
@@ -410,7 +429,7 @@ struct CrashVfsMethods {
   static int Open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file,
                   int flags, int* out_flags) {
     Disk& disk = DiskOf(vfs);
-    Lock lock(disk.mu);
+    Lock lock(disk);
     file->pMethods = nullptr;
     if (disk.power_is_off) {
       disk.last_errno = EIO;
@@ -461,7 +480,7 @@ struct CrashVfsMethods {
 
   static int Delete(sqlite3_vfs* vfs, const char* name, int sync_directory) {
     Disk& disk = DiskOf(vfs);
-    Lock lock(disk.mu);
+    Lock lock(disk);
     if (disk.power_is_off) {
       disk.last_errno = EIO;
       return SQLITE_IOERR_DELETE;
@@ -488,7 +507,7 @@ struct CrashVfsMethods {
 
   static int Access(sqlite3_vfs* vfs, const char* name, int flags, int* out) {
     Disk& disk = DiskOf(vfs);
-    Lock lock(disk.mu);
+    Lock lock(disk);
     if (disk.power_is_off) {
       disk.last_errno = EIO;
       return SQLITE_IOERR_ACCESS;
@@ -538,7 +557,7 @@ struct CrashVfsMethods {
 
   static int GetLastError(sqlite3_vfs* vfs, int, char*) {
     Disk& disk = DiskOf(vfs);
-    Lock lock(disk.mu);
+    Lock lock(disk);
     return disk.last_errno;
   }
 
@@ -546,7 +565,7 @@ struct CrashVfsMethods {
 
   static int Close(sqlite3_file* f) {
     Disk& disk = DiskOf(f);
-    Lock lock(disk.mu);
+    Lock lock(disk);
     auto* self = reinterpret_cast<File*>(f);
     ShmUnmapLocked(*self->handle);
     UnlockLocked(*self->handle, SQLITE_LOCK_NONE);
@@ -557,7 +576,7 @@ struct CrashVfsMethods {
 
   static int Read(sqlite3_file* f, void* to, int bytes, sqlite3_int64 offset) {
     Disk& disk = DiskOf(f);
-    Lock lock(disk.mu);
+    Lock lock(disk);
     Handle& handle = HandleOf(f);
     if (!disk.Works(handle)) return SQLITE_IOERR_READ;
     Fault fault = Fault::kIoError;
@@ -578,7 +597,7 @@ struct CrashVfsMethods {
   static int Write(sqlite3_file* f, const void* from, int bytes,
                    sqlite3_int64 offset) {
     Disk& disk = DiskOf(f);
-    Lock lock(disk.mu);
+    Lock lock(disk);
     Handle& handle = HandleOf(f);
     Inode& inode = *handle.inode;
     if (!disk.Works(handle)) return SQLITE_IOERR_WRITE;
@@ -606,7 +625,7 @@ struct CrashVfsMethods {
 
   static int Truncate(sqlite3_file* f, sqlite3_int64 bytes) {
     Disk& disk = DiskOf(f);
-    Lock lock(disk.mu);
+    Lock lock(disk);
     Handle& handle = HandleOf(f);
     if (!disk.Works(handle)) return SQLITE_IOERR_TRUNCATE;
     disk.Step();
@@ -619,7 +638,7 @@ struct CrashVfsMethods {
 
   static int Sync(sqlite3_file* f, int) {
     Disk& disk = DiskOf(f);
-    Lock lock(disk.mu);
+    Lock lock(disk);
     Handle& handle = HandleOf(f);
     if (!disk.Works(handle)) return SQLITE_IOERR_FSYNC;
     disk.Step();
@@ -640,7 +659,7 @@ struct CrashVfsMethods {
 
   static int FileSize(sqlite3_file* f, sqlite3_int64* bytes) {
     Disk& disk = DiskOf(f);
-    Lock lock(disk.mu);
+    Lock lock(disk);
     if (!disk.Works(HandleOf(f))) return SQLITE_IOERR_FSTAT;
     *bytes = static_cast<sqlite3_int64>(HandleOf(f).inode->visible.size());
     return SQLITE_OK;
@@ -650,7 +669,7 @@ struct CrashVfsMethods {
   // PENDING lets no new SHARED in, EXCLUSIVE is alone.
   static int LockFile(sqlite3_file* f, int level) {
     Disk& disk = DiskOf(f);
-    Lock lock(disk.mu);
+    Lock lock(disk);
     Handle& handle = HandleOf(f);
     Inode& inode = *handle.inode;
     if (!disk.Works(handle)) return SQLITE_IOERR_LOCK;
@@ -689,14 +708,14 @@ struct CrashVfsMethods {
 
   static int UnlockFile(sqlite3_file* f, int level) {
     Disk& disk = DiskOf(f);
-    Lock lock(disk.mu);
+    Lock lock(disk);
     UnlockLocked(HandleOf(f), level);
     return SQLITE_OK;
   }
 
   static int CheckReservedLock(sqlite3_file* f, int* result) {
     Disk& disk = DiskOf(f);
-    Lock lock(disk.mu);
+    Lock lock(disk);
     const Inode& inode = *HandleOf(f).inode;
     *result = inode.reserved != nullptr || inode.pending != nullptr;
     return SQLITE_OK;
@@ -713,7 +732,7 @@ struct CrashVfsMethods {
   static int ShmMap(sqlite3_file* f, int region, int bytes, int extend,
                     void volatile** out) {
     Disk& disk = DiskOf(f);
-    Lock lock(disk.mu);
+    Lock lock(disk);
     Handle& handle = HandleOf(f);
     Inode& inode = *handle.inode;
     *out = nullptr;
@@ -734,7 +753,7 @@ struct CrashVfsMethods {
 
   static int ShmLock(sqlite3_file* f, int offset, int n, int flags) {
     Disk& disk = DiskOf(f);
-    Lock lock(disk.mu);
+    Lock lock(disk);
     Handle& handle = HandleOf(f);
     Inode& inode = *handle.inode;
     const unsigned mask = ((1u << n) - 1) << offset;
@@ -783,7 +802,7 @@ struct CrashVfsMethods {
   }
 
   static void ShmBarrier(sqlite3_file* f) {
-    Lock lock(DiskOf(f).mu);  // a barrier that race detectors see
+    Lock lock(DiskOf(f));  // a barrier that race detectors see
   }
 
   static void ShmUnmapLocked(Handle& handle) {
@@ -798,7 +817,7 @@ struct CrashVfsMethods {
 
   static int ShmUnmap(sqlite3_file* f, int) {
     Disk& disk = DiskOf(f);
-    Lock lock(disk.mu);
+    Lock lock(disk);
     ShmUnmapLocked(HandleOf(f));
     return SQLITE_OK;
   }
@@ -828,9 +847,15 @@ const sqlite3_io_methods CrashVfsMethods::kIoMethods = {
     /*xUnfetch=*/nullptr,
 };
 
-CrashDisk::CrashDisk() : CrashDisk(std::make_unique<Disk>()) {}
+CrashDisk::CrashDisk() : disk_(std::make_unique<Disk>()) { Register(); }
 
-CrashDisk::CrashDisk(std::unique_ptr<Disk> disk) : disk_(std::move(disk)) {
+CrashDisk::CrashDisk(const CrashDisk& disk, uint64_t seed) : CrashDisk() {
+  std::lock_guard<std::mutex> lock(disk.disk_->mu);
+  disk_->directory = disk.disk_->DirectoryAfterCut(seed);
+  disk_->capacity = disk.disk_->capacity;
+}
+
+void CrashDisk::Register() {
   EDDY_CHECK(sqlite3_initialize() == SQLITE_OK);
   static std::atomic<uint64_t> next_number{1};
   disk_->name = "crash-disk-" + std::to_string(next_number.fetch_add(1));
@@ -885,14 +910,10 @@ void CrashDisk::Cut(uint64_t seed) {
 }
 
 std::unique_ptr<CrashDisk> CrashDisk::AfterCut(uint64_t seed) const {
-  auto disk = std::make_unique<Disk>();
-  {
-    std::lock_guard<std::mutex> lock(disk_->mu);
-    disk->directory = disk_->DirectoryAfterCut(seed);
-    disk->capacity = disk_->capacity;
-  }
-  return std::unique_ptr<CrashDisk>(new CrashDisk(std::move(disk)));
+  return std::make_unique<CrashDisk>(*this, seed);
 }
+
+void CrashDisk::OnStep(std::function<void()> seen) { disk_->on_step = std::move(seen); }
 
 void CrashDisk::KillProcess() {
   std::lock_guard<std::mutex> lock(disk_->mu);

@@ -27,6 +27,7 @@
 #define EDDY_TESTS_FAKES_CRASH_VFS_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -76,8 +77,15 @@ class CrashDisk {
   // Connections opened before see I/O errors for ever.
   void Cut(uint64_t seed);
 
-  // Another disk, as this one would be after Cut(seed) now; this one goes on.
+  // Another disk, as this one (`disk`) would be after Cut(seed) now; this one goes
+  // on. So one run can be judged at many cuts: see OnStep.
   std::unique_ptr<CrashDisk> AfterCut(uint64_t seed) const;
+  CrashDisk(const CrashDisk& disk, uint64_t seed);
+
+  // Called after each step, by the thread that made it, while SQLite is still at
+  // work: it may look at the disk and copy it, and touches no connection. Set while
+  // no other thread uses the disk.
+  void OnStep(std::function<void()> seen);
 
   // The process dies and the machine lives: nothing written is lost, locks and
   // shared memory are gone, connections opened before see I/O errors for ever.
@@ -114,7 +122,7 @@ class CrashDisk {
  private:
   friend struct CrashVfsMethods;  // the functions that SQLite calls
   struct Disk;
-  explicit CrashDisk(std::unique_ptr<Disk> disk);
+  void Register();
 
   std::unique_ptr<Disk> disk_;
 };

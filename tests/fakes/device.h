@@ -19,6 +19,9 @@ struct Device {
   explicit Device(uint64_t seed = 1) : random(seed) {
     CrashDisk::SeedSqlite(static_cast<uint32_t>(seed) | 1);
   }
+  // The same device after a power cut now; `before` goes on, with its stores.
+  Device(Device& before, uint64_t seed)
+      : clock(before.clock), random(seed), files(before.files, seed), disk(before.disk, seed) {}
 
   eddy::Platform platform() {
     eddy::Platform ports;

@@ -8,6 +8,17 @@ namespace eddy::testing {
 FakeClock::FakeClock(absl::Time wall, absl::Duration since_boot)
     : wall_(wall), since_boot_(since_boot) {}
 
+FakeClock::FakeClock(FakeClock& before) {
+  {
+    std::lock_guard<std::mutex> lock(before.mu_);
+    wall_ = before.wall_;
+    boot_count_ = before.boot_count_;
+    trusted_ = before.trusted_;
+    auto_advance_ = before.auto_advance_;
+  }
+  Reboot();
+}
+
 absl::Time FakeClock::WallNow() {
   std::lock_guard<std::mutex> lock(mu_);
   return wall_;

@@ -32,6 +32,8 @@ class FakeClock : public Clock {
 
   explicit FakeClock(absl::Time wall = absl::FromUnixSeconds(kStartUnixSeconds),
                      absl::Duration since_boot = absl::Seconds(100));
+  // The clock of the same machine after Reboot; `before` goes on.
+  explicit FakeClock(FakeClock& before);
 
   absl::Time WallNow() override;
   absl::Duration SinceBoot() override;

@@ -7,15 +7,16 @@
 
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
-#include "tests/fakes/fake_random.h"
 
 namespace eddy::testing {
 namespace {
 
 constexpr std::align_val_t kAlign{FakeFiles::kPageBytes};
 
+char* NewBytes(size_t bytes) { return static_cast<char*>(::operator new(bytes, kAlign)); }
+
 char* NewZeros(size_t bytes) {
-  char* data = static_cast<char*>(::operator new(bytes, kAlign));
+  char* data = NewBytes(bytes);
   std::memset(data, 0, bytes);
   return data;
 }
@@ -58,6 +59,23 @@ class FakeFiles::FakeLock : public FileLock {
 };
 
 FakeFiles::FakeFiles() { directories_.insert("/"); }
+
+FakeFiles::FakeFiles(FakeFiles& files, uint64_t seed) {
+  FakeRandom random(seed);
+  std::lock_guard<std::mutex> lock(files.mu_);
+  directories_ = files.directories_;
+  free_bytes_ = files.free_bytes_;
+  free_inodes_ = files.free_inodes_;
+  for (const auto& [path, file] : files.files_) {
+    std::unique_ptr<File>& copy = files_[path] = std::make_unique<File>();
+    if (file->size == 0) continue;
+    copy->data = NewBytes(file->size);
+    copy->size = file->size;
+    std::memcpy(copy->data, file->data, file->size);
+    copy->durable = file->durable;
+    LoseAtPowerCut(*copy, random);
+  }
+}
 
 FakeFiles::~FakeFiles() {
   for (auto& [path, file] : files_) {
@@ -208,26 +226,26 @@ void FakeFiles::PowerCut(uint64_t seed) {
   FakeRandom random(seed);
   std::lock_guard<std::mutex> lock(mu_);
   ThawLocked();
-  for (auto& [path, file] : files_) {
-    for (size_t at = 0; at < file->size; at += kPageBytes) {
-      const size_t bytes = std::min(kPageBytes, file->size - at);
-      // A page that nobody has changed since the last sync cannot be lost.
-      if (std::memcmp(file->data + at, file->durable.data() + at, bytes) == 0) {
-        continue;
-      }
-      switch (random.Below(3)) {
-        case 0:
-          std::memcpy(file->data + at, file->durable.data() + at, bytes);
-          break;
-        case 1:
-          break;  // the newest
-        default:
-          std::memset(file->data + at, 0, bytes);
-          break;
-      }
+  for (auto& [path, file] : files_) LoseAtPowerCut(*file, random);
+}
+
+void FakeFiles::LoseAtPowerCut(File& file, FakeRandom& random) {
+  for (size_t at = 0; at < file.size; at += kPageBytes) {
+    const size_t bytes = std::min(kPageBytes, file.size - at);
+    // A page that nobody has changed since the last sync cannot be lost.
+    if (std::memcmp(file.data + at, file.durable.data() + at, bytes) == 0) continue;
+    switch (random.Below(3)) {
+      case 0:
+        std::memcpy(file.data + at, file.durable.data() + at, bytes);
+        break;
+      case 1:
+        break;  // the newest
+      default:
+        std::memset(file.data + at, 0, bytes);
+        break;
     }
-    file->durable.assign(file->data, file->size);
   }
+  file.durable.assign(file.data, file.size);
 }
 
 void FakeFiles::Sync() {

@@ -27,6 +27,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "eddy/platform.h"
+#include "tests/fakes/fake_random.h"
 
 namespace eddy::testing {
 
@@ -38,6 +39,9 @@ class FakeFiles : public Files {
   static constexpr size_t kPageBytes = 4096;
 
   FakeFiles();
+  // Other files, as `files` would be after PowerCut(seed) now, its mappings
+  // nonetheless; those go on.
+  FakeFiles(FakeFiles& files, uint64_t seed);
   ~FakeFiles() override;
 
   // "/" exists; PrepareDirectory makes others, with a parent that exists. Paths
@@ -107,6 +111,7 @@ class FakeFiles : public Files {
     uint64_t number;  // of the locking: an old FakeLock frees no newer one
   };
   void ThawLocked();
+  static void LoseAtPowerCut(File& file, FakeRandom& random);
   absl::Status TakeFaultLocked(Op op);
   absl::Status CheckParentLocked(const std::string& path) const;
   absl::Status GrowLocked(File& file, const std::string& path, size_t bytes);

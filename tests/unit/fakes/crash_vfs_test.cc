@@ -531,6 +531,28 @@ TEST_CASE("the same test fails when syncs lie", "[fakes][crash_vfs][crash]") {
   CHECK(failure_count > kLives / 10);
 }
 
+TEST_CASE("each step is told when it is done, and a copy then is what a cut would leave",
+          "[fakes][crash_vfs]") {
+  CrashDisk disk;
+  uint64_t told = 0;
+  std::vector<std::string> copied;
+  disk.OnStep([&] {
+    ++told;
+    CHECK(disk.step_count() == told);
+    copied.push_back(disk.AfterCut(told)->Content("x-wal"));
+  });
+  RawFile wal(disk, "x-wal", SQLITE_OPEN_WAL);
+  REQUIRE(wal.Write(Sectors("abc"), 0) == SQLITE_OK);
+  REQUIRE(wal.Sync() == SQLITE_OK);
+  REQUIRE(wal.Write(Sectors("defgh"), 512) == SQLITE_OK);
+  CHECK(told == 4);  // the creation is one
+  disk.OnStep(nullptr);
+  CHECK(Letters(copied[2]) == "abc");
+  disk.CutAt(0);
+  disk.Cut(told);
+  CHECK(disk.Content("x-wal") == copied[3]);
+}
+
 TEST_CASE("a seed gives the same bytes each time", "[fakes][crash_vfs]") {
   std::string contents[2];
   for (std::string& content : contents) {

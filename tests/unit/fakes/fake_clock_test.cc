@@ -90,5 +90,18 @@ TEST_CASE("a wait without auto_advance wakes early, and its caller waits on for 
   CHECK(clock.WaiterCount() == 0);
 }
 
+TEST_CASE("the clock after the next boot is another one", "[fakes][time]") {
+  FakeClock clock;
+  clock.SetTrusted(false);
+  clock.Advance(absl::Seconds(7));
+  FakeClock after(clock);
+  CHECK(after.BootId() != clock.BootId());
+  CHECK(after.SinceBoot() == absl::ZeroDuration());
+  CHECK(after.WallNow() == clock.WallNow());
+  CHECK_FALSE(after.WallIsTrusted());
+  after.Advance(absl::Seconds(1));
+  CHECK(after.WallNow() == clock.WallNow() + absl::Seconds(1));
+}
+
 }  // namespace
 }  // namespace eddy::testing

@@ -121,6 +121,18 @@ TEST_CASE("a power cut leaves of each page its old, new or zero state",
   CHECK(outcomes.size() == 9);
 }
 
+TEST_CASE("a copy is what a power cut would leave, and the files go on", "[fakes][files]") {
+  FakeFiles files;
+  auto mapping = files.MapShared("/intake", 64 * kPage);
+  std::memset((*mapping)->data(), 'n', 64 * kPage);
+  FakeFiles copy(files, 42);
+  CHECK(copy.MapShared("/intake", 64 * kPage).ok());
+  CHECK(files.Content("/intake") == std::string(64 * kPage, 'n'));
+  mapping->reset();
+  files.PowerCut(42);
+  CHECK(copy.Content("/intake") == files.Content("/intake"));
+}
+
 TEST_CASE("the same seed cuts the same way", "[fakes][files]") {
   std::string contents[2];
   for (std::string& content : contents) {
