@@ -67,7 +67,7 @@ constexpr char kNextDelivery[] =
 constexpr char kBlockAt[] =
     "SELECT id, bytes FROM blocks WHERE id >= ? AND id <= ? ORDER BY id DESC LIMIT 1";
 constexpr char kLogEnd[] =
-    "SELECT max(l.end_position, coalesce((SELECT ((b.id & ((1 << 47) - 1)) << 2) + "
+    "SELECT max(l.end_position, l.reserved_position, coalesce((SELECT ((b.id & ((1 << 47) - 1)) << 2) + "
     "length(b.bytes) FROM blocks b WHERE b.id >= l.id << 47 AND b.id < (l.id + 1) << 47 "
     "ORDER BY b.id DESC LIMIT 1), 0)) FROM logs l WHERE l.id = ?";
 

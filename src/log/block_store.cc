@@ -29,7 +29,9 @@ constexpr char kDeleteBelow[] = "DELETE FROM blocks WHERE id >= ? AND id < ?";
 constexpr char kTrimLog[] =
     "UPDATE logs SET oldest_position = max(oldest_position, ?), "
     "end_position = max(end_position, ?) WHERE id = ?";
-constexpr char kSetEnd[] = "UPDATE logs SET end_position = max(end_position, ?) WHERE id = ?";
+constexpr char kSetEnd[] =
+    "UPDATE logs SET end_position = max(end_position, ?), "
+    "reserved_position = max(reserved_position, ?) WHERE id = ?";
 // The block that holds a position or the next one above it, in one statement and
 // so in one snapshot: between two, a commit could put a block in between.
 // ?1 the log's first id, ?2 the position's, ?3 the next log's first, ?4 the
@@ -133,8 +135,11 @@ absl::StatusOr<BlockSum> BlockWriter::Trim(LogId log, uint64_t before, uint64_t 
   return sum;
 }
 
-absl::Status BlockWriter::SetEnd(LogId log, uint64_t end) {
-  return set_end_.Bind(1, static_cast<int64_t>(end)).Bind(2, log).Run();
+absl::Status BlockWriter::SetEnd(LogId log, uint64_t end, uint64_t reserved) {
+  return set_end_.Bind(1, static_cast<int64_t>(end))
+      .Bind(2, static_cast<int64_t>(reserved))
+      .Bind(3, log)
+      .Run();
 }
 
 absl::StatusOr<std::unique_ptr<BlockStore>> BlockStore::Open(const std::string& path,

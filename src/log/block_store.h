@@ -73,7 +73,9 @@ class BlockWriter {
   // log's end so that deleting the last block does not forget it. Returns
   // what was deleted.
   absl::StatusOr<BlockSum> Trim(LogId log, uint64_t before, uint64_t log_end);
-  absl::Status SetEnd(LogId log, uint64_t end);
+  // Notes how far the log went where no block says so, and up to where it may go
+  // before that is noted again (0: as it was). Both only grow.
+  absl::Status SetEnd(LogId log, uint64_t end, uint64_t reserved);
 
  private:
   sql::Statement insert_, find_below_, sum_below_, delete_below_, trim_log_, set_end_;

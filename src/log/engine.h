@@ -51,6 +51,14 @@ class Participant {
   // aside. Short, no I/O, must not append. False: nothing changed.
   virtual bool Capture() = 0;
 
+  // Asked after a Capture that was true, in the same cut: whether the write of
+  // that capture may wait without end. It may if the tables, as they are, remain a
+  // state to which a power cut may go back although what was accepted since is
+  // older than the flush interval: say, because all that has changed is about
+  // frames that were never written. The journal keeps the changes meanwhile. The
+  // round that does not write ends with Finish(false).
+  virtual bool MayWait() { return false; }
+
   // Writes what was captured, inside the engine's transaction. May be called
   // again with the same capture after a failed commit.
   virtual absl::Status Write(sql::Database& db) = 0;

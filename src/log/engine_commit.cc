@@ -1,8 +1,11 @@
 // The commit round: group commit of all logs and views.
 //
 //   1  cut      exclusively: note what each log has claimed, Capture() the views
-//   2  drain    find the published frames below the cut, as blocks
-//   3  write    one transaction: blocks, views, the journal's end
+//   2  drain    find the published frames below the cut, as blocks, less those
+//               that nobody needs any more
+//   3  write    one transaction: blocks, views, the journal's end. Left out, with
+//               4, if there is no block and the views may wait: they go on in the
+//               journal
 //   4  sync     the transaction's COMMIT
 //   5  release  tell waiters and readers, give drained segments back
 //
@@ -186,7 +189,7 @@ absl::Status EngineImpl::WriteRound(const std::vector<LogRound>& rounds,
       // Folded into the views' tables: only how far matters. Without the state
       // the frames have to stay.
       if (with_state && !round.drafts.empty()) {
-        EDDY_RETURN_IF_ERROR(writer_->SetEnd(0, round.end));
+        EDDY_RETURN_IF_ERROR(writer_->SetEnd(0, round.end, 0));
       }
       continue;
     }
@@ -195,8 +198,9 @@ absl::Status EngineImpl::WriteRound(const std::vector<LogRound>& rounds,
       EDDY_RETURN_IF_ERROR(keeper_->Inserted(round.log, draft, kept_ms));
       wal_block_bytes_ += draft.end - draft.first;
     }
-    // No block says how far the log went, and its positions have been seen.
-    if (round.dropped) EDDY_RETURN_IF_ERROR(writer_->SetEnd(round.log->id(), round.end));
+    if (round.reserve != 0) {
+      EDDY_RETURN_IF_ERROR(writer_->SetEnd(round.log->id(), round.end, round.reserve));
+    }
     if (round.cut.trim_before != 0) {
       EDDY_ASSIGN_OR_RETURN(
           const BlockSum trimmed,
@@ -253,13 +257,23 @@ absl::Status EngineImpl::TrimOnly(const std::vector<LogRound>& rounds) {
   return status;
 }
 
-EngineImpl::RoundResult EngineImpl::CommitRound() {
+// The journal may take an eighth of the intake (a segment at least) before the
+// state that waits is written and gives it free.
+bool EngineImpl::JournalIsCrowded(const LogRound& journal) const {
+  const IntakeGeometry& geometry = intake_->geometry();
+  const uint64_t segments = std::max<uint64_t>(1, geometry.segment_count / 8);
+  return journal.end - journal.log->committed() >= segments * geometry.segment_bytes;
+}
+
+EngineImpl::RoundResult EngineImpl::CommitRound(Extent extent) {
   last_round_ = clock_->SinceBoot();
   sealed_bytes_.store(0, std::memory_order_relaxed);
   SealQuietLogs();
 
   std::vector<LogRound> rounds;
   std::vector<Participant*> captured;
+  const bool all = extent == Extent::kEverything;
+  bool work = false;  // something has to be written
   {
     absl::MutexLock cut(&cut_);
     for (SegmentLog* log : LogsWithWork()) {
@@ -269,30 +283,38 @@ EngineImpl::RoundResult EngineImpl::CommitRound() {
       rounds.push_back(std::move(round));
     }
     for (const auto& [view, participant] : participants_) {
-      if (participant->Capture()) captured.push_back(participant);
+      if (!participant->Capture()) continue;
+      captured.push_back(participant);
+      work = work || all || !participant->MayWait();
     }
   }
   bool complete = true;
   bool with_trims = false;
   size_t block_count = 0;
   uint64_t payload_bytes = 0;
-  bool work = !captured.empty();
   for (LogRound& round : rounds) {
     Drain(&round);
-    round.frames_end = round.drafts.empty() ? 0 : round.drafts.back().end;
     // State may refer to frames behind one that is still unpublished: it waits
     // for a round in which all logs are drained up to the cut (E1).
     complete = complete && round.complete;
     with_trims = with_trims || round.cut.trim_before != 0;
-    work = work || !round.drafts.empty() || round.cut.trim_before != 0;
+    if (round.log == journal_ && !round.drafts.empty()) {
+      work = work || all || round.log->IsWanted() || JournalIsCrowded(round);
+    }
   }
+  work = work || with_trims;
   for (LogRound& round : rounds) {
     if (round.log == journal_) continue;
     // Only together with the state that says why.
-    if (complete) {
-      round.dropped =
-          DropBelow(round.cut.discard_below, round.log->boot_starts(), &round.drafts);
+    if (complete) DropBelow(round.cut.discard_below, round.log->boot_starts(), &round.drafts);
+    round.frames_end = round.drafts.empty() ? 0 : round.drafts.back().end;
+    if (round.end > std::max(round.log->known_end(), round.frames_end)) {
+      // No block says how far the log went, and its positions have been seen. It is
+      // told along with what else is written; alone only where it has to be (L4).
+      round.reserve = std::min(round.end + kReserveBytes, kPositionMax);
+      work = work || round.end > round.log->reach();
     }
+    work = work || !round.drafts.empty();
     block_count += round.drafts.size();
     for (const BlockDraft& draft : round.drafts) payload_bytes += draft.payload_bytes;
   }
@@ -316,14 +338,16 @@ EngineImpl::RoundResult EngineImpl::CommitRound() {
     const bool trimmed = (drops || with_trims) && TrimOnly(rounds).ok();
     if (reserve || (trimmed && drops)) write();
   }
+  const bool with_state = status.ok() && work && complete;
   if (status.ok()) {
     for (const LogRound& round : rounds) {
-      if (round.log == journal_ && !complete) continue;
+      if (round.log == journal_ && !with_state) continue;
+      if (work) round.log->SetKnown(round.end, round.reserve);
       round.log->Committed(round.end, round.frames_end, round.cut.trim_before);
     }
   }
   // After the logs, so that a view can trim below what it now knows committed.
-  for (Participant* participant : captured) participant->Finish(status.ok() && complete);
+  for (Participant* participant : captured) participant->Finish(with_state);
   {
     absl::MutexLock lock(&stats_mu_);
     stats_.last_commit = status;

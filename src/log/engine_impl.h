@@ -82,7 +82,7 @@ class EngineImpl final : public Engine, public LogHost {
     std::vector<BlockDraft> drafts;
     uint64_t end = 0;       // committed up to here if the transaction succeeds
     uint64_t frames_end = 0;  // of the last one drained; 0: there was none
-    bool dropped = false;   // frames that nobody needs: only the end is written
+    uint64_t reserve = 0;   // up to here, if the tables are told of the end; else 0
     bool complete = false;  // everything that the cut names was published
   };
 
@@ -115,7 +115,12 @@ class EngineImpl final : public Engine, public LogHost {
   // Lets those arrive that the last round has released, before the cut.
   void GatherWaiters() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   void NoteGathered() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
-  RoundResult CommitRound() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  // What may wait, waits in a round of what is due.
+  enum class Extent { kDue, kEverything };
+  RoundResult CommitRound(Extent extent = Extent::kDue)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  bool JournalIsCrowded(const LogRound& journal) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   absl::Status TrimOnly(const std::vector<LogRound>& rounds)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   absl::Status DecideDrops(const std::vector<LogRound>& rounds)

@@ -17,7 +17,8 @@ namespace {
 
 constexpr int64_t kByteOrderMark = 0x0102030405060708;
 
-constexpr char kLogRows[] = "SELECT id, oldest_position, end_position FROM logs ORDER BY id";
+constexpr char kLogRows[] =
+    "SELECT id, oldest_position, end_position, reserved_position FROM logs ORDER BY id";
 constexpr char kLastBlock[] =
     "SELECT id, length(bytes) FROM blocks WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT 1";
 constexpr char kAddLog[] =
@@ -138,10 +139,11 @@ absl::Status EngineImpl::LoadLogs() {
     // Pages of the database carry no checksum: believe no number unseen.
     if (rows.ColumnInt(0) < 0 || rows.ColumnInt(0) > int64_t{kLogIdMax} ||
         !IsPosition(rows.ColumnInt(1)) || !IsPosition(rows.ColumnInt(2)) ||
-        rows.ColumnInt(2) % int64_t{kFrameAlignment} != 0) {
+        rows.ColumnInt(2) % int64_t{kFrameAlignment} != 0 || !IsPosition(rows.ColumnInt(3)) ||
+        rows.ColumnInt(3) % int64_t{kFrameAlignment} != 0) {
       return absl::DataLossError(absl::StrCat(
-          "logs: the row of log ", rows.ColumnInt(0), " holds positions ", rows.ColumnInt(1),
-          " and ", rows.ColumnInt(2), ", which cannot be"));
+          "logs: the row of log ", rows.ColumnInt(0), " holds positions ", rows.ColumnInt(1), ", ",
+          rows.ColumnInt(2), " and ", rows.ColumnInt(3), ", which cannot be"));
     }
     const LogId id = static_cast<LogId>(rows.ColumnInt(0));
     const uint64_t oldest = static_cast<uint64_t>(rows.ColumnInt(1));
@@ -157,6 +159,8 @@ absl::Status EngineImpl::LoadLogs() {
     last.Reset();
     logs_[id] = std::make_unique<SegmentLog>(id, oldest, end, blocks_end, nullptr,
                                              blocks_.get(), this, clock_);
+    // A clean close has told the end: above it nothing was given out.
+    if (died_) logs_[id]->SetKnown(end, static_cast<uint64_t>(rows.ColumnInt(3)));
     logs_[id]->SetBootStarts(boot_clock_.StartsOf(id));
     if (id != 0) EDDY_RETURN_IF_ERROR(keeper_->Load(logs_[id].get()));
   }
@@ -179,10 +183,17 @@ absl::Status EngineImpl::Close() {
   const absl::Status flushed = Flush();
   CommitLock lock(this);
   if (flushed.ok()) {
-    EDDY_RETURN_IF_ERROR(CommitRound().status);
+    EDDY_RETURN_IF_ERROR(CommitRound(Extent::kEverything).status);
     EDDY_RETURN_IF_ERROR(EnsureDatabase());
     EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
     EDDY_RETURN_IF_ERROR(keeper_->WriteTotals());
+    {
+      absl::MutexLock logs(&logs_mu_);
+      for (const auto& [id, log] : logs_) {
+        if (log->known_end() >= log->committed()) continue;
+        EDDY_RETURN_IF_ERROR(writer_->SetEnd(id, log->committed(), 0));
+      }
+    }
     EDDY_RETURN_IF_ERROR(SetMeta(*db_, kMetaClean, 1));
     const StoreStats stats = Stats();
     EDDY_RETURN_IF_ERROR(

@@ -109,9 +109,9 @@ absl::Status EngineImpl::RecoverIntake() {
 
 // What a dead process claimed and did not publish (and, after a power cut, all
 // that it did not commit) is lost, but its positions may have been handed out:
-// to callers, to readers, perhaps to the cloud. All lie below the committed end
-// plus what the intake can hold plus kAheadBytesMax. The jump is committed before
-// anything is appended, so that the next one starts beyond it.
+// to callers, to readers, perhaps to the cloud. All lie below what the tables know
+// to be reached (L4) plus what the intake can hold plus kAheadBytesMax. The jump is
+// committed before anything is appended, so that the next one starts beyond it.
 absl::Status EngineImpl::JumpPositions() {
   constexpr int64_t kMost = kIntakeBytesMax + kIntakeHeaderBytes;
   EDDY_ASSIGN_OR_RETURN(const int64_t intake_bytes, MetaInt(*db_, kMetaIntakeBytes, kMost));
@@ -124,7 +124,7 @@ absl::Status EngineImpl::JumpPositions() {
   EDDY_ASSIGN_OR_RETURN(sql::Statement update, db_->Prepare(kJump));
   absl::MutexLock logs(&logs_mu_);
   for (auto& [id, log] : logs_) {
-    const uint64_t end = std::min(log->committed() + jump, kPositionMax);
+    const uint64_t end = std::min(std::max(log->committed(), log->reach()) + jump, kPositionMax);
     EDDY_RETURN_IF_ERROR(update.Bind(1, static_cast<int64_t>(end)).Bind(2, id).Run());
     log->JumpTo(end);
   }
@@ -167,7 +167,7 @@ absl::Status EngineImpl::FinishOpen() {
   CommitLock lock(this);
   // With no intake in place nobody can append yet; Cut() and Committed() of
   // restored runs do not need one.
-  EDDY_RETURN_IF_ERROR(CommitRound().status);
+  EDDY_RETURN_IF_ERROR(CommitRound(Extent::kEverything).status);
   EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
   if (died_) EDDY_RETURN_IF_ERROR(JumpPositions());  // by the old size of the intake
   std::vector<std::pair<LogId, uint64_t>> tails;

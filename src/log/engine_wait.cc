@@ -47,6 +47,7 @@ absl::Status EngineImpl::WaitCommitted(LogId log_id, uint64_t end, absl::Duratio
     return absl::InvalidArgumentError(absl::StrCat("log ", log_id, ": nothing was appended up to ",
                                                    end, ", its tail is ", log->tail()));
   }
+  log->Want(end);
   const absl::Duration deadline = clock_->SinceBoot() + timeout;
   absl::Duration pause = kIncompletePauseMin;
   arrivals_.fetch_add(1, std::memory_order_relaxed);

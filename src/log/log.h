@@ -7,8 +7,14 @@
 //   L1  Positions of frames increase in the order of publication per producer,
 //       and no position is ever given out twice, not even after a power cut.
 //   L2  A reader sees a frame only after every earlier frame of the log.
-//   L3  A frame leaves the intake only after the transaction that holds its
-//       block, or the state that made it useless (SetDiscard), has been synced.
+//   L3  A frame leaves the intake only after the transaction that holds its block
+//       has been synced, or when its owner's mark (SetDiscard) says that nobody
+//       needs it. What the mark rests on is then in the tables or still in the
+//       journal, so that the death of the process brings no such frame back; a
+//       power cut may take the mark, but then the frame with it.
+//   L4  committed() never passes reach(), which the tables know: a log that a
+//       power cut stopped goes on above all positions that anybody has seen,
+//       although no block says that they were there.
 // Depends on frame.h.
 #ifndef EDDY_SRC_LOG_LOG_H_
 #define EDDY_SRC_LOG_LOG_H_
@@ -106,13 +112,17 @@ class Log {
   // with the cut held exclusively and no other lock of the engine but the
   // commit's, so that the mark and what Capture() takes belong together: what it
   // rests on must be captured in the same cut, since after a power cut the frames
-  // are missing. Never moves back. The log's end is committed all the same: no
-  // position is given twice. Null: nothing is dropped.
+  // are missing. Never moves back. A round that finds nothing else to write, and
+  // whose participants may all wait, writes nothing: positions are reserved ahead.
+  // Null: nothing is dropped.
   virtual void SetDiscard(std::function<uint64_t()> below) = 0;
 
   virtual uint64_t oldest() const = 0;     // no frame lies below
   virtual uint64_t tail() const = 0;       // behind the last claimed frame
-  virtual uint64_t committed() const = 0;  // all below survives a power cut
+  // All below survives a power cut, or is of no more use (SetDiscard).
+  virtual uint64_t committed() const = 0;
+  // No position at or above it was given out before the open. Only while opening.
+  virtual uint64_t reach() const = 0;
 
   // What was dropped below oldest() or cannot be read above it. To be asked after
   // a read, for all that the read has passed.

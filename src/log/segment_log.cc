@@ -43,6 +43,7 @@ SegmentLog::SegmentLog(LogId id, uint64_t oldest, uint64_t end, uint64_t blocks_
       blocks_end_(blocks_end),
       oldest_(oldest),
       appended_(clock),
+      known_end_(end),
       next_position_(end) {
   static_assert(std::atomic<uint64_t>::is_always_lock_free,
                 "the intake needs lock-free 64-bit atomics");
@@ -352,7 +353,20 @@ void SegmentLog::JumpTo(uint64_t position) {
   absl::MutexLock lock(&mu_);
   EDDY_CHECK(runs_.empty() && position >= next_position_);
   next_position_ = position;
+  known_end_ = position;
   committed_.store(position, std::memory_order_release);
+}
+
+void SegmentLog::SetKnown(uint64_t end, uint64_t reserved) {
+  known_end_ = std::max(known_end_, end);
+  reserved_ = std::max(reserved_, reserved);
+}
+
+void SegmentLog::Want(uint64_t end) {
+  uint64_t wanted = wanted_.load(std::memory_order_relaxed);
+  while (wanted < end && !wanted_.compare_exchange_weak(wanted, end, std::memory_order_release,
+                                                        std::memory_order_relaxed)) {
+  }
 }
 
 bool SegmentLog::TrimPending() const {
@@ -364,6 +378,7 @@ void SegmentLog::Committed(uint64_t end, uint64_t frames_end, uint64_t trimmed_b
   std::vector<uint32_t> done;
   {
     absl::MutexLock lock(&mu_);
+    EDDY_CHECK(end <= reach());  // L4
     if (frames_end != 0) blocks_end_.store(frames_end, std::memory_order_release);
     committed_.store(std::max(end, committed()), std::memory_order_release);
     if (committed() >= refused_end_) refused_bytes_ = 0;

@@ -26,6 +26,7 @@
 #ifndef EDDY_SRC_LOG_SEGMENT_LOG_H_
 #define EDDY_SRC_LOG_SEGMENT_LOG_H_
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -47,6 +48,11 @@
 #include "src/runtime/signal.h"
 
 namespace eddy::log {
+
+// How many positions are reserved beyond the end where a log goes on without
+// being written: at 200 KB/s one small write in five minutes. After a power cut as
+// many are skipped, which a log can bear some millions of times.
+inline constexpr uint64_t kReserveBytes = uint64_t{64} << 20;
 
 // What a log asks of the engine above it.
 class LogHost {
@@ -122,6 +128,13 @@ class SegmentLog final : public Log {
   bool HasWork() const { return has_work_.load(std::memory_order_acquire); }
   LogCut Cut();
   uint64_t PendingEnd() const;  // what a flush has to reach
+  // L4: what the tables know of the log's end and of the positions reserved for it.
+  uint64_t known_end() const { return known_end_; }
+  uint64_t reach() const override { return std::max(known_end_, reserved_); }
+  void SetKnown(uint64_t end, uint64_t reserved);
+  // Somebody waits for a commit up to `end`: nothing below may be put off.
+  void Want(uint64_t end);
+  bool IsWanted() const { return wanted_.load(std::memory_order_acquire) > committed(); }
   void Committed(uint64_t end, uint64_t frames_end, uint64_t trimmed_before);
   bool TrimPending() const;
   // The records in the gap are given up: no reader sees them from now on, and
@@ -209,7 +222,10 @@ class SegmentLog final : public Log {
   std::atomic<uint64_t> oldest_;
   std::atomic<bool> has_work_{false};  // runs or a trim; exact under mu_
   Signal appended_;
-  uint64_t last_tail_seen_ = 0;        // committer only
+  std::atomic<uint64_t> wanted_{0};    // released by Want, acquired by the committer
+  uint64_t last_tail_seen_ = 0;        // committer only, as the next two
+  uint64_t known_end_;
+  uint64_t reserved_ = 0;
 
   absl::Mutex large_mu_ ABSL_ACQUIRED_BEFORE(mu_);  // one large frame at a time
   mutable absl::Mutex mu_;
