@@ -35,10 +35,13 @@ struct Retention {
   // and records are kept longer. While the store is open the wall clock is looked
   // at once, when it is first trusted, and its steps change nothing.
   absl::Duration age;
-  uint64_t bytes = 0;    // committed bytes, with 16 to 40 for each record
+  // Committed bytes as they are stored: data, and a partition key once for all the
+  // records of a block that have it, with 1 to 40 for each record.
+  uint64_t bytes = 0;
   uint64_t records = 0;  // committed records
   // Of `bytes` and `records`, exceeded by at most what the intake holds, and by a
-  // block that is not yet full. kRejectNew also keeps the stream from being
+  // block that is not yet full; blocks may go for `bytes` before they have to, by
+  // what packing saves of one commit. kRejectNew also keeps the stream from being
   // dropped from at the store's own limit.
   AtLimit at_limit = AtLimit::kDropOldest;
   int32_t priority = 0;  // higher is dropped later, see AtLimit::kDropByPriority

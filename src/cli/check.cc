@@ -9,6 +9,7 @@
 #include "src/base/status.h"
 #include "src/base/strings.h"
 #include "src/cli/commands.h"
+#include "src/log/block_codec.h"
 #include "src/log/frame.h"
 #include "src/queue/message_frame.h"
 #include "src/stream/record_frame.h"
@@ -21,7 +22,8 @@ constexpr char kViewLogs[] =
     "SELECT log_id, 1 FROM shards UNION ALL SELECT log_id, 0 FROM queues";
 constexpr char kNextBlock[] =
     "SELECT id, frame_count, first_time_ms, last_time_ms, checksum, bytes, "
-    "(id >> 47) IN (SELECT id FROM logs) FROM blocks WHERE id > ? ORDER BY id LIMIT 1";
+    "(id >> 47) IN (SELECT id FROM logs), " EDDY_BLOCK_SPAN
+    " FROM blocks WHERE id > ? ORDER BY id LIMIT 1";
 constexpr char kShards[] =
     "SELECT s.name, h.shard, h.starting_hash_key, h.ending_hash_key, "
     "h.log_id IN (SELECT id FROM logs) "
@@ -65,10 +67,12 @@ constexpr char kNextDelivery[] =
     "WHERE d.deleted = 0 AND d.position >= q.head_position AND (d.queue_id, d.position) > (?, ?) "
     "ORDER BY d.queue_id, d.position LIMIT 1";
 constexpr char kBlockAt[] =
-    "SELECT id, bytes FROM blocks WHERE id >= ? AND id <= ? ORDER BY id DESC LIMIT 1";
+    "SELECT id, bytes, " EDDY_BLOCK_SPAN " FROM blocks WHERE id >= ? AND id <= ? "
+    "ORDER BY id DESC LIMIT 1";
 constexpr char kLogEnd[] =
-    "SELECT max(l.end_position, l.reserved_position, coalesce((SELECT ((b.id & ((1 << 47) - 1)) << 2) + "
-    "length(b.bytes) FROM blocks b WHERE b.id >= l.id << 47 AND b.id < (l.id + 1) << 47 "
+    "SELECT max(l.end_position, l.reserved_position, "
+    "coalesce((SELECT ((b.id & ((1 << 47) - 1)) << 2) + "
+    EDDY_BLOCK_SPAN " FROM blocks b WHERE b.id >= l.id << 47 AND b.id < (l.id + 1) << 47 "
     "ORDER BY b.id DESC LIMIT 1), 0)) FROM logs l WHERE l.id = ?";
 
 static_assert(log::kBlockPositionBits == 47, "the statements above know it");
@@ -166,8 +170,9 @@ void Checker::CheckBlock(sql::Statement& row) {
   const int64_t id = row.ColumnInt(0);
   const uint64_t log = LogOf(id);
   const uint64_t first = PositionOf(id);
-  const std::string_view bytes = row.ColumnBlob(5);
-  const std::string name = absl::StrCat("log ", log, ", block at ", first, " (", bytes.size(),
+  const std::string_view stored = row.ColumnBlob(5);
+  const int64_t span = row.ColumnInt(7);
+  const std::string name = absl::StrCat("log ", log, ", block at ", first, " (", stored.size(),
                                         " bytes)");
   ++block_count_;
   if (row.ColumnInt(6) == 0 && strange_logs_.insert(log).second) {
@@ -177,14 +182,22 @@ void Checker::CheckBlock(sql::Statement& row) {
     Damage(absl::StrCat(name, ": the block before it ends at ", block_end_));
   }
   block_log_ = log;
-  block_end_ = first + bytes.size();
+  block_end_ = first;  // of a damaged one no more is sure
 
-  const uint64_t checksum = log::BlockChecksum(bytes, id);
+  const uint64_t checksum = log::BlockChecksum(stored, id, span);
   if (checksum != static_cast<uint64_t>(row.ColumnInt(4))) {
     Damage(absl::StrCat(name, ": checksum ", absl::Hex(checksum), ", stored ",
                         absl::Hex(static_cast<uint64_t>(row.ColumnInt(4)))));
     return;  // its frames would only say the same again
   }
+  block_end_ += static_cast<uint64_t>(span);
+  std::unique_ptr<char[]> memory;
+  const absl::StatusOr<std::string_view> unpacked = log::StoredFrames(stored, span, &memory);
+  if (!unpacked.ok()) {
+    Damage(absl::StrCat(name, ": ", unpacked.status().message()));
+    return;
+  }
+  const std::string_view bytes = *unpacked;
   uint64_t frames = 0;
   int64_t first_ms = 0;
   int64_t last_ms = 0;
@@ -297,7 +310,9 @@ absl::Status Checker::CheckDeliveries() {
       EDDY_ASSIGN_OR_RETURN(const bool has_block, block.Step());
       bool found = false;
       if (has_block) {
-        const std::string_view bytes = block.ColumnBlob(1);
+        std::unique_ptr<char[]> memory;
+        const std::string_view bytes =
+            log::StoredFrames(block.ColumnBlob(1), block.ColumnInt(2), &memory).value_or("");
         const uint64_t first = PositionOf(block.ColumnInt(0));
         log::FrameView frame;
         for (size_t at = 0; !found && first + at <= static_cast<uint64_t>(position) &&

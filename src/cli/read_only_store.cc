@@ -13,6 +13,7 @@
 #include "eddy/types.h"
 #include "src/base/status.h"
 #include "src/base/strings.h"
+#include "src/log/block_codec.h"
 #include "src/log/frame.h"
 #include "src/log/meta.h"
 #include "src/sql/schema.h"
@@ -26,13 +27,15 @@ constexpr char kLogBlocks[] =
     "SELECT count(*), coalesce(sum(frame_count), 0), coalesce(sum(length(bytes)), 0), "
     "coalesce(max(last_time_ms), 0) FROM blocks WHERE id >= ? AND id < ?";
 constexpr char kLastBlock[] =
-    "SELECT id, length(bytes) FROM blocks WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT 1";
+    "SELECT id, " EDDY_BLOCK_SPAN " FROM blocks WHERE id >= ? AND id < ? "
+    "ORDER BY id DESC LIMIT 1";
 constexpr char kDropped[] =
     "SELECT reason, frame_count, bytes FROM dropped WHERE log_id = ? AND reason BETWEEN 0 AND ?";
 constexpr char kFramesAbove[] =
     "SELECT coalesce(sum(frame_count), 0) FROM blocks WHERE id > ? AND id < ?";
 constexpr char kAtOrBelow[] =
-    "SELECT id, bytes FROM blocks WHERE id >= ? AND id <= ? ORDER BY id DESC LIMIT 1";
+    "SELECT id, bytes, " EDDY_BLOCK_SPAN " FROM blocks WHERE id >= ? AND id <= ? "
+    "ORDER BY id DESC LIMIT 1";
 constexpr char kStreams[] =
     "SELECT id, name, created_ms, durability FROM streams ORDER BY name";
 constexpr char kStreamId[] = "SELECT id FROM streams WHERE name = ?";
@@ -90,9 +93,10 @@ absl::StatusOr<ReadOnlyStore> ReadOnlyStore::Open(const std::string& directory,
   }
   if (!db.ok()) return db.status();
   EDDY_ASSIGN_OR_RETURN(const int version, db->SchemaVersion());
-  if (version == 0 || version > sql::kSchemaVersion) {
+  if (version < sql::kSchemaVersionOldest || version > sql::kSchemaVersion) {
     return absl::FailedPreconditionError(absl::StrCat(
-        path, ": schema version ", version, ", this eddy reads 1 to ", sql::kSchemaVersion));
+        path, ": schema version ", version, ", this eddy reads ", sql::kSchemaVersionOldest, " to ",
+        sql::kSchemaVersion));
   }
   EDDY_ASSIGN_OR_RETURN(std::unique_ptr<log::BlockStore> blocks,
                         log::BlockStore::Open(path, options));
@@ -197,7 +201,11 @@ absl::StatusOr<uint64_t> ReadOnlyStore::FramesFrom(log::LogId log, uint64_t posi
   cut.Bind(1, log::BlockId(log, 0)).Bind(2, at);
   EDDY_ASSIGN_OR_RETURN(const bool found, cut.Step());
   if (!found) return frames;
-  const std::string_view bytes = cut.ColumnBlob(1);
+  std::unique_ptr<char[]> memory;
+  const absl::StatusOr<std::string_view> unpacked =
+      log::StoredFrames(cut.ColumnBlob(1), cut.ColumnInt(2), &memory);
+  if (!unpacked.ok()) return frames;  // the check tells of it
+  const std::string_view bytes = *unpacked;
   uint64_t frame_at = PositionOf(cut.ColumnInt(0));
   log::FrameView frame;
   for (size_t offset = 0; log::ParseFrame(bytes.data() + offset, bytes.size() - offset,

@@ -100,7 +100,7 @@ class Tail {
     for (uint64_t at = block.first; at < block.end && left_ > 0;) {
       const size_t offset = static_cast<size_t>(at - block.first);
       log::FrameView frame;
-      if (!log::ParseFrame(block.bytes.data() + offset, block.bytes.size() - offset, at,
+      if (!log::ParseFrame(block.frames.data() + offset, block.frames.size() - offset, at,
                            &frame)) {
         return absl::DataLossError(
             absl::StrCat("log ", block.log, ": no whole frame at position ", at));

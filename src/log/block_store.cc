@@ -1,6 +1,7 @@
 #include "src/log/block_store.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #define XXH_INLINE_ALL
@@ -8,6 +9,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
+#include "src/base/strings.h"
+#include "src/log/block_codec.h"
 
 namespace eddy::log {
 namespace {
@@ -18,10 +21,11 @@ constexpr size_t kCachedBlocksMax = 4;
 
 constexpr char kInsert[] =
     "INSERT INTO blocks (id, frame_count, first_time_ms, last_time_ms, time_trusted, kept_ms, "
-    "checksum, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+    "checksum, span, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
 // The last block that begins at or below a position: it may reach beyond it.
 constexpr char kFindBelow[] =
-    "SELECT id, length(bytes) FROM blocks WHERE id >= ? AND id <= ? ORDER BY id DESC LIMIT 1";
+    "SELECT id, " EDDY_BLOCK_SPAN " FROM blocks WHERE id >= ? AND id <= ? "
+    "ORDER BY id DESC LIMIT 1";
 constexpr char kSumBelow[] =
     "SELECT count(*), coalesce(sum(frame_count), 0), coalesce(sum(length(bytes)), 0) "
     "FROM blocks WHERE id >= ? AND id < ?";
@@ -37,24 +41,24 @@ constexpr char kSetEnd[] =
 // ?1 the log's first id, ?2 the position's, ?3 the next log's first, ?4 the
 // position's offset in the log.
 constexpr char kFind[] =
-    "SELECT id, frame_count, checksum, bytes FROM blocks WHERE id = coalesce("
-    "(SELECT id FROM (SELECT id, length(bytes) AS size FROM blocks "
+    "SELECT id, frame_count, checksum, " EDDY_BLOCK_SPAN ", bytes FROM blocks WHERE id = coalesce("
+    "(SELECT id FROM (SELECT id, " EDDY_BLOCK_SPAN " AS size FROM blocks "
     "  WHERE id >= ?1 AND id <= ?2 ORDER BY id DESC LIMIT 1) "
-    "  WHERE ((id - ?1) << 2) + max(size, 1) > ?4), "
+    "  WHERE ((id - ?1) << 2) + size > ?4), "
     "(SELECT id FROM blocks WHERE id > ?2 AND id < ?3 ORDER BY id LIMIT 1))";
 constexpr char kByTime[] =
-    "SELECT id, frame_count, checksum, bytes FROM blocks "
+    "SELECT id, frame_count, checksum, " EDDY_BLOCK_SPAN ", bytes FROM blocks "
     "WHERE id >= ? AND id < ? AND last_time_ms >= ? ORDER BY id LIMIT 1";
 // The same without the bytes, which lie on pages of their own: a row is found
 // though its bytes cannot be read.
 constexpr char kLocate[] =
-    "SELECT id, frame_count, length(bytes) FROM blocks WHERE id = coalesce("
-    "(SELECT id FROM (SELECT id, length(bytes) AS size FROM blocks "
+    "SELECT id, frame_count, " EDDY_BLOCK_SPAN " FROM blocks WHERE id = coalesce("
+    "(SELECT id FROM (SELECT id, " EDDY_BLOCK_SPAN " AS size FROM blocks "
     "  WHERE id >= ?1 AND id <= ?2 ORDER BY id DESC LIMIT 1) "
-    "  WHERE ((id - ?1) << 2) + max(size, 1) > ?4), "
+    "  WHERE ((id - ?1) << 2) + size > ?4), "
     "(SELECT id FROM blocks WHERE id > ?2 AND id < ?3 ORDER BY id LIMIT 1))";
 constexpr char kLocateByTime[] =
-    "SELECT id, frame_count, length(bytes) FROM blocks "
+    "SELECT id, frame_count, " EDDY_BLOCK_SPAN " FROM blocks "
     "WHERE id >= ? AND id < ? AND last_time_ms >= ? ORDER BY id LIMIT 1";
 constexpr char kNext[] =
     "SELECT id FROM blocks WHERE id > ? AND id < ? ORDER BY id LIMIT 1";
@@ -72,8 +76,10 @@ uint64_t FirstOf(int64_t id) {
 
 }  // namespace
 
-uint64_t BlockChecksum(std::string_view bytes, int64_t id) {
-  return XXH3_64bits_withSeed(bytes.data(), bytes.size(), static_cast<uint64_t>(id));
+uint64_t BlockChecksum(std::string_view bytes, int64_t id, int64_t span) {
+  const uint64_t seed =
+      static_cast<uint64_t>(id) ^ (static_cast<uint64_t>(span) * 0x9e3779b97f4a7c15u);
+  return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
 }
 
 absl::StatusOr<std::unique_ptr<BlockWriter>> BlockWriter::Create(sql::Database& db) {
@@ -87,19 +93,34 @@ absl::StatusOr<std::unique_ptr<BlockWriter>> BlockWriter::Create(sql::Database& 
   return writer;
 }
 
-absl::Status BlockWriter::Insert(const BlockDraft& draft, int64_t kept_ms) {
+// What is to be stored: in packed_, or as it lies.
+std::string_view BlockWriter::Pack(const BlockDraft& draft) {
+  const std::string_view frames(draft.frames, static_cast<size_t>(draft.end - draft.first));
+  if (!IsWorthPacking(frames.size(), draft.frame_count)) return frames;
+  if (packed_bytes_max_ < frames.size()) {
+    packed_bytes_max_ = frames.size();
+    packed_.reset(new char[packed_bytes_max_]);
+  }
+  const size_t packed = PackBlock(frames, packed_.get());
+  return packed == 0 ? frames : std::string_view(packed_.get(), packed);
+}
+
+absl::StatusOr<uint64_t> BlockWriter::Insert(const BlockDraft& draft, int64_t kept_ms) {
   EDDY_CHECK(draft.end > draft.first && draft.end <= kPositionMax);
   const int64_t id = BlockId(draft.log, draft.first);
-  const std::string_view bytes(draft.frames, static_cast<size_t>(draft.end - draft.first));
-  return insert_.Bind(1, id)
+  const int64_t span = static_cast<int64_t>(draft.end - draft.first);
+  const std::string_view bytes = Pack(draft);
+  EDDY_RETURN_IF_ERROR(insert_.Bind(1, id)
       .Bind(2, static_cast<int64_t>(draft.frame_count))
       .Bind(3, draft.first_time_ms)
       .Bind(4, draft.last_time_ms)
       .Bind(5, draft.time_trusted ? 1 : 0)
       .Bind(6, kept_ms)
-      .Bind(7, static_cast<int64_t>(BlockChecksum(bytes, id)))
-      .BindBlob(8, bytes)
-      .Run();
+      .Bind(7, static_cast<int64_t>(BlockChecksum(bytes, id, span)))
+      .Bind(8, SpanColumn(span))
+      .BindBlob(9, bytes)
+      .Run());
+  return bytes.size();
 }
 
 absl::StatusOr<BlockSum> BlockWriter::Trim(LogId log, uint64_t before, uint64_t log_end) {
@@ -184,19 +205,31 @@ std::shared_ptr<const Block> BlockStore::Cache(std::shared_ptr<const Block> bloc
 
 absl::StatusOr<std::shared_ptr<const Block>> BlockStore::Take(sql::Statement& row) {
   const int64_t id = row.ColumnInt(0);
-  const std::string_view bytes = row.ColumnBlob(3);
-  if (BlockChecksum(bytes, id) != static_cast<uint64_t>(row.ColumnInt(2))) {
-    return Damaged(id, row.ColumnInt(1), static_cast<int64_t>(bytes.size()),
+  const int64_t span = row.ColumnInt(3);
+  const std::string_view stored = row.ColumnBlob(4);
+  const auto damaged = [&](std::string_view what) {
+    mu_.AssertHeld();
+    return Damaged(id, row.ColumnInt(1), span,
                    absl::DataLossError(absl::StrCat(
                        "log ", LogOf(id), ": the block at position ", FirstOf(id), " (",
-                       bytes.size(), " bytes) does not match its checksum")));
+                       stored.size(), " bytes) ", AbslView(what))));
+  };
+  if (BlockChecksum(stored, id, span) != static_cast<uint64_t>(row.ColumnInt(2))) {
+    return damaged("does not match its checksum");
   }
   auto block = std::make_shared<Block>();
   block->log = LogOf(id);
   block->first = FirstOf(id);
   block->frame_count = static_cast<uint64_t>(row.ColumnInt(1));
-  block->bytes.assign(bytes);
-  block->end = block->first + block->bytes.size();
+  const absl::StatusOr<std::string_view> frames = StoredFrames(stored, span, &block->memory);
+  if (!frames.ok()) return damaged(absl::StrCat("holds ", frames.status().message()));
+  block->frames = *frames;
+  if (block->memory == nullptr) {  // SQLite's, until the next step
+    block->memory.reset(new char[stored.size()]);
+    std::memcpy(block->memory.get(), stored.data(), stored.size());
+    block->frames = {block->memory.get(), stored.size()};
+  }
+  block->end = block->first + block->frames.size();
   return Cache(std::move(block));
 }
 
@@ -208,7 +241,7 @@ absl::StatusOr<std::shared_ptr<const Block>> BlockStore::TakeDamaged(sql::Statem
   return Damaged(locate.ColumnInt(0), locate.ColumnInt(1), locate.ColumnInt(2), damage);
 }
 
-std::shared_ptr<const Block> BlockStore::Damaged(int64_t id, int64_t frame_count, int64_t size,
+std::shared_ptr<const Block> BlockStore::Damaged(int64_t id, int64_t frame_count, int64_t span,
                                                  const absl::Status& damage) {
   auto block = std::make_shared<Block>();
   block->log = LogOf(id);
@@ -216,7 +249,7 @@ std::shared_ptr<const Block> BlockStore::Damaged(int64_t id, int64_t frame_count
   // No number of the row is sure: a block holds something, and ends where the next
   // one begins at the latest.
   const uint64_t bytes = AlignFrame(static_cast<size_t>(
-      std::clamp<int64_t>(size, kFrameAlignment, int64_t{kFrameBytesMax} * 2)));
+      std::clamp<int64_t>(span, kFrameAlignment, int64_t{kBlockSpanMax})));
   block->end = block->first + bytes;
   sql::AutoReset reset(next_);
   next_.Bind(1, id).Bind(2, BlockId(block->log + 1, 0));

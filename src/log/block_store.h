@@ -2,15 +2,25 @@
 // connection inside its transaction; reading through a read-only connection of
 // its own, with a few blocks kept in memory.
 //
-// A block is a run of frames, as it lay in the intake. Its id says which log
-// and where:   id = log << 47 | first position >> 2
+// A block is a run of frames, packed where that makes it smaller (block_codec.h).
+// Its id says which log and where:   id = log << 47 | first position >> 2
 // which leaves 2^16 logs of 2^49 bytes each: 17 years at a megabyte a second.
 //
+// A block has two sizes. Its *span* is that of the frames as they lay in the
+// intake, and how far its positions reach. Its *bytes* are what is stored: sums of
+// them, and with them quota and retention, are about the disk.
+//
+// The span decides what is found, trimmed and dropped before any checksum is looked
+// at, and pages of the database carry none. So the column holds it twice, which a
+// changed byte does not survive; a span that is not sure counts as the largest that
+// can be, so that nothing which may belong to the block is stepped over.
+//
 // Invariants
-//   B1  Bytes that do not match their checksum are never handed out.
+//   B1  Bytes that do not match their checksum, which covers id and span too, are
+//       neither unpacked nor handed out.
 //   B2  No read transaction outlives a call.
 //   B3  A damaged block costs itself only: it is found, empty, with its limits.
-// Depends on sql/, frame.h.
+// Depends on sql/, block_codec.h.
 #ifndef EDDY_SRC_LOG_BLOCK_STORE_H_
 #define EDDY_SRC_LOG_BLOCK_STORE_H_
 
@@ -39,13 +49,23 @@ inline constexpr LogId kLogIdMax = (1u << 16) - 2;
 constexpr int64_t BlockId(LogId log, uint64_t position) {
   return static_cast<int64_t>((uint64_t{log} << kBlockPositionBits) | (position >> 2));
 }
-uint64_t BlockChecksum(std::string_view bytes, int64_t id);
+
+inline constexpr uint64_t kBlockSpanMax = uint64_t{kFrameBytesMax} + 1;
+
+// In the column, and in the text of a query.
+constexpr int64_t SpanColumn(int64_t span) { return span << 32 | span; }
+#define EDDY_BLOCK_SPAN                                                              \
+  "(CASE WHEN span >> 32 = span & 4294967295 AND span & 4294967295 BETWEEN 1 AND 67108864 " \
+  "THEN span & 4294967295 ELSE 67108864 END)"
+static_assert(kBlockSpanMax == 67108864, "the text above knows it");
+
+uint64_t BlockChecksum(std::string_view bytes, int64_t id, int64_t span);
 
 // Sums of some blocks.
 struct BlockSum {
   uint64_t blocks = 0;
   uint64_t frames = 0;
-  uint64_t bytes = 0;
+  uint64_t bytes = 0;  // as stored
 };
 
 struct Block {
@@ -53,8 +73,9 @@ struct Block {
   uint64_t first = 0;
   uint64_t end = 0;  // of a damaged one: what its row says, and not above the next
   uint64_t frame_count = 0;  // as its row says; bounded by its length
-  std::string bytes;
-  absl::Status damage;  // OK, or kDataLoss: then there are no bytes
+  std::string_view frames;   // unpacked; they lie in:
+  std::unique_ptr<char[]> memory;
+  absl::Status damage;  // OK, or kDataLoss: then there are no frames
 };
 
 // Blocks that were found damaged, each counted once.
@@ -67,8 +88,8 @@ struct DamageCounts {
 class BlockWriter {
  public:
   static absl::StatusOr<std::unique_ptr<BlockWriter>> Create(sql::Database& db);
-  // `kept_ms`: see AgeClock.
-  absl::Status Insert(const BlockDraft& draft, int64_t kept_ms);
+  // Packs the frames, and returns how many bytes are stored. `kept_ms`: see AgeClock.
+  absl::StatusOr<uint64_t> Insert(const BlockDraft& draft, int64_t kept_ms);
   // Deletes the blocks of the log that end at or below `before`, and notes the
   // log's end so that deleting the last block does not forget it. Returns
   // what was deleted.
@@ -78,7 +99,11 @@ class BlockWriter {
   absl::Status SetEnd(LogId log, uint64_t end, uint64_t reserved);
 
  private:
+  std::string_view Pack(const BlockDraft& draft);
+
   sql::Statement insert_, find_below_, sum_below_, delete_below_, trim_log_, set_end_;
+  std::unique_ptr<char[]> packed_;  // used again for each block
+  size_t packed_bytes_max_ = 0;
 };
 
 // Threads: safe; reads are serialised.
@@ -111,7 +136,7 @@ class BlockStore {
   absl::StatusOr<std::shared_ptr<const Block>> TakeDamaged(sql::Statement& locate,
                                                            const absl::Status& damage)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  std::shared_ptr<const Block> Damaged(int64_t id, int64_t frame_count, int64_t size,
+  std::shared_ptr<const Block> Damaged(int64_t id, int64_t frame_count, int64_t span,
                                        const absl::Status& damage)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   std::shared_ptr<const Block> Cache(std::shared_ptr<const Block> block)

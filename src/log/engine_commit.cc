@@ -194,9 +194,9 @@ absl::Status EngineImpl::WriteRound(const std::vector<LogRound>& rounds,
       continue;
     }
     for (const BlockDraft& draft : round.drafts) {
-      EDDY_RETURN_IF_ERROR(writer_->Insert(draft, kept_ms));
-      EDDY_RETURN_IF_ERROR(keeper_->Inserted(round.log, draft, kept_ms));
-      wal_block_bytes_ += draft.end - draft.first;
+      EDDY_ASSIGN_OR_RETURN(const uint64_t stored, writer_->Insert(draft, kept_ms));
+      EDDY_RETURN_IF_ERROR(keeper_->Inserted(round.log, draft, stored, kept_ms));
+      wal_block_bytes_ += stored;
     }
     if (round.reserve != 0) {
       EDDY_RETURN_IF_ERROR(writer_->SetEnd(round.log->id(), round.end, round.reserve));

@@ -20,7 +20,8 @@ constexpr int64_t kByteOrderMark = 0x0102030405060708;
 constexpr char kLogRows[] =
     "SELECT id, oldest_position, end_position, reserved_position FROM logs ORDER BY id";
 constexpr char kLastBlock[] =
-    "SELECT id, length(bytes) FROM blocks WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT 1";
+    "SELECT id, " EDDY_BLOCK_SPAN " FROM blocks WHERE id >= ? AND id < ? "
+    "ORDER BY id DESC LIMIT 1";
 constexpr char kAddLog[] =
     "INSERT INTO logs (id, oldest_position, end_position) "
     "VALUES ((SELECT max(id) + 1 FROM logs), 0, 0)";

@@ -10,7 +10,6 @@
 namespace eddy::log {
 namespace {
 
-constexpr uint64_t kTimeMask = (uint64_t{1} << 47) - 1;
 constexpr uint64_t kTrustedBit = uint64_t{1} << 47;
 constexpr int kKeySizeShift = 48;
 constexpr int kKindShift = 26;
@@ -50,11 +49,9 @@ uint32_t Checksum(const char* frame, uint32_t word0, uint64_t position, uint64_t
 
 uint32_t FillFrame(const FrameParts& parts, uint64_t position, uint64_t salt, char* to) {
   const size_t size = parts.Bytes();
-  const uint32_t word0 =
-      static_cast<uint32_t>(size) | (uint32_t{parts.kind} << kKindShift);
-  const uint64_t time = (static_cast<uint64_t>(parts.time_ms) & kTimeMask) |
-                        (parts.time_trusted ? kTrustedBit : 0) |
-                        (static_cast<uint64_t>(parts.key.size()) << kKeySizeShift);
+  const uint32_t word0 = FrameWord0(size, parts.kind);
+  const uint64_t time = FrameTimeWord(static_cast<uint64_t>(parts.time_ms), parts.time_trusted,
+                                      parts.key.size());
   std::memcpy(to + 8, &time, sizeof(time));
   char* at = Put(to + kFrameHeaderBytes, parts.key);
   at = Put(at, parts.head);
@@ -75,7 +72,7 @@ bool ParseFrame(const char* from, size_t available, uint64_t position, FrameView
   if (kFrameHeaderBytes + key_size > size) return false;
   view->position = position;
   view->end = position + AlignFrame(size);
-  view->time_ms = static_cast<int64_t>(time & kTimeMask);
+  view->time_ms = static_cast<int64_t>(time & kFrameTimeMsMax);
   view->time_trusted = (time & kTrustedBit) != 0;
   view->kind = static_cast<uint8_t>(word0 >> kKindShift);
   view->key = std::string_view(from + kFrameHeaderBytes, key_size);

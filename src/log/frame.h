@@ -1,4 +1,5 @@
-// Frame: how one record lies in memory and on disk - the same bytes in both.
+// Frame: how one record lies in memory, and in the rows of the table `blocks` that
+// are not packed (block_codec.h).
 //
 //      0       4        8               16
 //      +-------+--------+---------------+-----+------+-------+
@@ -11,7 +12,9 @@
 //            Zero means: not published. It is stored last, with release order.
 //   word 1   low half of XXH3-64 over word 0, word 2.., seeded with the frame's
 //            position and the intake's salt: a frame moved elsewhere, or left
-//            over from an earlier life of its segment, does not match.
+//            over from an earlier life of its segment, does not match. It is for
+//            those who read an intake; in a block, which has a checksum of its
+//            own, it means nothing and may be zero.
 //   word 2-3 bits 0..46 wall time in ms since 1970, bit 47 "the clock was set",
 //            bits 48..63 the key's size.
 //
@@ -32,6 +35,7 @@ inline constexpr size_t kFrameAlignment = 4;
 inline constexpr size_t kFrameBytesMax = (1u << 26) - 1;
 inline constexpr size_t kFrameKeyBytesMax = 0xffff;
 inline constexpr uint8_t kFrameKindMax = 63;
+inline constexpr uint64_t kFrameTimeMsMax = (uint64_t{1} << 47) - 1;
 
 // What a view gives to be written. The pieces are copied one after the other.
 struct FrameParts {
@@ -68,6 +72,13 @@ uint32_t FillFrame(const FrameParts& parts, uint64_t position, uint64_t salt,
                    char* to);
 
 constexpr size_t FrameSize(uint32_t word0) { return word0 & kFrameBytesMax; }
+constexpr uint32_t FrameWord0(size_t size, uint8_t kind) {
+  return static_cast<uint32_t>(size) | (uint32_t{kind} << 26);
+}
+// Words 2 and 3.
+constexpr uint64_t FrameTimeWord(uint64_t time_ms, bool trusted, size_t key_size) {
+  return (time_ms & kFrameTimeMsMax) | (uint64_t{trusted} << 47) | (uint64_t{key_size} << 48);
+}
 
 // Whether the `available` bytes at `from` begin with a whole frame: its sizes
 // in bounds. Fills `view`. Never reads beyond `available`.

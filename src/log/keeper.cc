@@ -19,8 +19,8 @@ constexpr char kLast[] =
     "SELECT kept_ms, last_time_ms, time_trusted FROM blocks WHERE id >= ? AND id < ? "
     "ORDER BY id DESC LIMIT 1";
 constexpr char kOldest[] =
-    "SELECT id, frame_count, length(bytes), kept_ms FROM blocks WHERE id >= ? AND id < ? "
-    "ORDER BY id LIMIT 2";
+    "SELECT id, frame_count, length(bytes), kept_ms, " EDDY_BLOCK_SPAN
+    " FROM blocks WHERE id >= ? AND id < ? ORDER BY id LIMIT 2";
 constexpr char kSetCounted[] =
     "UPDATE logs SET counted_position = ?, counted_blocks = ?, counted_frames = ?, "
     "counted_bytes = ? WHERE id = ?";
@@ -229,10 +229,15 @@ absl::Status Keeper::DropOldest(const Drop& drop) {
       static_cast<uint64_t>(oldest.ColumnInt(0) - BlockId(id, 0)) << 2;
   const uint64_t bytes = static_cast<uint64_t>(oldest.ColumnInt(2));
   gap.first = std::max(block_first, log->oldest());
-  gap.end = block_first + bytes;
+  gap.end = block_first + static_cast<uint64_t>(oldest.ColumnInt(4));
   gap.frames = static_cast<uint64_t>(oldest.ColumnInt(1));
   gap.reason = drop.reason;
   EDDY_ASSIGN_OR_RETURN(const bool has_next, oldest.Step());
+  // A span that is not sure may reach too far; what follows is not to go with it.
+  const uint64_t end_most =
+      has_next ? static_cast<uint64_t>(oldest.ColumnInt(0) - BlockId(id, 0)) << 2
+               : std::max(log->committed(), block_first + kFrameAlignment);
+  gap.end = std::min(gap.end, end_most);
   totals.oldest_kept_ms = has_next ? oldest.ColumnInt(3) : 0;
   totals.blocks = has_next ? std::max(Less(totals.blocks, 1), uint64_t{1}) : 0;
   totals.frames = Less(totals.frames, gap.frames);
@@ -288,9 +293,10 @@ absl::Status Keeper::WriteDrops() {
   return absl::OkStatus();
 }
 
-absl::Status Keeper::Inserted(SegmentLog* log, const BlockDraft& draft, int64_t kept_ms) {
+absl::Status Keeper::Inserted(SegmentLog* log, const BlockDraft& draft, uint64_t stored_bytes,
+                              int64_t kept_ms) {
   Place& place = Of(log);
-  pending_.push_back({log, true, {1, draft.frame_count, draft.end - draft.first}, kept_ms});
+  pending_.push_back({log, true, {1, draft.frame_count, stored_bytes}, kept_ms});
   if (++place.blocks_uncounted < kUncountedMax) return absl::OkStatus();
   return WriteCounted(place, draft.end);
 }

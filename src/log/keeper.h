@@ -70,7 +70,9 @@ class Keeper {
   void SetGroup(const std::vector<SegmentLog*>& logs, const KeepLimits& limits);
 
   // `grow_bytes_max`: how much the database file may grow for the headroom's sake.
-  // The drafts are those of the round. OK and a part of it: see kDropsMax.
+  // The drafts are those of the round, counted with their spans: what is dropped
+  // for them may be more than they then take packed. OK and a part of it: see
+  // kDropsMax.
   absl::Status Decide(const std::vector<BlockDraft>& drafts, uint64_t grow_bytes_max);
   // Counts and tells what is lost above oldest(): a damaged block.
   void Report(SegmentLog* log, const GapPiece& gap, uint64_t bytes);
@@ -79,7 +81,8 @@ class Keeper {
 
   int64_t NowMs() { return age_.Now(SteadyMs(), TrustedWallMs()); }
   // Inside the transaction. `end`: the log is committed up to there with it.
-  absl::Status Inserted(SegmentLog* log, const BlockDraft& draft, int64_t kept_ms);
+  absl::Status Inserted(SegmentLog* log, const BlockDraft& draft, uint64_t stored_bytes,
+                        int64_t kept_ms);
   absl::Status Trimmed(SegmentLog* log, uint64_t end, const BlockSum& trimmed);
   void Finish(bool committed);
 

@@ -1,7 +1,7 @@
 // Log: an append-only sequence of frames. The one way in which bytes are kept.
 //
 // A frame is *accepted* in a segment of the intake, lock-free; the committer
-// moves it, as it lies, into a block in SQLite. Readers do not notice the move.
+// moves it into a block in SQLite, packed. Readers do not notice the move.
 //
 // Invariants
 //   L1  Positions of frames increase in the order of publication per producer,

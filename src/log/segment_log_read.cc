@@ -216,7 +216,7 @@ absl::StatusOr<SegmentLog::Found> SegmentLog::ReadBlocks(Collector* collector,
     }
     const uint64_t before = collector->position();
     collector->SkipTo(block->first);
-    if (!collector->AddAll(block->bytes, block->first, block)) {
+    if (!collector->AddAll(block->frames, block->first, block)) {
       return absl::DataLossError("a block with a right checksum holds no whole frames");
     }
     // Behind the block's last frame, if the position lay within that.

@@ -32,7 +32,7 @@ CREATE TABLE logs (
   counted_bytes    INTEGER NOT NULL DEFAULT 0
 );
 
--- Runs of frames as they lay in the intake.
+-- Runs of frames, packed: see log/block_codec.h and log/block_store.h.
 -- id = log id << 47 | first position >> 2 (positions are multiples of 4).
 CREATE TABLE blocks (
   id            INTEGER PRIMARY KEY,
@@ -41,7 +41,8 @@ CREATE TABLE blocks (
   last_time_ms  INTEGER NOT NULL,   -- the latest, not the last one's
   time_trusted  INTEGER NOT NULL,   -- of all frames
   kept_ms       INTEGER NOT NULL,   -- the store's age clock at the commit
-  checksum      INTEGER NOT NULL,   -- XXH3-64 of bytes, seeded with id
+  checksum      INTEGER NOT NULL,   -- XXH3-64 of bytes, seeded with id and span
+  span          INTEGER NOT NULL,   -- bytes of the frames unpacked: << 32, and again
   bytes         BLOB NOT NULL
 );
 
@@ -152,6 +153,11 @@ absl::Status PrepareSchema(Database& db) {
     return absl::FailedPreconditionError(absl::StrCat(
         "the store has schema version ", version, ", this eddy knows up to ",
         kSchemaVersion, ": open it with the newer eddy"));
+  }
+  if (version != 0 && version < kSchemaVersionOldest) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the store has schema version ", version, " of a time before any release; this eddy knows ",
+        kSchemaVersionOldest, " to ", kSchemaVersion, ": empty it with the eddy that made it"));
   }
   if (version == kSchemaVersion) return absl::OkStatus();
   EDDY_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(db));

@@ -7,10 +7,13 @@
 
 namespace eddy::sql {
 
-inline constexpr int kSchemaVersion = 1;
+// 2: blocks are packed, and their checksum covers the span. Nothing was released
+// with version 1, so there is no way from there.
+inline constexpr int kSchemaVersion = 2;
+inline constexpr int kSchemaVersionOldest = 2;
 
 // Creates the tables of an empty database, or checks the version of an old one.
-//   kFailedPrecondition   a newer eddy wrote it.
+//   kFailedPrecondition   a newer eddy wrote it, or one older than any release.
 absl::Status PrepareSchema(Database& db);
 
 }  // namespace eddy::sql

@@ -3,12 +3,16 @@
 // them, or go round for ever.
 //
 // The input is rows, one after the other:
-//   u8 flags   bit 0: the checksum is right; bits 1..2: the log
+//   u8 flags   bit 0: the checksum is right; bits 1..2: the log;
+//              bits 3..4: the span is 0 that of the bytes, 1 what follows,
+//              2 the column itself is
+//   i64 span   in these last two cases
 //   u16 place  the position, in words
 //   i16 time
 //   u8 size    of the bytes that follow; may be none
 #include <memory>
 
+#include "src/log/block_codec.h"
 #include "src/log/block_store.h"
 #include "src/log/intake.h"
 #include "src/log/segment_log.h"
@@ -62,19 +66,23 @@ void Insert(sql::Database& db, log::LogId first_log, Input* input) {
   {
     auto row = db.Prepare(
         "INSERT OR REPLACE INTO blocks (id, frame_count, first_time_ms, last_time_ms, "
-        "time_trusted, kept_ms, checksum, bytes) VALUES (?, 1, 0, ?, 1, 0, ?, ?)");
+        "time_trusted, kept_ms, checksum, span, bytes) VALUES (?, 1, 0, ?, 1, 0, ?, ?, ?)");
     Hold(row.ok(), "no statement");
     for (size_t i = 0; i < kRowsMax && !input->empty(); ++i) {
       const uint8_t flags = input->Number<uint8_t>();
       const uint64_t position = uint64_t{input->Number<uint16_t>()} * 4;
       const int64_t id = log::BlockId(first_log + (flags >> 1) % kLogs, position);
       const int64_t time = input->Number<int16_t>();
+      const int form = (flags >> 3) & 3;
+      const int64_t number = form != 0 ? input->Number<int64_t>() : 0;
       const std::string_view bytes = input->Bytes(input->Number<uint8_t>());
-      const uint64_t checksum = log::BlockChecksum(bytes, id) + ((flags & 1) != 0 ? 0 : 1);
+      const int64_t span = form == 0 ? static_cast<int64_t>(bytes.size()) : number & 0x7ffffff;
+      const uint64_t checksum = log::BlockChecksum(bytes, id, span) + ((flags & 1) != 0 ? 0 : 1);
       Hold(row->Bind(1, id)
                .Bind(2, time)
                .Bind(3, static_cast<int64_t>(checksum))
-               .BindBlob(4, bytes)
+               .Bind(4, form < 2 ? log::SpanColumn(span) : number)
+               .BindBlob(5, bytes)
                .Run()
                .ok(),
            "a row that cannot be written");
@@ -90,7 +98,9 @@ void Find(log::BlockStore* blocks, log::LogId log, uint64_t position) {
     return;
   }
   if (*block == nullptr) return;
-  Hold((*block)->log == log && (*block)->end == (*block)->first + (*block)->bytes.size(),
+  Hold((*block)->log == log &&
+           ((*block)->damage.ok() ? (*block)->end == (*block)->first + (*block)->frames.size()
+                                  : (*block)->frames.empty()),
        "a block of another place");
   Hold((*block)->end > position || (*block)->first > position, "a block below the position");
 }
@@ -128,9 +138,10 @@ void Read(World* world, log::BlockStore* blocks, log::LogId log) {
   }
 }
 
-std::string Row(uint8_t flags, uint16_t place, std::string_view bytes) {
+std::string Row(uint8_t flags, uint16_t place, std::string_view bytes, int64_t span = 0) {
   std::string row(1, static_cast<char>(flags));
   row.append(reinterpret_cast<const char*>(&place), 2).append(2, '\1');
+  if ((flags & 0x18) != 0) row.append(reinterpret_cast<const char*>(&span), sizeof(span));
   row.push_back(static_cast<char>(bytes.size()));
   return row.append(bytes);
 }
@@ -144,10 +155,15 @@ std::vector<std::string> Seeds() {
   std::string three;
   for (int i = 0; i < 3; ++i) three += Filled(parts, three.size(), 9);
   const uint16_t behind = static_cast<uint16_t>(three.size() / 4);
+  const int64_t span = static_cast<int64_t>(three.size());
+  std::string packed(three.size(), '\0');
+  packed.resize(log::PackBlock(three, packed.data()));
   return {Row(1, 0, three) + Row(1, behind, three) + Row(3, 5, three),
           Row(1, 0, three) + Row(0, behind, three) + Row(1, behind + 100, three),
           Row(1, 0, "") + Row(1, 4, "no frame at all"),
-          Row(1, 0, three) + Row(1, 4, three)};
+          Row(1, 0, three) + Row(1, 4, three),
+          Row(9, 0, packed, span) + Row(9, behind, packed, span) + Row(9, 500, packed, span + 4),
+          Row(9, 0, packed, span) + Row(17, behind, packed, span) + Row(1, 500, three)};
 }
 
 }  // namespace eddy::fuzz

@@ -223,7 +223,7 @@ TEST_CASE("on a full disk the reserve lets trims and acknowledgements be committ
   Ok(f.store->Flush());
   CHECK(f.store->Stats().reserve_held == with_reserve);
   f.files.FillDisk();
-  for (int i = 0; i < 150; ++i) Ok(stream.Put("key", std::string(1000, 'y')));
+  for (int i = 0; i < 200; ++i) Ok(stream.Put("key", std::string(1000, 'y')));
   const absl::Status flushed = f.store->Flush();
   if (!with_reserve) {
     CHECK(absl::IsUnavailable(flushed));  // this is what the reserve is for
