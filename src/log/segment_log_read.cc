@@ -202,13 +202,16 @@ void SegmentLog::CopyFromSegment(const Run& run, uint64_t first, Collector* coll
 
 absl::StatusOr<SegmentLog::Found> SegmentLog::ReadBlocks(Collector* collector,
                                                          uint64_t runs_first) {
+  // No block reaches beyond, and all below it is in a block that the look sees:
+  // noted before the look.
+  const uint64_t bound = std::min(runs_first, committed());
   EDDY_ASSIGN_OR_RETURN(const std::shared_ptr<const Block> block,
                         blocks_->Find(id_, collector->position()));
-  if (block != nullptr) {
-    if (!block->damage.ok()) {
-      // Its end is what its row says, which is not to be believed beyond what was
-      // written: frames that are still in the runs can be read.
-      const uint64_t bound = runs_first == UINT64_MAX ? tail() : runs_first;
+  // The end of a damaged block is what its row says, if not the most that can be. It
+  // is not to be believed beyond what was written.
+  const bool damaged = block != nullptr && !block->damage.ok();
+  if (block != nullptr && !(damaged && collector->position() >= bound)) {
+    if (damaged) {
       const uint64_t first = std::max(collector->position(), block->first);
       const uint64_t end = std::max(std::min(block->end, bound), first + kFrameAlignment);
       collector->AddGap({first, end, block->frame_count, GapReason::kDamaged});

@@ -172,6 +172,35 @@ TEST_CASE("a changed span is met from every position of its block, and takes no 
   }
 }
 
+TEST_CASE("a span changed under an open log takes nothing of what comes behind its block",
+          "[log][read][fault]") {
+  LogFixture f;
+  const std::vector<Appended> at = FillBlocks(&f, 2);
+  f.CloseAndReopen();  // what is still in the intake is read from there
+  const uint64_t tail = f.log->tail();
+  REQUIRE(f.engine
+              ->WithDatabase([&](sql::Database& db) {
+                return db.Exec(absl::StrCat("UPDATE blocks SET span = 0 WHERE id = ",
+                                            BlockId(f.id, at[1].position)).c_str());
+              })
+              .ok());
+  absl::StatusOr<ReadResult> read = f.log->Read(tail, {});
+  REQUIRE(read.ok());
+  CHECK_FALSE(read->gap);
+  CHECK(read->frames.empty());
+  const Appended added = f.Append("new");
+  CHECK(added.position == tail);
+  if (GENERATE(true, false)) REQUIRE(f.engine->Flush().ok());
+  for (const uint64_t from : {tail, at[1].end}) {
+    read = f.log->Read(from, {});
+    REQUIRE(read.ok());
+    CHECK(read->gap.has_value() == (from < tail));
+    if (read->gap) CHECK(read->gap->end == tail);
+    REQUIRE(read->frames.size() == 1);
+    CHECK(read->frames[0].body == "new");
+  }
+}
+
 TEST_CASE("a block whose span does not fit its bytes is damaged, not misread",
           "[log][read][fault]") {
   LogFixture f;
