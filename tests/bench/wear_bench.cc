@@ -28,12 +28,18 @@ constexpr int kStepsPerWriteBack = 3000;
 constexpr int kSteps = 60000;  // ten minutes
 constexpr size_t kDataBytes = 200;
 
+struct Traffic {
+  bool deliver = false;
+  int steps_per_trim = kStepsPerRead;
+  StreamOptions stream;
+};
+
 struct Wear {
   double sqlite = 0;  // bytes written, for each of payload
   double kernel = 0;
 };
 
-Wear Trickle(const Setup& setup, bool deliver, int steps_per_trim = kStepsPerRead) {
+Wear Trickle(const Setup& setup, const Traffic& traffic) {
   const std::string& directory = setup.directory;
   std::filesystem::remove_all(directory);
   const DiskCount disk;
@@ -43,8 +49,8 @@ Wear Trickle(const Setup& setup, bool deliver, int steps_per_trim = kStepsPerRea
   options.platform.clock = &clock;
   options.platform.sqlite_vfs = disk.vfs();
   std::unique_ptr<Store> store = OpenStore(directory, options);
-  Stream* const stream = Ok(store->CreateStream("wear"));
-  Cursor* const cursor = deliver ? Ok(stream->OpenCursor("link")) : nullptr;
+  Stream* const stream = Ok(store->CreateStream("wear", traffic.stream));
+  Cursor* const cursor = traffic.deliver ? Ok(stream->OpenCursor("link")) : nullptr;
   const std::string data(kDataBytes, 'd');
   const int steps = setup.Scaled(kSteps);
   const double kernel_before = KernelWriteBytes();
@@ -53,19 +59,21 @@ Wear Trickle(const Setup& setup, bool deliver, int steps_per_trim = kStepsPerRea
   long delivered = 0;
   for (int step = 1; step <= steps; ++step) {
     for (int i = 0; i < kRecordsPerStep; ++i) Ok(stream->Put(kKey, data).status());
-    if (deliver && step % kStepsPerRead == 0) {
+    if (traffic.deliver && step % kStepsPerRead == 0) {
       if (sent != 0) Ok(cursor->Advance(0, sent));
       const RecordBatch batch = Ok(cursor->Read(0));
       delivered += static_cast<long>(batch.records.size());
       sent = batch.next_sequence_number;
     }
-    if (deliver && step % steps_per_trim == 0) Ok(stream->Trim(0, cursor->Position(0)));
+    if (traffic.deliver && step % traffic.steps_per_trim == 0) {
+      Ok(stream->Trim(0, cursor->Position(0)));
+    }
     clock.Advance(kStep);
     store->Pump();
     if (step % kStepsPerWriteBack == 0) WriteBack(directory + "/eddy.intake");
   }
   store.reset();
-  if (deliver && delivered < static_cast<long>(steps) * kRecordsPerStep) {
+  if (traffic.deliver && delivered < static_cast<long>(steps) * kRecordsPerStep) {
     Die("the reader was given fewer records than there are");
   }
   const double payload =
@@ -78,14 +86,17 @@ Wear Trickle(const Setup& setup, bool deliver, int steps_per_trim = kStepsPerRea
 
 void RunWear(const Setup& setup, Report* report) {
   RequireCountedDisk(setup.directory);
-  const Wear kept = Trickle(setup, false);
+  Traffic traffic;
+  const Wear kept = Trickle(setup, traffic);
   report->Add("disk / payload bytes, 1000 records/s, kept", kept.sqlite, "ratio", AtMost(3.0));
   report->Add("the same, kernel, with intake", kept.kernel, "ratio", AtMost(3.0));
-  const Wear delivered = Trickle(setup, true);
+  traffic.deliver = true;
+  const Wear delivered = Trickle(setup, traffic);
   report->Add("steady state with delivery", delivered.sqlite, "ratio", AtMost(1.5));
   report->Add("steady state with delivery, kernel, with intake", delivered.kernel, "ratio",
               AtMost(1.5));
-  const Wear seldom = Trickle(setup, true, 500);
+  traffic.steps_per_trim = 500;
+  const Wear seldom = Trickle(setup, traffic);
   report->Add("with delivery, trimmed every 5 s", seldom.sqlite, "ratio");
   report->Add("with delivery, trimmed every 5 s, kernel, with intake", seldom.kernel, "ratio");
   report->AddMissing("spill mode with the link up", "not yet measured", "ratio", AtMost(0.05));
