@@ -19,9 +19,9 @@ namespace eddy::bench {
 namespace {
 
 constexpr int kProducers = 64;
-constexpr int kSlices = 16;
-constexpr int kCalls = 1000;        // of one producer, a slice
-constexpr int kManyCalls = 16000;   // of all of them
+constexpr int kSlices = 32;
+constexpr int kCalls = 500;        // of one producer, a slice
+constexpr int kManyCalls = 8000;   // of all of them
 constexpr size_t kSyncBytes = 4096;
 
 // Calls a second; what each took is appended to `us`.
