@@ -4,8 +4,8 @@
 // given up for this table alone, because SQLite writes a row twice (WAL, then
 // database) and a record of 100 B with a key of 9 B lies in a frame of 128: 2.59
 // bytes of flash for each of data, where the bar is 2.2. Packed the record takes
-// 101, and packing costs a fraction of what writing the other 27 does. Intake,
-// readers and recovery still know frames only.
+// 101, which makes 2.06, and packing costs a fraction of what writing the other 27
+// does. Intake, readers and recovery still know frames only.
 //
 // A packed run is its frames one after the other, each as what differs from the
 // frame before it. The first follows a frame of kind 0, not trusted, at time 0,
