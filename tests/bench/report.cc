@@ -6,20 +6,17 @@
 namespace eddy::bench {
 namespace {
 
-std::string BarText(const Result& r) {
-  if (!r.bar.has_value()) return "";
-  char text[32];
-  std::snprintf(text, sizeof(text), "%s %.3g", r.bar->kind == Bar::Kind::kAtLeast ? ">=" : "<=",
-                r.bar->limit);
-  return text;
-}
-
 // Some digits, whatever the size: 0.0042, 1.53, 24512.
 std::string NumberText(double value) {
   char text[32];
   const double size = value < 0 ? -value : value;
-  std::snprintf(text, sizeof(text), size >= 1000 ? "%.0f" : size >= 100 ? "%.1f" : "%.3g", value);
+  std::snprintf(text, sizeof(text), size >= 1000 ? "%.0f" : "%.3g", value);
   return text;
+}
+
+std::string BarText(const Result& r) {
+  if (!r.bar.has_value()) return "";
+  return (r.bar->kind == Bar::Kind::kAtLeast ? ">= " : "<= ") + NumberText(r.bar->limit);
 }
 
 std::string Quoted(const std::string& text) {
