@@ -1,10 +1,11 @@
 // Transaction: records, messages, deletes, cursors and rows of your own, all of
 // them or none. See Store::Transact.
 //
-//   // Each order is handled once: its message goes, its event and its row come.
-//   store->Transact([&](eddy::Transaction& t) -> absl::Status {
-//     t.Delete(*orders, message.receipt_handle);
-//     t.Put(*events, "order-7", "paid");
+//   // Each order is handled once: its message goes, its event and its row come. What
+//   // fails fails the transaction, so that not each status has to be looked at.
+//   store->Transact([&](eddy::Transaction& t) {
+//     t.Delete(*orders, message.receipt_handle).IgnoreError();
+//     t.Put(*events, "order-7", "paid").IgnoreError();
 //     return t.sql().Run("INSERT INTO app_paid VALUES (?, ?)", {7, 9.90}).status();
 //   });
 //
@@ -52,6 +53,8 @@ inline constexpr size_t kSqlResultBytesMax = 10 << 20;
 struct SqlBlob {
   std::string bytes;
 };
+inline bool operator==(const SqlBlob& a, const SqlBlob& b) { return a.bytes == b.bytes; }
+inline bool operator!=(const SqlBlob& a, const SqlBlob& b) { return !(a == b); }
 using SqlValue = std::variant<std::monostate, int64_t, double, std::string, SqlBlob>;
 using SqlRow = std::vector<SqlValue>;  // a value a column
 
@@ -123,14 +126,14 @@ class Transaction {
   // fails the message is in flight as before, for the rest of its timeout. A
   // message that had become visible before and that nobody has received since is
   // deleted as well.
-  //   kInvalidArgument   not a handle of this queue; deleted in this transaction
-  //                      before; the transaction grows too large.
-  //   kAborted           the message is gone, on its way to the dead-letter queue,
-  //                      or was received again: somebody else handles it.
+  //   kInvalidArgument   not a handle of this queue; the transaction grows too large.
+  //   kAborted           the message is gone (in this transaction already, too), on
+  //                      its way to the dead-letter queue, or was received again:
+  //                      somebody else handles it.
   virtual absl::Status Delete(Queue& queue, std::string_view receipt_handle) = 0;
 
-  // Moves the cursor, if the transaction commits; the last move of a shard counts.
-  // One that somebody else has moved beyond `next` by then stays there.
+  // Moves the cursor, if the transaction commits. Of several moves in a shard the
+  // highest counts; a cursor that somebody else has moved further by then stays there.
   //   kInvalidArgument   no such shard; the transaction grows too large.
   //   kOutOfRange        below the present position, or above what has been written.
   virtual absl::Status Advance(Cursor& cursor, ShardId shard, SequenceNumber next) = 0;

@@ -27,7 +27,7 @@ constexpr size_t kScanFramesMax = 256;
 }  // namespace
 
 absl::StatusOr<std::vector<Message>> QueueImpl::Receive(const ReceiveOptions& options) {
-  EDDY_RETURN_IF_ERROR(CheckDurability(options.durability));
+  EDDY_RETURN_IF_ERROR(CheckLevel(options.durability));
   if (options.max_messages < 1 ||
       options.max_messages > static_cast<int>(kMessageBatchMax)) {
     return absl::InvalidArgumentError(absl::StrCat("max_messages ", options.max_messages,

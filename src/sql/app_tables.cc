@@ -223,11 +223,11 @@ absl::Status AppTables::Execute(std::string_view text, const std::vector<SqlValu
   const absl::Status status = Step(compiled, text, rows);
   if (kind == AppGuard::Kind::kRows) *changed = sqlite3_total_changes64(db) - before;
   if (!db_->InTransaction()) {
-    broken_ = absl::AbortedError(absl::StrCat("SQLite has rolled the transaction back: ",
-                                              status.ok() ? AbslView(text) : status.message()));
-    if (sqlite3_errcode(db) == SQLITE_FULL) {
-      broken_ = absl::ResourceExhaustedError(broken_.message());
-    }
+    const bool by_disk = absl::IsResourceExhausted(status) || absl::IsUnavailable(status) ||
+                         absl::IsDataLoss(status);
+    broken_ = by_disk ? status
+                      : absl::AbortedError(absl::StrCat(
+                            "SQLite has rolled the transaction back at ", AbslView(text)));
   } else if (writes && absl::IsOutOfRange(status)) {
     broken_ = status;  // its rows are changed, and the caller does not know which
   }
