@@ -189,7 +189,9 @@ void QueueImpl::PassDamaged(const log::LogGap& gap, bool pass) {
 bool QueueImpl::DropDamaged(uint64_t position) {
   absl::ReaderMutexLock cut(&engine_.cut());
   absl::MutexLock lock(&mu_);
-  if (state_.Find(position) == nullptr) return true;
+  const Delivery* const entry = state_.Find(position);
+  // Since it was found visible a transaction may hold it, which then ends it.
+  if (entry == nullptr || entry->phase == DeliveryPhase::kMoving) return true;
   DeliveryChange gone;
   gone.position = position;
   gone.gone = true;
