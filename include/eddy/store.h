@@ -5,13 +5,14 @@
 //       what was committed (kPower) is there after a power cut.
 //   S2  A sequence number is never given to a second record.
 //   S3  With StoreOptions::threads == false eddy creates no thread at all.
-// Depends on platform.h, types.h.
+// Depends on platform.h, transaction.h, types.h.
 #ifndef EDDY_STORE_H_
 #define EDDY_STORE_H_
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -24,6 +25,7 @@
 #include "eddy/queue.h"
 #include "eddy/retention.h"
 #include "eddy/stream.h"
+#include "eddy/transaction.h"
 #include "eddy/types.h"
 
 namespace eddy {
@@ -196,6 +198,35 @@ class Store {
   //   kUnavailable        the disk refused; it stays accepted and is tried again.
   //   kInvalidArgument    no token of this store.
   virtual absl::Status Wait(const CommitToken& token, absl::Duration timeout) = 0;
+
+  // Runs `work` once and commits what it did, all or nothing, with one sync: puts,
+  // sends, deletes, cursor moves and rows of the user's own tables. OK: all of it is
+  // there and survives a power cut; receivers and readers wake now. Any error:
+  // nothing of it is. (If the sync of its commit failed and the process dies before
+  // the next commit, it may turn up nevertheless, whole.) What changed nothing costs
+  // no I/O.
+  //
+  // While `work` runs nothing else is committed: other threads put and send at
+  // kProcess until the intake is full, those that ask for kPower and those that
+  // create something wait. So keep it short, and let it wait for nobody who uses the
+  // store. `work` must not throw. Plain calls within it are no part of the
+  // transaction: reads, and at kProcess puts, sends, receives and deletes that find
+  // room in the intake, take effect at once and stay if it fails; whatever would wait
+  // for a commit (kPower, records above a quarter of a segment, Create, Flush, Wait,
+  // Transact, Query) is kFailedPrecondition, and Pump does nothing.
+  //   what `work` or one of the Transaction's calls has returned, see there.
+  //   kFailedPrecondition  called from within a transaction.
+  //   kResourceExhausted   the disk is full, or the user's rows and the rest do not
+  //                        fit the store's limits.
+  //   kUnavailable         the disk failed, or is being opened anew after that.
+  virtual absl::StatusOr<TransactResult> Transact(
+      const std::function<absl::Status(Transaction&)>& work) = 0;
+
+  // Reads the user's tables (see Sql in transaction.h) as they are committed, with
+  // one statement that only reads. A long one holds up commits, as Transact does.
+  //   as Sql::Query; kPermissionDenied also of a statement that writes.
+  virtual absl::StatusOr<std::vector<SqlRow>> Query(
+      std::string_view statement, const std::vector<SqlValue>& parameters = {}) = 0;
 
   // Does what is due, a bounded piece, and says how long the host may wait
   // before the next call. For hosts without threads; harmless beside them.

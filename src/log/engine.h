@@ -35,6 +35,7 @@
 #include "absl/time/time.h"
 #include "eddy/platform.h"
 #include "eddy/store.h"
+#include "eddy/transaction.h"
 #include "eddy/types.h"
 #include "src/log/log.h"
 #include "src/log/retention.h"
@@ -69,6 +70,37 @@ class Participant {
   // A journal frame of this view that the tables do not yet show. Frames hold
   // absolute values, so replaying one twice does no harm.
   virtual absl::Status Replay(std::string_view op) = 0;
+};
+
+// The frames that a transaction brings to one log.
+struct LogFrames {
+  Log* log = nullptr;
+  std::vector<FrameParts> frames;
+  std::vector<Appended> appended;  // filled by the engine
+};
+
+// What Engine::Transact commits, besides what a round commits anyway. Its calls come
+// in this order, on the calling thread, with the commit lock held: nothing else is
+// committed meanwhile.
+class TransactionWork {
+ public:
+  virtual ~TransactionWork() = default;
+
+  // The user's part, with the user's tables. An error ends the transaction.
+  virtual absl::Status Run(Sql& sql) = 0;
+
+  // Whether anything but rows of the user is to be committed.
+  virtual bool HasChanges() const = 0;
+
+  // What is to be appended, one entry a log. Hidden until committed.
+  virtual std::vector<LogFrames>& frames() = 0;
+
+  // Rows of views, inside the transaction, after those of the Participants.
+  virtual absl::Status Write(sql::Database& db) = 0;
+
+  // Once in any case, also if Run has failed: applies to memory what is committed
+  // now, or takes back what Run has done there.
+  virtual void Finish(bool committed) = 0;
 };
 
 struct EngineOptions {
@@ -136,6 +168,18 @@ class Engine {
   // if it returns OK. For the catalog: creating streams and queues.
   virtual absl::Status WithDatabase(
       const std::function<absl::Status(sql::Database&)>& work) = 0;
+
+  // Runs `work` and commits it in a round of its own, all or nothing.
+  //   what Run has returned.
+  //   kFailedPrecondition, kResourceExhausted, kUnavailable   as Store::Transact.
+  virtual absl::Status Transact(TransactionWork* work) = 0;
+
+  // Runs `work` on the user's tables as they are committed; it can only read.
+  virtual absl::Status ReadTables(const std::function<absl::Status(Sql&)>& work) = 0;
+
+  // To be asked before something is done for which a commit must then be waited for.
+  //   kFailedPrecondition   the calling thread is within Transact.
+  virtual absl::Status CheckMayCommit() const = 0;
 
   // What to add to the time since boot, in ms, for a wall time while the clock is
   // not trusted: such times are repaired once it is. Constant.

@@ -80,6 +80,7 @@ absl::StatusOr<Appended> EngineImpl::TryJournal(uint32_t view, std::string_view 
 }
 
 absl::Duration EngineImpl::RunOnce() {
+  if (!CheckMayCommit().ok()) return options_.store.flush_interval;
   CommitLock lock(this);
   const absl::Duration interval = options_.store.flush_interval;
   const absl::Duration now = clock_->SinceBoot();
@@ -181,7 +182,7 @@ absl::Status EngineImpl::WriteRound(const std::vector<LogRound>& rounds,
                                     const std::vector<Participant*>& captured,
                                     bool with_state) {
   EDDY_RETURN_IF_ERROR(EnsureDatabase());
-  EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
+  EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, BeginOrJoin());
   EDDY_RETURN_IF_ERROR(keeper_->WriteDrops());  // first: the blocks use their pages
   const int64_t kept_ms = keeper_->NowMs();
   for (const LogRound& round : rounds) {
@@ -213,6 +214,7 @@ absl::Status EngineImpl::WriteRound(const std::vector<LogRound>& rounds,
       EDDY_RETURN_IF_ERROR(participant->Write(*db_));
     }
   }
+  if (transacting_ != nullptr) EDDY_RETURN_IF_ERROR(transacting_->work->Write(*db_));
   return transaction.Commit();
 }
 
@@ -273,7 +275,7 @@ EngineImpl::RoundResult EngineImpl::CommitRound(Extent extent) {
   std::vector<LogRound> rounds;
   std::vector<Participant*> captured;
   const bool all = extent == Extent::kEverything;
-  bool work = false;  // something has to be written
+  bool work = transacting_ != nullptr;  // something has to be written
   {
     absl::MutexLock cut(&cut_);
     for (SegmentLog* log : LogsWithWork()) {
@@ -332,11 +334,14 @@ EngineImpl::RoundResult EngineImpl::CommitRound(Extent extent) {
   } else if (!status.ok()) {
     NoteCommit(status);
   }
+  // The user's part is rolled back, and is not run again: what is done here for it
+  // serves the next try.
+  if (!status.ok() && transacting_ != nullptr) transacting_->sql.reset();
   if (absl::IsResourceExhausted(status)) {
     const bool drops = keeper_->HasDropsToWrite();
     const bool reserve = GiveUpReserve();
     const bool trimmed = (drops || with_trims) && TrimOnly(rounds).ok();
-    if (reserve || (trimmed && drops)) write();
+    if ((reserve || (trimmed && drops)) && transacting_ == nullptr) write();
   }
   const bool with_state = status.ok() && work && complete;
   if (status.ok()) {

@@ -1,6 +1,7 @@
 // EngineImpl: see engine.h. Opening is in engine_open.cc, recovery in
 // engine_recover.cc, commits in engine_commit.cc, who waits for them in
-// engine_wait.cc, what follows a failed sync in engine_reopen.cc.
+// engine_wait.cc, transactions of the user in engine_transact.cc, what follows a
+// failed sync in engine_reopen.cc.
 #ifndef EDDY_SRC_LOG_ENGINE_IMPL_H_
 #define EDDY_SRC_LOG_ENGINE_IMPL_H_
 
@@ -9,8 +10,10 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -62,6 +65,9 @@ class EngineImpl final : public Engine, public LogHost {
   absl::Duration RunOnce() override;
   void OnCommitDue(std::function<void()> wake) override ABSL_LOCKS_EXCLUDED(wake_mu_);
   absl::Status WithDatabase(const std::function<absl::Status(sql::Database&)>& work) override;
+  absl::Status Transact(TransactionWork* work) override;
+  absl::Status ReadTables(const std::function<absl::Status(Sql&)>& work) override;
+  absl::Status CheckMayCommit() const override;
   int64_t boot_base_ms() const override { return boot_clock_.Base(); }
   size_t inline_bytes_max() const override {
     return SegmentLog::InlineBytesMax(PlanIntake(options_.store.intake_bytes));
@@ -121,6 +127,18 @@ class EngineImpl final : public Engine, public LogHost {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   bool JournalIsCrowded(const LogRound& journal) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  // The user's transaction that the next round joins.
+  struct Transacting {
+    TransactionWork* work = nullptr;
+    std::optional<sql::Transaction> sql;  // none: rolled back
+  };
+  absl::Status RunTransaction(TransactionWork* work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  absl::Status RunUsersPart(Transacting* transacting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  absl::Status CommitFrames(Transacting* transacting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  absl::Status WaitPublished(SegmentLog* log, uint64_t end);
+  absl::StatusOr<uint64_t> UsedBytes() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  // That of Transacting, or a new one.
+  absl::StatusOr<sql::Transaction> BeginOrJoin() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   absl::Status TrimOnly(const std::vector<LogRound>& rounds)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   absl::Status DecideDrops(const std::vector<LogRound>& rounds)
@@ -194,6 +212,7 @@ class EngineImpl final : public Engine, public LogHost {
   uint64_t covered_ ABSL_GUARDED_BY(commit_mu_) = 0;   // before the last one,
   uint64_t crowd_ ABSL_GUARDED_BY(commit_mu_) = 0;     // between it and its round's end
   WriteBudget budget_ ABSL_GUARDED_BY(commit_mu_);
+  Transacting* transacting_ ABSL_GUARDED_BY(commit_mu_) = nullptr;
   uint64_t disk_bytes_spent_ ABSL_GUARDED_BY(commit_mu_) = 0;  // of vfs_'s count
 
   absl::Mutex cut_ ABSL_ACQUIRED_AFTER(commit_mu_);
@@ -205,6 +224,9 @@ class EngineImpl final : public Engine, public LogHost {
   absl::Mutex wake_mu_;  // the last but what wake_ takes
   std::function<void()> wake_ ABSL_GUARDED_BY(wake_mu_);
 
+  // Who runs a transaction now. Relaxed: a thread asks for itself only, and sees
+  // what it has written itself.
+  std::atomic<std::thread::id> transact_thread_{};
   std::atomic<uint64_t> sealed_bytes_{0};     // since the last round; a hint
   std::atomic<uint32_t> room_wanted_{0};      // appenders that wait for a segment
   std::atomic<uint64_t> rounds_ended_{0};

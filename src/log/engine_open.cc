@@ -253,6 +253,7 @@ std::vector<SegmentLog*> EngineImpl::LogsWithWork() {
 
 absl::Status EngineImpl::WithDatabase(
     const std::function<absl::Status(sql::Database&)>& work) {
+  EDDY_RETURN_IF_ERROR(CheckMayCommit());
   CommitLock lock(this);
   EDDY_RETURN_IF_ERROR(EnsureDatabase());
   EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));

@@ -43,6 +43,7 @@ absl::Status EngineImpl::WaitCommitted(LogId log_id, uint64_t end, absl::Duratio
   SegmentLog* const log = FindLog(log_id);
   if (log == nullptr) return absl::InvalidArgumentError(absl::StrCat("no log ", log_id));
   if (log->committed() >= end) return absl::OkStatus();
+  EDDY_RETURN_IF_ERROR(CheckMayCommit());
   if (end > log->tail()) {
     return absl::InvalidArgumentError(absl::StrCat("log ", log_id, ": nothing was appended up to ",
                                                    end, ", its tail is ", log->tail()));
@@ -87,6 +88,7 @@ absl::Status EngineImpl::WaitCommitted(LogId log_id, uint64_t end, absl::Duratio
 }
 
 absl::Status EngineImpl::WaitForRoom(absl::Duration timeout) {
+  EDDY_RETURN_IF_ERROR(CheckMayCommit());
   const absl::Duration deadline = clock_->SinceBoot() + timeout;
   room_wanted_.fetch_add(1);
   absl::Status status;
@@ -130,6 +132,7 @@ absl::Status EngineImpl::WaitForRoom(absl::Duration timeout) {
 }
 
 absl::Status EngineImpl::Flush() {
+  EDDY_RETURN_IF_ERROR(CheckMayCommit());
   std::vector<std::pair<LogId, uint64_t>> ends;
   for (SegmentLog* log : LogsWithWork()) ends.emplace_back(log->id(), log->PendingEnd());
   for (const auto& [log, end] : ends) {

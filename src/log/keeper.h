@@ -89,6 +89,9 @@ class Keeper {
   // `closed`: nothing at all. Returns whether the store as a whole rejects.
   absl::StatusOr<bool> Admit(uint64_t grow_bytes_max, bool closed);
 
+  // As Admit has found it: what may still be written before the store rejects.
+  uint64_t store_room() const { return store_room_; }
+
   // Writes the sums of all logs, for the next open. Inside a transaction.
   absl::Status WriteTotals();
 

@@ -1,5 +1,5 @@
 // The appending side of SegmentLog, and what the committer sees. Reading is in
-// segment_log_read.cc.
+// segment_log_read.cc, what is hidden until its commit in segment_log_hidden.cc.
 #include "src/log/segment_log.h"
 
 #include <algorithm>
@@ -211,61 +211,6 @@ SegmentLog::Room SegmentLog::Rotate(size_t bytes) {
   }
   host_->OnSealed(intake_->geometry().segment_bytes);
   return Room::kRetry;
-}
-
-absl::StatusOr<Appended> SegmentLog::AppendLarge(const FrameParts& parts,
-                                                 absl::Duration timeout) {
-  const size_t bytes = AlignFrame(parts.Bytes());
-  absl::MutexLock one_at_a_time(&large_mu_);
-  Appended appended;
-  {
-    std::shared_ptr<char[]> frame(new char[bytes]());
-    absl::MutexLock lock(&mu_);
-    SealUnlessRoom(SIZE_MAX);
-    appended = {next_position_, next_position_ + bytes};
-    if (appended.end > kPositionMax) return NoPositions();
-    if (refused_bytes_ + bytes > kAheadBytesMax) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat("log ", id_, ": the disk has refused ", refused_bytes_,
-                       " bytes of large frames; no more before it takes something"));
-    }
-    next_position_ = appended.end;
-    const uint32_t word0 = FillFrame(parts, appended.position, intake_->salt(), frame.get());
-    std::memcpy(frame.get(), &word0, sizeof(word0));
-    Run run;
-    run.first = appended.position;
-    run.end = appended.end;
-    run.sealed = true;
-    // Not in the intake, so a killed process takes it along, and its position
-    // may be given again: nobody may have seen it before it is committed.
-    run.hidden = true;
-    run.heap = std::move(frame);
-    runs_.push_back(std::move(run));
-    has_work_.store(true, std::memory_order_release);
-  }
-  const absl::Status committed = host_->WaitCommitted(id_, appended.end, timeout);
-  bool removed = false;
-  if (!committed.ok()) {
-    host_->BetweenCommits([&] {
-      absl::MutexLock lock(&mu_);
-      const auto run = std::find_if(runs_.begin(), runs_.end(), [&](const Run& r) {
-        return r.hidden && r.first == appended.position;
-      });
-      if (run == runs_.end()) return;  // committed after all
-      runs_.erase(run);
-      refused_bytes_ += bytes;
-      refused_end_ = appended.end;
-      removed = true;
-    });
-  }
-  // In either case: what lies behind it can be read now.
-  if (waiters_.load(std::memory_order_seq_cst) != 0) appended_.Notify();
-  if (removed) {
-    return absl::UnavailableError(absl::StrCat("log ", id_, ": a frame of ", bytes,
-                                               " bytes was not committed, and is not accepted: ",
-                                               committed.ToString()));
-  }
-  return appended;
 }
 
 absl::Status SegmentLog::Trim(uint64_t before) {

@@ -64,11 +64,14 @@ class LogHost {
   virtual void OnSealed(size_t bytes) = 0;
   // Runs `work` while no commit is under way.
   virtual void BetweenCommits(const std::function<void()>& work) = 0;
+  //   kFailedPrecondition   the calling thread keeps commits from happening.
+  virtual absl::Status CheckMayCommit() const = 0;
 };
 
 // How far the positions of a log may run ahead of its committed end, beside what
-// the intake holds: a large frame and those that the disk has refused before it.
-// After a death the log goes on beyond all that this allows (JumpPositions).
+// the intake holds: hidden frames (a large one, a transaction's) and those that the
+// disk has refused before them. After a death the log goes on beyond all that this
+// allows (JumpPositions).
 inline constexpr uint64_t kAheadBytesMax = kFrameBytesMax + 1;
 
 // A contiguous piece of the log, as the committer sees it in a cut.
@@ -140,6 +143,17 @@ class SegmentLog final : public Log {
   // The records in the gap are given up: no reader sees them from now on, and
   // those who would have are told. Committer only.
   void Drop(const GapPiece& gap);
+  // Appends frames that nobody sees before they are committed, in one piece, which
+  // a round takes as a whole if all that lies before it is published by then. Between
+  // commits, as TakeBackHidden, which removes them if they were not committed. In
+  // either case then NotifyHidden: what lies behind them can be read now.
+  //   kResourceExhausted   the disk has refused too many before.
+  absl::Status AppendHidden(const std::vector<FrameParts>& frames,
+                            std::vector<Appended>* appended);
+  void TakeBackHidden(uint64_t first);
+  void NotifyHidden();
+  bool PublishedBelow(uint64_t end) const;
+
   // Seals the active segment so that the next commit can give it back.
   void SealActive();
   // Whether nobody has appended since the last call. Committer only.
@@ -176,6 +190,7 @@ class SegmentLog final : public Log {
   absl::StatusOr<Appended> AppendSlow(const FrameParts& parts, absl::Duration timeout);
   absl::Status NoPositions() const;
   absl::StatusOr<Appended> AppendLarge(const FrameParts& parts, absl::Duration timeout);
+  bool RemoveHidden(uint64_t first) ABSL_LOCKS_EXCLUDED(mu_);
 
   class Collector;
   enum class Found { kInBlocks, kSome, kNothing };

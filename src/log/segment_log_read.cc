@@ -256,6 +256,24 @@ bool SegmentLog::FrameIsReadable(uint64_t position) {
   return false;
 }
 
+// Of runs that are sealed, as those before a hidden one are.
+bool SegmentLog::PublishedBelow(uint64_t end) const {
+  const uint64_t committed = this->committed();
+  absl::ReaderMutexLock lock(&mu_);
+  for (const Run& run : runs_) {
+    if (run.first >= end) break;
+    if (run.heap != nullptr) continue;
+    EDDY_CHECK(run.sealed);
+    const size_t size = static_cast<size_t>(run.end - run.first);
+    size_t at = committed > run.first ? static_cast<size_t>(committed - run.first) : 0;
+    while (at < size) {
+      at = StepPublished(RunFrames(run), size, at);
+      if (at == 0) return false;
+    }
+  }
+  return true;
+}
+
 bool SegmentLog::WaitForFrame(uint64_t position, absl::Duration timeout) {
   if (FrameIsReadable(position)) return true;
   const absl::Duration deadline = clock_->SinceBoot() + timeout;

@@ -128,6 +128,21 @@ void DeliveryState::StopMove(uint64_t position) {
   Enter(position, &entry, DeliveryPhase::kVisible, {});
 }
 
+void DeliveryState::Hold(uint64_t position) {
+  Delivery& entry = entries_.at(position);
+  EDDY_CHECK(entry.phase == DeliveryPhase::kVisible || entry.phase == DeliveryPhase::kInFlight);
+  Leave(position, entry);
+  Enter(position, &entry, DeliveryPhase::kMoving, entry.due);
+}
+
+void DeliveryState::Unhold(uint64_t position, absl::Duration now) {
+  Delivery& entry = entries_.at(position);
+  EDDY_CHECK(entry.phase == DeliveryPhase::kMoving);
+  Leave(position, entry);
+  Enter(position, &entry,
+        entry.due > now ? DeliveryPhase::kInFlight : DeliveryPhase::kVisible, entry.due);
+}
+
 void DeliveryState::Remove(uint64_t position) {
   const auto found = entries_.find(position);
   EDDY_CHECK(found != entries_.end());

@@ -5,7 +5,8 @@
 //                                       +--- timeout ends ---+
 //
 // A message too large to move to the dead-letter queue in one cut is MOVING
-// meanwhile: nobody else has it, and no timeout ends that, only Remove or StopMove.
+// meanwhile, and so is one that a transaction is to delete: nobody else has it, and
+// no timeout ends that, only Remove, StopMove or Unhold.
 //
 // A log position falls into one of four parts:
 //
@@ -106,6 +107,10 @@ class DeliveryState {
   // A visible entry is moving; a moving one is visible again.
   void StartMove(uint64_t position);
   void StopMove(uint64_t position);
+  // A visible entry or one in flight is moving, as far as others can see; Unhold
+  // makes it what it was, for the rest of its time.
+  void Hold(uint64_t position);
+  void Unhold(uint64_t position, absl::Duration now);
   // Deleted or moved. The position has an entry.
   void Remove(uint64_t position);
 

@@ -121,7 +121,7 @@ absl::StatusOr<SendResult> QueueImpl::SendDeadLetter(std::string_view body,
                                                    " bytes: at most ", kMessageBytesMax,
                                                    " are allowed"));
   }
-  EDDY_RETURN_IF_ERROR(CheckDurability(options.durability));
+  EDDY_RETURN_IF_ERROR(CheckLevel(options.durability));
   MessageHead head;
   DeadLetter& letter = head.dead_letter.emplace();
   letter.first_sent_ms = absl::ToUnixMillis(clock_->WallNow());

@@ -36,6 +36,11 @@ Moment QueueImpl::Now() const {
   return {boot_hash_, clock_->SinceBoot(), clock_->WallNow()};
 }
 
+absl::Status QueueImpl::CheckLevel(Durability asked) const {
+  EDDY_RETURN_IF_ERROR(CheckDurability(asked));
+  return IsPower(asked) ? engine_.CheckMayCommit() : absl::OkStatus();
+}
+
 bool QueueImpl::IsPower(Durability asked) const {
   return (asked == Durability::kDefault ? row_.options.durability : asked) ==
          Durability::kPower;
@@ -97,18 +102,23 @@ log::FrameParts QueueImpl::MessageParts(const MessageHead& head,
   return parts;
 }
 
+absl::StatusOr<std::optional<absl::Duration>> QueueImpl::Begin(MessageHead* head,
+                                                               absl::Duration delay) {
+  EDDY_RETURN_IF_ERROR(CheckRange("delay", delay, kDelayMax));
+  head->id = NewMessageId(*engine_.platform().random);
+  const int64_t delay_ms = absl::ToInt64Milliseconds(delay);
+  if (delay_ms == 0) return std::nullopt;
+  // Up to a whole millisecond: a delay may end a little late, never early.
+  const absl::Duration sent = absl::Ceil(clock_->SinceBoot(), absl::Milliseconds(1));
+  head->delay = Delay{static_cast<uint32_t>(delay_ms),
+                      static_cast<uint64_t>(absl::ToInt64Milliseconds(sent)), boot_hash_};
+  return sent + absl::Milliseconds(delay_ms);
+}
+
 absl::StatusOr<SendResult> QueueImpl::Accept(MessageHead head, std::string_view body,
                                              absl::Duration delay,
                                              absl::Duration timeout) {
-  EDDY_RETURN_IF_ERROR(CheckRange("delay", delay, kDelayMax));
-  head.id = NewMessageId(*engine_.platform().random);
-  // Up to a whole millisecond: a delay may end a little late, never early.
-  const absl::Duration sent = absl::Ceil(clock_->SinceBoot(), absl::Milliseconds(1));
-  const int64_t delay_ms = absl::ToInt64Milliseconds(delay);
-  if (delay_ms > 0) {
-    head.delay = Delay{static_cast<uint32_t>(delay_ms),
-                       static_cast<uint64_t>(absl::ToInt64Milliseconds(sent)), boot_hash_};
-  }
+  EDDY_ASSIGN_OR_RETURN(const std::optional<absl::Duration> due, Begin(&head, delay));
   const std::string encoded = EncodeHead(head);
   const log::FrameParts parts = MessageParts(head, encoded, body);
   EDDY_RETURN_IF_ERROR(log_->CheckRoom(parts.Bytes()));
@@ -119,20 +129,21 @@ absl::StatusOr<SendResult> QueueImpl::Accept(MessageHead head, std::string_view 
     signal_.Notify();
     return NotAccepted(appended.status());
   }
+  return NoteSent(MessageIdText(head.id), due, *appended);
+}
+
+SendResult QueueImpl::NoteSent(std::string message_id, std::optional<absl::Duration> due,
+                               const log::Appended& appended) {
   untouched_.fetch_add(1, std::memory_order_relaxed);
-  if (delay_ms > 0) {
+  if (due) {
     absl::MutexLock lock(&mu_);
     // A receiver may have been here first: it has read the delay in the frame.
-    if (state_.Delay(appended->position, sent + absl::Milliseconds(delay_ms))) {
+    if (state_.Delay(appended.position, *due)) {
       untouched_.fetch_sub(1, std::memory_order_relaxed);
     }
   }
   signal_.Notify();
-
-  SendResult result;
-  result.message_id = MessageIdText(head.id);
-  result.token = {log_->id(), appended->end};
-  return result;
+  return {std::move(message_id), {log_->id(), appended.end}};
 }
 
 void QueueImpl::NoteArrived(size_t count) {
@@ -141,7 +152,7 @@ void QueueImpl::NoteArrived(size_t count) {
 }
 
 absl::StatusOr<SendResult> QueueImpl::Send(std::string_view body, const SendOptions& options) {
-  EDDY_RETURN_IF_ERROR(CheckDurability(options.durability));
+  EDDY_RETURN_IF_ERROR(CheckLevel(options.durability));
   EDDY_RETURN_IF_ERROR(CheckBody(body, *row_.options.message_bytes_max));
   EDDY_ASSIGN_OR_RETURN(
       SendResult result,
@@ -155,7 +166,7 @@ absl::StatusOr<SendResult> QueueImpl::Send(std::string_view body, const SendOpti
 
 absl::StatusOr<std::vector<absl::StatusOr<SendResult>>> QueueImpl::SendBatch(
     const std::vector<SendEntry>& entries, const SendOptions& options) {
-  EDDY_RETURN_IF_ERROR(CheckDurability(options.durability));
+  EDDY_RETURN_IF_ERROR(CheckLevel(options.durability));
   if (entries.empty() || entries.size() > kMessageBatchMax) {
     return absl::InvalidArgumentError(absl::StrCat("a batch of ", entries.size(),
                                                    " messages: 1 to ", kMessageBatchMax,

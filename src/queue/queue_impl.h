@@ -29,8 +29,8 @@
 // reads from disk; nobody but receivers takes it.
 //
 // Depends on log/, sql/, runtime/, base/. Receive is in queue_receive.cc, Delete
-// and ChangeVisibility in queue_settle.cc, moves in queue_dead_letter.cc, opening
-// in queue_load.cc.
+// and ChangeVisibility in queue_settle.cc, moves in queue_dead_letter.cc, what a
+// transaction needs in queue_transact.cc, opening in queue_load.cc.
 #ifndef EDDY_SRC_QUEUE_QUEUE_IMPL_H_
 #define EDDY_SRC_QUEUE_QUEUE_IMPL_H_
 
@@ -38,6 +38,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,6 +51,7 @@
 #include "eddy/queue.h"
 #include "src/log/engine.h"
 #include "src/log/log.h"
+#include "src/log/pending_frame.h"
 #include "src/queue/catalog.h"
 #include "src/queue/delivery.h"
 #include "src/queue/message_frame.h"
@@ -64,6 +66,13 @@ inline constexpr size_t kInFlightMax = 120000;
 
 // How long a kPower call waits for its commit before kUnavailable.
 inline constexpr absl::Duration kCommitWaitMax = absl::Seconds(30);
+
+// A message that is to be sent when its transaction commits.
+struct PendingSend {
+  log::PendingFrame frame;
+  std::string message_id;
+  std::optional<absl::Duration> due;  // of a delayed one
+};
 
 // Lifetime: outlives the engine's Close(), dies before the engine.
 class QueueImpl final : public Queue, public log::Participant {
@@ -107,6 +116,24 @@ class QueueImpl final : public Queue, public log::Participant {
                                             std::string_view reason,
                                             const SendOptions& options) override;
   uint64_t StaleDeletes() override { return stale_deletes_.load(std::memory_order_relaxed); }
+
+  // For a transaction. A message to be sent when it commits; errors as Send, but for
+  // room, which is not looked at. Then, once it is committed, NoteSent.
+  absl::StatusOr<PendingSend> Prepare(std::string_view body,
+                                      std::optional<absl::Duration> delay);
+  SendResult NoteSent(const PendingSend& sent, const log::Appended& appended) {
+    return NoteSent(sent.message_id, sent.due, appended);
+  }
+  // Nobody else has the message from now on, until EndHold. Returns its position.
+  //   kInvalidArgument   not a handle of this queue.
+  //   kAborted           gone, moving, or received again.
+  absl::StatusOr<uint64_t> Hold(std::string_view receipt_handle) ABSL_LOCKS_EXCLUDED(mu_);
+  // Marks what is held as gone, inside the engine's transaction.
+  absl::Status WriteGone(sql::Database& db, const std::vector<uint64_t>& held);
+  // Committed: they are gone. Else they are as before.
+  void EndHold(const std::vector<uint64_t>& held, bool committed) ABSL_LOCKS_EXCLUDED(mu_);
+  // Receivers look again: what lies behind a transaction's frames can be read now.
+  void Wake() { signal_.Notify(); }
 
   // For tests, before anybody receives.
   void LimitInFlight(size_t most) ABSL_LOCKS_EXCLUDED(mu_);
@@ -154,11 +181,17 @@ class QueueImpl final : public Queue, public log::Participant {
   // Takes part in the engine's commits from now on, until its Close.
   void Join() ABSL_LOCKS_EXCLUDED(mu_);
   Moment Now() const;
+  // That it exists, and can be had on this thread now.
+  absl::Status CheckLevel(Durability asked) const;
   bool IsPower(Durability asked) const;
   absl::Status WaitPower(log::LogId log, uint64_t end);
   // The whole of a message or dead letter in one frame, arriving now.
   log::FrameParts MessageParts(const MessageHead& head, const std::string& encoded_head,
                                std::string_view body);
+  // Gives the message its id and notes the delay; returns when that ends.
+  absl::StatusOr<std::optional<absl::Duration>> Begin(MessageHead* head, absl::Duration delay);
+  SendResult NoteSent(std::string message_id, std::optional<absl::Duration> due,
+                      const log::Appended& appended) ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<SendResult> Accept(MessageHead head, std::string_view body,
                                     absl::Duration delay, absl::Duration timeout);
   void NoteArrived(size_t count);

@@ -27,7 +27,7 @@ constexpr size_t kScanFramesMax = 256;
 }  // namespace
 
 absl::StatusOr<std::vector<Message>> QueueImpl::Receive(const ReceiveOptions& options) {
-  EDDY_RETURN_IF_ERROR(CheckDurability(options.durability));
+  EDDY_RETURN_IF_ERROR(CheckLevel(options.durability));
   if (options.max_messages < 1 ||
       options.max_messages > static_cast<int>(kMessageBatchMax)) {
     return absl::InvalidArgumentError(absl::StrCat("max_messages ", options.max_messages,
@@ -189,7 +189,9 @@ void QueueImpl::PassDamaged(const log::LogGap& gap, bool pass) {
 bool QueueImpl::DropDamaged(uint64_t position) {
   absl::ReaderMutexLock cut(&engine_.cut());
   absl::MutexLock lock(&mu_);
-  if (state_.Find(position) == nullptr) return true;
+  const Delivery* const entry = state_.Find(position);
+  // Since it was found visible a transaction may hold it, which then ends it.
+  if (entry == nullptr || entry->phase == DeliveryPhase::kMoving) return true;
   DeliveryChange gone;
   gone.position = position;
   gone.gone = true;

@@ -29,7 +29,7 @@ absl::Status QueueImpl::Delete(std::string_view receipt_handle, Durability durab
 
 absl::StatusOr<std::vector<absl::Status>> QueueImpl::DeleteBatch(
     const std::vector<std::string_view>& receipt_handles, Durability durability) {
-  EDDY_RETURN_IF_ERROR(CheckDurability(durability));
+  EDDY_RETURN_IF_ERROR(CheckLevel(durability));
   if (receipt_handles.empty() || receipt_handles.size() > kMessageBatchMax) {
     return absl::InvalidArgumentError(absl::StrCat("a batch of ", receipt_handles.size(),
                                                    " receipt handles: 1 to ",

@@ -104,6 +104,7 @@ struct Database::Connection {
   uint64_t page_bytes = 0;
   uint64_t wal_bytes = 0;
   bool checkpoint_sync_failed = false;  // see Checkpoint
+  AppGuard guard;   // the owner's: others run no statements of the user
   Statement begin;  // prepared once: they run at every commit
   Statement commit;
   Statement rollback;
@@ -226,6 +227,7 @@ absl::StatusOr<Database> Database::OpenAndSetUp(const std::string& path,
                     // file system.
                     "; PRAGMA journal_size_limit=", options.wal_bytes_max)
                     .c_str()));
+    connection.guard.Install(connection.db);
     // After wal_autocheckpoint, which uses the same hook inside SQLite.
     sqlite3_wal_hook(connection.db, &Connection::OnWalCommit, &connection);
   } else {
@@ -358,6 +360,10 @@ int64_t Database::LastInsertRowid() const {
 int64_t Database::ChangedRowCount() const {
   return sqlite3_changes64(connection_->db);
 }
+
+sqlite3* Database::handle() { return connection_->db; }
+
+AppGuard& Database::app_guard() { return connection_->guard; }
 
 bool Database::InTransaction() const {
   return sqlite3_get_autocommit(connection_->db) == 0;

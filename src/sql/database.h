@@ -7,7 +7,7 @@
 //       that two connections write or checkpoint at once).
 //   D2  A commit that returned OK survives a power cut (WAL, synchronous FULL).
 //   D3  A file that eddy did not make is refused before anything is written.
-// Depends on error.h, statement.h and base/.
+// Depends on app_guard.h, error.h, statement.h and base/.
 //
 // Threads: SQLite is opened without its own mutexes (SQLITE_OPEN_NOMUTEX): each
 // connection, with its statements and transactions, is used under one lock of
@@ -27,8 +27,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "src/sql/app_guard.h"
 #include "src/sql/error.h"
 #include "src/sql/statement.h"
+
+struct sqlite3;
 
 namespace eddy::sql {
 
@@ -144,8 +147,11 @@ class Database {
   absl::Status Close();
 
  private:
+  friend class AppTables;  // the user's statements: see there
   friend class Transaction;
   struct Connection;
+  sqlite3* handle();
+  AppGuard& app_guard();
   static absl::StatusOr<Database> OpenAndSetUp(const std::string& path,
                                                const OpenOptions& options);
   explicit Database(std::unique_ptr<Connection> connection);

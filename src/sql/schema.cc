@@ -6,6 +6,9 @@
 namespace eddy::sql {
 namespace {
 
+// No table or index of eddy's is ever named app_*: those are the user's, see
+// app_tables.h.
+//
 // Big rows keep their blob last, so that the small columns before it are found
 // without walking its overflow pages.
 constexpr char kTables[] = R"sql(

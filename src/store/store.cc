@@ -1,6 +1,7 @@
 // Store: opens the engine, loads the views, and finds them by name.
 #include "eddy/store.h"
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -16,6 +17,7 @@
 #include "src/log/space.h"
 #include "src/queue/queue_impl.h"
 #include "src/runtime/runner.h"
+#include "src/store/transaction.h"
 #include "src/stream/stream.h"
 
 namespace eddy {
@@ -95,19 +97,20 @@ std::string WithoutTrailingSlashes(std::string_view directory) {
   return std::string(directory);
 }
 
-// Threads: safe. mu_ is held over a creation, so that two calls for one name
-// cannot both create it; it is the first lock of the order.
-class StoreImpl final : public Store {
+// Threads: safe. create_mu_ is held over a creation, so that two calls for one name
+// cannot both create it; it is the first lock of the order. mu_ is held for a look
+// only: a transaction takes it while it keeps commits, and so creations, waiting.
+class StoreImpl final : public Store, private ViewFinder {
  public:
   StoreImpl() = default;
 
   absl::Status Open(std::string directory, const StoreOptions& options) {
     EDDY_ASSIGN_OR_RETURN(engine_, log::Engine::Open({std::move(directory), options}));
-    absl::MutexLock lock(&mu_);
     EDDY_ASSIGN_OR_RETURN(auto streams, StreamImpl::LoadAll(*engine_));
     EDDY_ASSIGN_OR_RETURN(auto queues, QueueImpl::LoadAll(*engine_));
     EDDY_RETURN_IF_ERROR(engine_->FinishOpen());
     EDDY_RETURN_IF_ERROR(QueueImpl::FinishLoad(*engine_, queues));
+    absl::MutexLock lock(&mu_);
     for (auto& s : streams) streams_.emplace(s->name(), std::move(s));
     for (auto& q : queues) queues_.emplace(q->name(), std::move(q));
     opened_ = true;
@@ -129,12 +132,14 @@ class StoreImpl final : public Store {
 
   absl::StatusOr<Stream*> CreateStream(std::string_view name,
                                        const StreamOptions& options) override {
-    absl::MutexLock lock(&mu_);
-    if (streams_.find(name) != streams_.end()) {
+    EDDY_RETURN_IF_ERROR(engine_->CheckMayCommit());
+    absl::MutexLock one_at_a_time(&create_mu_);
+    if (OpenStream(name).ok()) {
       return absl::AlreadyExistsError(absl::StrCat("stream ", std::string(name), " exists"));
     }
     EDDY_ASSIGN_OR_RETURN(auto made, StreamImpl::Create(*engine_, name, options));
     Stream* const stream = made.get();
+    absl::MutexLock lock(&mu_);
     streams_.emplace(std::string(name), std::move(made));
     return stream;
   }
@@ -153,33 +158,32 @@ class StoreImpl final : public Store {
 
   absl::StatusOr<Queue*> CreateQueue(std::string_view name,
                                      const QueueOptions& options) override {
-    absl::MutexLock lock(&mu_);
-    const auto found = queues_.find(name);
-    if (found != queues_.end()) {
-      EDDY_RETURN_IF_ERROR(found->second->SameOptions(options));
-      return static_cast<Queue*>(found->second.get());
+    EDDY_RETURN_IF_ERROR(engine_->CheckMayCommit());
+    absl::MutexLock one_at_a_time(&create_mu_);
+    if (QueueImpl* const found = FindQueue(name); found != nullptr) {
+      EDDY_RETURN_IF_ERROR(found->SameOptions(options));
+      return static_cast<Queue*>(found);
     }
     QueueImpl* dead_letter_queue = nullptr;
     if (!options.dead_letter_queue.empty()) {
-      const auto target = queues_.find(options.dead_letter_queue);
-      if (target == queues_.end()) {
+      dead_letter_queue = FindQueue(options.dead_letter_queue);
+      if (dead_letter_queue == nullptr) {
         return absl::NotFoundError(absl::StrCat("queue ", std::string(name),
                                                 ": no dead-letter queue ",
                                                 options.dead_letter_queue));
       }
-      dead_letter_queue = target->second.get();
     }
     EDDY_ASSIGN_OR_RETURN(auto made,
                           QueueImpl::Create(*engine_, name, options, dead_letter_queue));
     Queue* const queue = made.get();
+    absl::MutexLock lock(&mu_);
     queues_.emplace(std::string(name), std::move(made));
     return queue;
   }
 
   absl::StatusOr<Queue*> OpenQueue(std::string_view name) override {
-    absl::MutexLock lock(&mu_);
-    const auto found = queues_.find(name);
-    if (found != queues_.end()) return static_cast<Queue*>(found->second.get());
+    QueueImpl* const found = FindQueue(name);
+    if (found != nullptr) return static_cast<Queue*>(found);
     return absl::NotFoundError(absl::StrCat("no queue ", std::string(name)));
   }
 
@@ -192,6 +196,24 @@ class StoreImpl final : public Store {
   absl::Status Wait(const CommitToken& token, absl::Duration timeout) override {
     return engine_->WaitCommitted(token.log, token.end, timeout);
   }
+
+  absl::StatusOr<TransactResult> Transact(
+      const std::function<absl::Status(Transaction&)>& work) override {
+    TransactionImpl transaction(this, work);
+    EDDY_RETURN_IF_ERROR(engine_->Transact(&transaction));
+    return transaction.TakeResult();
+  }
+
+  absl::StatusOr<std::vector<SqlRow>> Query(std::string_view statement,
+                                            const std::vector<SqlValue>& parameters) override {
+    absl::StatusOr<std::vector<SqlRow>> rows;
+    EDDY_RETURN_IF_ERROR(engine_->ReadTables([&](Sql& sql) {
+      rows = sql.Query(statement, parameters);
+      return rows.status();
+    }));
+    return rows;
+  }
+
   absl::Duration Pump() override { return engine_->RunOnce(); }
   StoreStats Stats() override { return engine_->Stats(); }
 
@@ -203,9 +225,35 @@ class StoreImpl final : public Store {
     return names;
   }
 
+  QueueImpl* FindQueue(std::string_view name) ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    const auto found = queues_.find(name);
+    return found == queues_.end() ? nullptr : found->second.get();
+  }
+
+  // ViewFinder. What is passed may be of another store, or of no store at all.
+  StreamImpl* Find(const Stream& stream) override ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    const auto found = streams_.find(stream.name());
+    if (found == streams_.end() || found->second.get() != &stream) return nullptr;
+    return found->second.get();
+  }
+  QueueImpl* Find(const Queue& queue) override ABSL_LOCKS_EXCLUDED(mu_) {
+    QueueImpl* const found = FindQueue(queue.name());
+    return found == &queue ? found : nullptr;
+  }
+  stream::CursorSet* Find(const Cursor& cursor) override ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    for (const auto& [name, stream] : streams_) {
+      if (stream->cursors().Owns(cursor)) return &stream->cursors();
+    }
+    return nullptr;
+  }
+
   std::unique_ptr<log::Engine> engine_;
   bool opened_ = false;
 
+  absl::Mutex create_mu_ ABSL_ACQUIRED_BEFORE(mu_);
   absl::Mutex mu_;
   std::map<std::string, std::unique_ptr<StreamImpl>, std::less<>> streams_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, std::unique_ptr<QueueImpl>, std::less<>> queues_ ABSL_GUARDED_BY(mu_);

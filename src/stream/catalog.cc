@@ -32,6 +32,9 @@ constexpr char kSelectCursors[] =
     "SELECT name, shard, position FROM cursors WHERE stream_id = ?"
     " ORDER BY name, shard";
 
+constexpr char kRaiseCursor[] =
+    "UPDATE cursors SET position = max(position, ?) "
+    "WHERE stream_id = ? AND name = ? AND shard = ?";
 constexpr char kWriteCursor[] =
     "INSERT OR REPLACE INTO cursors (stream_id, name, shard, position)"
     " VALUES (?, ?, ?, ?)";
@@ -185,6 +188,16 @@ absl::Status WriteCursors(sql::Database& db, uint32_t stream_id,
                              .Run());
   }
   return absl::OkStatus();
+}
+
+absl::Status RaiseCursor(sql::Database& db, uint32_t stream_id,
+                         const CursorRow& row) {
+  EDDY_ASSIGN_OR_RETURN(sql::Statement raise, db.Prepare(kRaiseCursor));
+  return raise.Bind(1, static_cast<int64_t>(row.position))
+      .Bind(2, stream_id)
+      .BindText(3, row.name)
+      .Bind(4, row.shard)
+      .Run();
 }
 
 }  // namespace eddy::stream

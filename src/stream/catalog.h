@@ -50,6 +50,9 @@ absl::StatusOr<std::vector<CursorRow>> SelectCursors(sql::Database& db,
 // Inserts or replaces.
 absl::Status WriteCursors(sql::Database& db, uint32_t stream_id,
                           const std::vector<CursorRow>& rows);
+// A cursor that has its row; one that stands higher stays there.
+absl::Status RaiseCursor(sql::Database& db, uint32_t stream_id,
+                         const CursorRow& row);
 
 }  // namespace eddy::stream
 

@@ -11,6 +11,16 @@
 #include "src/stream/record_rules.h"
 
 namespace eddy::stream {
+namespace {
+
+absl::Status Below(const std::string& name, ShardId shard, uint64_t next,
+                   uint64_t present) {
+  return absl::OutOfRangeError(
+      absl::StrCat("cursor ", name, ", shard ", shard, ": position ", next,
+                   " is below the present ", present));
+}
+
+}  // namespace
 
 class CursorSet::CursorImpl final : public Cursor {
  public:
@@ -50,6 +60,8 @@ CursorSet::~CursorSet() = default;
 
 absl::StatusOr<Cursor*> CursorSet::Open(std::string_view name) {
   EDDY_RETURN_IF_ERROR(CheckName("cursor name", name));
+  if (Cursor* const found = Find(name); found != nullptr) return found;
+  EDDY_RETURN_IF_ERROR(engine_.CheckMayCommit());
   absl::MutexLock one_at_a_time(&create_mu_);
   if (Cursor* const found = Find(name); found != nullptr) return found;
   std::vector<CursorRow> rows;
@@ -95,16 +107,21 @@ uint64_t CursorSet::Position(size_t cursor, ShardId shard) const {
   return places_[cursor][shard].position;
 }
 
-absl::Status CursorSet::Advance(size_t cursor, const std::string& name,
-                                ShardId shard, uint64_t next, bool power) {
+absl::Status CursorSet::CheckNext(const std::string& name, ShardId shard,
+                                  uint64_t next) const {
   EDDY_RETURN_IF_ERROR(reader_->CheckShard(shard));
   // Outside of the cut, since it may wait for a moment. The tail only grows.
   const uint64_t tail = reader_->shard_log(shard).tail();
-  if (next > tail) {
-    return absl::OutOfRangeError(
-        absl::StrCat("cursor ", name, ", shard ", shard, ": position ", next,
-                     " is above ", tail, ", where the next record will go"));
-  }
+  if (next <= tail) return absl::OkStatus();
+  return absl::OutOfRangeError(
+      absl::StrCat("cursor ", name, ", shard ", shard, ": position ", next,
+                   " is above ", tail, ", where the next record will go"));
+}
+
+absl::Status CursorSet::Advance(size_t cursor, const std::string& name,
+                                ShardId shard, uint64_t next, bool power) {
+  if (power) EDDY_RETURN_IF_ERROR(engine_.CheckMayCommit());
+  EDDY_RETURN_IF_ERROR(CheckNext(name, shard, next));
   Clock* const clock = engine_.platform().clock;
   const absl::Duration deadline =
       clock->SinceBoot() + engine_.options().append_timeout;
@@ -124,11 +141,7 @@ absl::StatusOr<uint64_t> CursorSet::TryAdvance(size_t cursor,
   absl::ReaderMutexLock cut(&engine_.cut());
   absl::MutexLock lock(&mu_);
   Place& place = places_[cursor][shard];
-  if (next < place.position) {
-    return absl::OutOfRangeError(
-        absl::StrCat("cursor ", name, ", shard ", shard, ": position ", next,
-                     " is below the present ", place.position));
-  }
+  if (next < place.position) return Below(name, shard, next, place.position);
   // Nothing to write; a kPower call waits for what has moved it here.
   if (next == place.position) return place.journal_end;
   EDDY_ASSIGN_OR_RETURN(
@@ -138,6 +151,23 @@ absl::StatusOr<uint64_t> CursorSet::TryAdvance(size_t cursor,
   place.journal_end = journaled.end;
   MarkChanged({cursor, shard});
   return journaled.end;
+}
+
+absl::StatusOr<CursorSet::PendingMove> CursorSet::PrepareMove(
+    const Cursor& cursor, ShardId shard, uint64_t next) {
+  EDDY_RETURN_IF_ERROR(CheckNext(cursor.name(), shard, next));
+  absl::MutexLock lock(&mu_);
+  const size_t index = by_name_.at(cursor.name());
+  const uint64_t present = places_[index][shard].position;
+  if (next < present) return Below(cursor.name(), shard, next, present);
+  return PendingMove{this, index, {cursor.name(), shard, next}};
+}
+
+// No journal: the row is committed.
+void CursorSet::ApplyMove(const PendingMove& move) {
+  absl::MutexLock lock(&mu_);
+  uint64_t& position = places_[move.cursor][move.row.shard].position;
+  position = std::max(position, move.row.position);
 }
 
 void CursorSet::MarkChanged(const PlaceId& id) {

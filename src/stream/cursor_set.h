@@ -54,6 +54,23 @@ class CursorSet final : public log::Participant {
       ABSL_LOCKS_EXCLUDED(create_mu_, mu_);
   std::vector<std::string> List() const ABSL_LOCKS_EXCLUDED(mu_);  // sorted
 
+  // For a transaction, with the engine's commit lock held from Prepare to Apply:
+  // prepare, write the row, and move in memory once that is committed. Somebody
+  // else may have moved the cursor further meanwhile; then it stays there.
+  struct PendingMove {
+    CursorSet* set = nullptr;
+    size_t cursor = 0;
+    CursorRow row;
+  };
+  bool Owns(const Cursor& cursor) const { return Find(cursor.name()) == &cursor; }
+  // Of a cursor that it owns. Errors as Advance.
+  absl::StatusOr<PendingMove> PrepareMove(const Cursor& cursor, ShardId shard,
+                                          uint64_t next) ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status WriteMove(sql::Database& db, const PendingMove& move) const {
+    return RaiseCursor(db, stream_id_, move.row);
+  }
+  void ApplyMove(const PendingMove& move) ABSL_LOCKS_EXCLUDED(mu_);
+
   // log::Participant
   bool Capture() override ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status Write(sql::Database& db) override;
@@ -74,6 +91,8 @@ class CursorSet final : public log::Participant {
     ShardId shard = 0;
   };
 
+  absl::Status CheckNext(const std::string& name, ShardId shard,
+                         uint64_t next) const;
   uint64_t Position(size_t cursor, ShardId shard) const
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status Advance(size_t cursor, const std::string& name, ShardId shard,

@@ -25,6 +25,7 @@
 #include "absl/time/time.h"
 #include "eddy/stream.h"
 #include "src/log/engine.h"
+#include "src/log/pending_frame.h"
 #include "src/runtime/arrival_clock.h"
 #include "src/stream/catalog.h"
 #include "src/stream/cursor_set.h"
@@ -33,6 +34,11 @@
 #include "src/stream/shard_router.h"
 
 namespace eddy::stream {
+
+struct PendingPut {
+  ShardId shard = 0;
+  log::PendingFrame frame;
+};
 
 // Threads:    safe; constant after construction but for its cursors.
 // Durability: as in eddy/stream.h.
@@ -75,9 +81,18 @@ class StreamImpl final : public Stream {
 
   absl::Status Trim(ShardId shard, SequenceNumber before) override;
 
+  // For a transaction. A record that is to be put when it commits; errors as Put,
+  // but for room, which is not looked at.
+  absl::StatusOr<PendingPut> Prepare(const PutRecordsEntry& entry);
+  CursorSet& cursors() { return cursors_; }
+
  private:
   StreamImpl(log::Engine& engine, StreamRow row, std::vector<log::Log*> logs);
 
+  // Checks the entry, finds its shard, and makes a frame of it with views into it
+  // and into `hash_key` (kHashKeyBytes).
+  absl::Status Frame(const PutRecordsEntry& entry, char* hash_key,
+                     log::FrameParts* parts, ShardId* shard);
   absl::StatusOr<PutResult> Accept(const PutRecordsEntry& entry,
                                    absl::Duration timeout);
   void WaitForAll(std::vector<absl::StatusOr<PutResult>>* results);

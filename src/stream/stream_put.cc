@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/base/attributes.h"
 #include "absl/base/optimization.h"
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
@@ -19,6 +20,9 @@ absl::StatusOr<PutResult> StreamImpl::Put(std::string_view partition_key,
   if (ABSL_PREDICT_FALSE(options.durability > Durability::kPower)) {
     return CheckDurability(options.durability);  // says why
   }
+  if (IsPower(options.durability, row_.durability)) {
+    EDDY_RETURN_IF_ERROR(engine_.CheckMayCommit());
+  }
   absl::StatusOr<PutResult> result =
       Accept({partition_key, data, options.explicit_hash_key},
              options.timeout.value_or(engine_.options().append_timeout));
@@ -28,29 +32,44 @@ absl::StatusOr<PutResult> StreamImpl::Put(std::string_view partition_key,
   return result;
 }
 
-absl::StatusOr<PutResult> StreamImpl::Accept(const PutRecordsEntry& entry,
-                                             absl::Duration timeout) {
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline absl::Status StreamImpl::Frame(
+    const PutRecordsEntry& entry, char* hash_key, log::FrameParts* parts,
+    ShardId* shard) {
   EDDY_RETURN_IF_ERROR(CheckRecord(entry.partition_key, entry.data));
-  log::FrameParts parts;
-  parts.kind = kRecordKind;
-  parts.key = entry.partition_key;
-  parts.body = entry.data;
-  char hash_key[kHashKeyBytes];
-  ShardId shard;
+  parts->kind = kRecordKind;
+  parts->key = entry.partition_key;
+  parts->body = entry.data;
   if (entry.explicit_hash_key.empty()) {
-    shard = router_.ByKey(entry.partition_key);
+    *shard = router_.ByKey(entry.partition_key);
   } else {
     EDDY_ASSIGN_OR_RETURN(const HashKey hash,
                           ParseHashKey(entry.explicit_hash_key));
-    shard = router_.ByHash(hash);
+    *shard = router_.ByHash(hash);
     StoreHashKey(hash, hash_key);
-    parts.kind = kRecordWithHashKeyKind;
-    parts.head = {hash_key, kHashKeyBytes};
+    parts->kind = kRecordWithHashKeyKind;
+    parts->head = {hash_key, kHashKeyBytes};
   }
   const Arrival arrival = arrival_.Now();
-  parts.time_ms = arrival.time_ms;
-  parts.time_trusted = arrival.trusted;
+  parts->time_ms = arrival.time_ms;
+  parts->time_trusted = arrival.trusted;
+  return absl::OkStatus();
+}
 
+absl::StatusOr<PendingPut> StreamImpl::Prepare(const PutRecordsEntry& entry) {
+  char hash_key[kHashKeyBytes];
+  log::FrameParts parts;
+  PendingPut put;
+  EDDY_RETURN_IF_ERROR(Frame(entry, hash_key, &parts, &put.shard));
+  put.frame = log::PendingFrame(&reader_.shard_log(put.shard), parts);
+  return put;
+}
+
+absl::StatusOr<PutResult> StreamImpl::Accept(const PutRecordsEntry& entry,
+                                             absl::Duration timeout) {
+  char hash_key[kHashKeyBytes];
+  log::FrameParts parts;
+  ShardId shard;
+  EDDY_RETURN_IF_ERROR(Frame(entry, hash_key, &parts, &shard));
   log::Log& log = reader_.shard_log(shard);
   if (ABSL_PREDICT_FALSE(parts.Bytes() > log.room())) {
     return log.CheckRoom(parts.Bytes());  // says why
@@ -70,6 +89,9 @@ absl::StatusOr<std::vector<absl::StatusOr<PutResult>>> StreamImpl::PutRecords(
     const std::vector<PutRecordsEntry>& entries, const PutOptions& options) {
   EDDY_RETURN_IF_ERROR(CheckRequest(entries));
   EDDY_RETURN_IF_ERROR(CheckDurability(options.durability));
+  if (IsPower(options.durability, row_.durability)) {
+    EDDY_RETURN_IF_ERROR(engine_.CheckMayCommit());
+  }
   // One bound for the whole call: in a store whose disk is gone it must not
   // wait once for each of 500 records.
   const absl::Duration deadline =

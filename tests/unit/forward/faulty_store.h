@@ -86,6 +86,14 @@ class FaultyStore : public Store {
   absl::Status Wait(const CommitToken& token, absl::Duration timeout) override {
     return real_->Wait(token, timeout);
   }
+  absl::StatusOr<TransactResult> Transact(
+      const std::function<absl::Status(Transaction&)>& work) override {
+    return real_->Transact(work);
+  }
+  absl::StatusOr<std::vector<SqlRow>> Query(std::string_view statement,
+                                            const std::vector<SqlValue>& parameters) override {
+    return real_->Query(statement, parameters);
+  }
   absl::Duration Pump() override { return real_->Pump(); }
   StoreStats Stats() override { return real_->Stats(); }
 

@@ -1,0 +1,167 @@
+// A transaction of the user: its rows, frames and state go into one round.
+//
+//   1  begin     the SQLite transaction, under the commit lock
+//   2  run       the user's part writes its rows; frames and state are only noted
+//   3  append    the frames, hidden: after this what others append comes behind them
+//   4  round     cut, drain, write, sync as always, within the same transaction
+//   5  finish    memory: what was noted holds now, or is forgotten; who waits is told
+//
+// A death before the sync of 4 has ended leaves nothing: the rows are rolled back,
+// and hidden frames lie on the heap, never in the intake or the journal. A death after
+// it leaves everything, in the tables. If a step fails the frames are taken out of
+// their logs again, which leaves a hole in the positions.
+//
+// The round also commits what others have accepted. That stays accepted if the
+// transaction fails, and comes with the next round.
+#include <algorithm>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "src/base/status.h"
+#include "src/log/engine_impl.h"
+#include "src/sql/app_tables.h"
+
+namespace eddy::log {
+namespace {
+
+// A frame that another thread has claimed before the transaction's is published
+// within the time of a copy, unless that thread was preempted.
+constexpr int kYieldsMax = 200;
+constexpr absl::Duration kPublishPause = absl::Milliseconds(1);
+constexpr absl::Duration kPublishWaitMax = absl::Seconds(30);
+
+}  // namespace
+
+absl::Status EngineImpl::CheckMayCommit() const {
+  if (transact_thread_.load(std::memory_order_relaxed) != std::this_thread::get_id()) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(
+      "within Store::Transact nothing else is committed, so nothing may be done that waits "
+      "for a commit: use the Transaction's own calls, or do it afterwards");
+}
+
+absl::Status EngineImpl::Transact(TransactionWork* work) {
+  EDDY_RETURN_IF_ERROR(CheckMayCommit());
+  CommitLock lock(this);
+  transact_thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+  const absl::Status status = RunTransaction(work);
+  work->Finish(status.ok());
+  transact_thread_.store({}, std::memory_order_relaxed);
+  return status;
+}
+
+absl::Status EngineImpl::ReadTables(const std::function<absl::Status(Sql&)>& work) {
+  EDDY_RETURN_IF_ERROR(CheckMayCommit());
+  CommitLock lock(this);
+  EDDY_RETURN_IF_ERROR(EnsureDatabase());
+  EDDY_ASSIGN_OR_RETURN(const sql::Transaction transaction, sql::Transaction::Begin(*db_));
+  sql::AppTables tables(db_.get(), sql::AppTables::Access::kRead);
+  return work(tables);
+}
+
+absl::StatusOr<sql::Transaction> EngineImpl::BeginOrJoin() {
+  if (transacting_ == nullptr) return sql::Transaction::Begin(*db_);
+  sql::Transaction joined = *std::move(transacting_->sql);
+  transacting_->sql.reset();
+  return joined;
+}
+
+absl::StatusOr<uint64_t> EngineImpl::UsedBytes() {
+  EDDY_ASSIGN_OR_RETURN(const uint64_t file, db_->FileBytes());
+  EDDY_ASSIGN_OR_RETURN(const uint64_t free, db_->FreeBytes());
+  return file - std::min(free, file);
+}
+
+absl::Status EngineImpl::RunTransaction(TransactionWork* work) {
+  EDDY_RETURN_IF_ERROR(EnsureDatabase());
+  Transacting transacting;
+  transacting.work = work;
+  EDDY_ASSIGN_OR_RETURN(sql::Transaction begun, sql::Transaction::Begin(*db_));
+  transacting.sql.emplace(std::move(begun));
+  EDDY_RETURN_IF_ERROR(RunUsersPart(&transacting));
+  if (!transacting.sql) return absl::OkStatus();  // nothing has changed
+  return CommitFrames(&transacting);
+}
+
+// OK without a transaction: there is nothing to commit.
+absl::Status EngineImpl::RunUsersPart(Transacting* transacting) {
+  const uint64_t room = keeper_->store_room();
+  uint64_t used = 0;
+  if (room != UINT64_MAX) {
+    EDDY_ASSIGN_OR_RETURN(used, UsedBytes());
+  }
+  sql::AppTables tables(db_.get(), sql::AppTables::Access::kWrite);
+  const absl::Status run = transacting->work->Run(tables);
+  if (!tables.broken().ok()) {
+    transacting->sql.reset();
+    // Of the disk, as if it was the commit that failed.
+    if (!absl::IsAborted(tables.broken())) NoteCommit(tables.broken());
+    if (absl::IsResourceExhausted(tables.broken())) GiveUpReserve();
+    return run.ok() ? tables.broken() : run;
+  }
+  EDDY_RETURN_IF_ERROR(run);
+  if (!tables.wrote() && !transacting->work->HasChanges()) {
+    transacting->sql.reset();
+    return absl::OkStatus();
+  }
+  if (room == UINT64_MAX || !tables.wrote()) return absl::OkStatus();
+  EDDY_ASSIGN_OR_RETURN(uint64_t coming, UsedBytes());
+  if (coming <= used) return absl::OkStatus();
+  coming -= used;
+  for (const LogFrames& frames : transacting->work->frames()) {
+    for (const FrameParts& parts : frames.frames) coming += AlignFrame(parts.Bytes());
+  }
+  if (coming <= room) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat("the transaction needs ", coming, " bytes; the store, at its limit or on a "
+                   "full disk, has room for ", room));
+}
+
+absl::Status EngineImpl::WaitPublished(SegmentLog* log, uint64_t end) {
+  const absl::Duration deadline = clock_->SinceBoot() + kPublishWaitMax;
+  for (int yields = 0; !log->PublishedBelow(end); ++yields) {
+    if (yields < kYieldsMax) {
+      std::this_thread::yield();
+      continue;
+    }
+    if (clock_->SinceBoot() >= deadline) {
+      return absl::UnavailableError(
+          absl::StrCat("log ", log->id(), ": a frame before those of the transaction is still "
+                       "being written after ", absl::FormatDuration(kPublishWaitMax).c_str()));
+    }
+    committed_.Wait(committed_.Epoch(), kPublishPause);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status EngineImpl::CommitFrames(Transacting* transacting) {
+  absl::Status status;
+  std::vector<std::pair<SegmentLog*, uint64_t>> placed;
+  for (LogFrames& frames : transacting->work->frames()) {
+    SegmentLog* const log = FindLog(frames.log->id());
+    status = log->AppendHidden(frames.frames, &frames.appended);
+    if (!status.ok()) break;
+    placed.emplace_back(log, frames.appended.front().position);
+    status = WaitPublished(log, placed.back().second);
+    if (!status.ok()) break;
+  }
+  if (status.ok()) {
+    transacting_ = transacting;
+    status = CommitRound().status;
+    transacting_ = nullptr;
+  }
+  for (const auto& [log, first] : placed) {
+    if (!status.ok()) log->TakeBackHidden(first);
+    log->NotifyHidden();
+  }
+  if (status.ok()) return status;
+  absl::Status failed(status.code(), absl::StrCat("the transaction is not committed, nothing of "
+                                                  "it is there: ", status.message()));
+  status.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) {
+    failed.SetPayload(url, payload);
+  });
+  return failed;
+}
+
+}  // namespace eddy::log
