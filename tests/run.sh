@@ -67,10 +67,12 @@ build() {
     $prefix cmake --build --preset "$preset" -j "$jobs"
 }
 
-# run_ctest PRESET [ctest option...]: adds what ctest's closing line says to the count.
+# run_ctest PRESET [ctest option...]: adds what ctest's closing line says to the count,
+# or, where executables run in parts (EDDY_TEST_PARTS), what their test cases were.
 run_ctest() {
   preset=$1
   shift
+  rm -f "build/$preset/tests/parts/"*.xml
   shown $prefix ctest --preset "$preset" -j "$jobs" "$@"
   status=$?
   set -- $(sed -n 's/^[0-9]*% tests passed, \([0-9]*\) tests* failed out of \([0-9]*\)$/\1 \2/p' "$log")
@@ -79,7 +81,21 @@ run_ctest() {
   passed=$((passed + $2 - $1 - not_run))
   failed=$((failed + $1))
   skipped=$((skipped + not_run))
+  for part in "build/$preset/tests/parts/"*.xml; do
+    [ -e "$part" ] && count_part "$part"
+  done
   return $status
+}
+
+# count_part FILE: test cases in the place of the one test that they were to ctest. A
+# part that died has no total: that is one failure, as ctest has it.
+count_part() {
+  set -- $(sed -n 's/.*<OverallResultsCases successes="\([0-9]*\)" failures="\([0-9]*\)".* skips="\([0-9]*\)".*/\1 \2 \3/p' "$1")
+  [ $# -eq 3 ] || return 0
+  passed=$((passed + $1))
+  failed=$((failed + $2))
+  skipped=$((skipped + $3))
+  if [ "$2" -gt 0 ]; then failed=$((failed - 1)); else passed=$((passed - 1)); fi
 }
 
 # The services that the integration tests talk to, from the lock file.

@@ -211,7 +211,12 @@ absl::StatusOr<Database> Database::OpenAndSetUp(const std::string& path,
       EDDY_ASSIGN_OR_RETURN(Statement wal,
                             db.Prepare("PRAGMA journal_mode=WAL"));
       EDDY_ASSIGN_OR_RETURN(const bool has_row, wal.Step());
-      if (!has_row || wal.ColumnText(0) != "wal") {
+      const bool is_wal = has_row && wal.ColumnText(0) == "wal";
+      // The change is a transaction that commits where the statement ends: without
+      // this step its failure is told to nobody, and the store lives on a rollback
+      // journal, whose deletion no power cut need respect.
+      EDDY_RETURN_IF_ERROR(wal.Step().status());
+      if (!is_wal) {
         return absl::FailedPreconditionError(absl::StrCat(
             path,
             ": no WAL mode here; it needs a file system with shared "

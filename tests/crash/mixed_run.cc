@@ -235,6 +235,7 @@ void MixedRun::DoReceive() {
   ReceiveOptions options;
   options.max_messages = 1 + random_.Below(4);
   options.durability = level;
+  if (random_.OneIn(6)) options.wait_time = absl::Milliseconds(700);
   // Any message may now be shown once more, whatever comes back.
   std::map<uint32_t, int> before;
   for (auto& [number, message] : world_.messages) before[number] = message.count_tried++;
@@ -297,6 +298,7 @@ void MixedRun::DoCursor() {
   const Durability level = Level();
   GetRecordsOptions some;
   some.limit = 1 + random_.Below(size_t{10});
+  if (random_.OneIn(4)) some.wait_time = absl::Milliseconds(300);
   const absl::StatusOr<RecordBatch> batch = CursorOf(shard)->Read(IdOf(shard), some);
   Say("Read", batch.status(), batch.ok() ? absl::StrCat(batch->records.size()) : "");
   if (!Answered("Cursor::Read", batch) || batch->records.empty()) return;

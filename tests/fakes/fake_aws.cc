@@ -169,9 +169,9 @@ bool FakeAws::CheckHead(const HttpRequest& request, FakeCall* call, Answer* refu
 FakeFault FakeAws::TakeFault(const FakeCall& call) {
   using Kind = FakeFault::Kind;
   for (auto it = orders_.begin(); it != orders_.end(); ++it) {
-    if (!it->operation.empty() && it->operation != call.operation) continue;
-    FakeFault fault = *it;
-    orders_.erase(it);
+    FakeFault fault = it->fault;
+    if (!fault.operation.empty() && fault.operation != call.operation) continue;
+    if (--it->times == 0) orders_.erase(it);
     return fault;
   }
   FakeFault fault;
@@ -231,7 +231,7 @@ void FakeAws::CreateQueue(const std::string& name, size_t message_bytes_max) {
 
 void FakeAws::Order(FakeFault fault, int times) {
   const std::lock_guard<std::mutex> lock(mu_);
-  for (int i = 0; i < times; ++i) orders_.push_back(fault);
+  if (times > 0) orders_.push_back({std::move(fault), times});
 }
 
 void FakeAws::ForgetOrders() {
@@ -292,6 +292,11 @@ std::vector<StoredRecord> FakeAws::Records(const std::string& stream) {
 std::vector<std::string> FakeAws::Bodies(const std::string& queue) {
   const std::lock_guard<std::mutex> lock(mu_);
   return queues_[queue].bodies;
+}
+
+size_t FakeAws::CallCount() {
+  const std::lock_guard<std::mutex> lock(mu_);
+  return calls_.size();
 }
 
 std::vector<FakeCall> FakeAws::Calls(const std::string& operation) {

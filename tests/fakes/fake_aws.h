@@ -124,6 +124,7 @@ class FakeAws : public HttpTransport {
   std::vector<StoredRecord> Records(const std::string& stream);
   std::vector<std::string> Bodies(const std::string& queue);
   std::vector<FakeCall> Calls(const std::string& operation = "");
+  size_t CallCount();
   size_t RefusedRequests();
   std::string LastRefusal();
 
@@ -154,7 +155,11 @@ class FakeAws : public HttpTransport {
     std::vector<std::string> bodies;
   };
   std::map<std::string, RemoteQueue> queues_;
-  std::deque<FakeFault> orders_;
+  struct Ordered {
+    FakeFault fault;
+    int times;
+  };
+  std::deque<Ordered> orders_;
   FakeOdds odds_;
   std::function<bool(std::string_view)> is_malformed_;
   std::function<bool(std::string_view)> is_throttled_;

@@ -1,11 +1,14 @@
+#include <algorithm>
 #include <atomic>
 #include <catch2/catch_test_macros.hpp>
 #include <map>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "tests/fakes/device.h"
 #include "tests/fakes/scale.h"
 #include "tests/stress/stress_store.h"
 
@@ -94,6 +97,43 @@ TEST_CASE("ten times more busy logs than segments go on", "[stress][stream]") {
   for (std::thread& thread : threads) thread.join();
   CHECK(wrong == 0);
   for (Stream* stream : streams) CHECK(ReadAll(stream, 3 * rounds) == 0);
+}
+
+// One thread and a clock that only a wait could move: whoever finds no segment must be
+// able to help himself, however busy the others are.
+TEST_CASE("of ten times more logs than segments none waits for another", "[stress][stream]") {
+  constexpr size_t kStreams = 40;
+  testing::Device device;
+  StoreOptions options;
+  options.platform = device.platform();
+  options.threads = false;
+  options.intake_bytes = 256 << 10;  // four segments
+  auto opened = Store::Open("/store", options);
+  REQUIRE(opened.ok());
+  const std::unique_ptr<Store> store = *std::move(opened);
+  REQUIRE(store->Stats().intake_segments * 10 <= kStreams);
+  std::vector<Stream*> streams;
+  for (size_t s = 0; s < kStreams; ++s) {
+    streams.push_back(*store->CreateStream(absl::StrCat("s", s)));
+  }
+  testing::FakeRandom random(1);
+  const absl::Duration began = device.clock.SinceBoot();
+  std::vector<int> count(kStreams, 0);
+  uint64_t commits_most = 0;
+  for (int i = 0; i < Scaled(8000); ++i) {
+    // The first is busy, the others take turns by chance.
+    const size_t s = random.OneIn(2) ? 0 : random.Below(kStreams);
+    const std::string data =
+        absl::StrCat(count[s]++, ":", std::string(random.Below(size_t{2000}), 'x'));
+    const uint64_t before = store->Stats().commits;
+    const absl::StatusOr<PutResult> put = streams[s]->Put("k", data);
+    INFO("put " << i << " to stream " << s << ": " << put.status().ToString());
+    REQUIRE(put.ok());
+    commits_most = std::max(commits_most, store->Stats().commits - before);
+  }
+  CHECK(device.clock.SinceBoot() == began);
+  CHECK(commits_most <= 2);  // that a put has to make before it finds its place
+  for (size_t s = 0; s < kStreams; ++s) CHECK(ReadAll(streams[s], count[s]) == 0);
 }
 
 TEST_CASE("trimming, cursors and puts beside each other leave the newest", "[stress][stream]") {

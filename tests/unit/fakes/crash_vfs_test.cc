@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "tests/fakes/fake_random.h"
+#include "tests/fakes/scale.h"
 
 namespace eddy::testing {
 namespace {
@@ -511,11 +512,11 @@ std::string LifeAndCuts(uint64_t seed, bool lying_syncs) {
   return "";
 }
 
-constexpr uint64_t kLives = 500;
+uint64_t Lives() { return static_cast<uint64_t>(testing::Scaled(500)); }
 
-TEST_CASE("SQLite with WAL and FULL keeps every commit over 500 seeded cuts",
+TEST_CASE("SQLite with WAL and FULL keeps every commit over 500 seeds of cuts",
           "[fakes][crash_vfs][crash]") {
-  for (uint64_t seed = 0; seed < kLives; ++seed) {
+  for (uint64_t seed = 0; seed < Lives(); ++seed) {
     const std::string wrong = LifeAndCuts(seed, /*lying_syncs=*/false);
     INFO(wrong);
     REQUIRE(wrong.empty());
@@ -524,11 +525,11 @@ TEST_CASE("SQLite with WAL and FULL keeps every commit over 500 seeded cuts",
 
 TEST_CASE("the same test fails when syncs lie", "[fakes][crash_vfs][crash]") {
   uint64_t failure_count = 0;
-  for (uint64_t seed = 0; seed < kLives; ++seed) {
+  for (uint64_t seed = 0; seed < Lives(); ++seed) {
     if (!LifeAndCuts(seed, /*lying_syncs=*/true).empty()) ++failure_count;
   }
   CAPTURE(failure_count);
-  CHECK(failure_count > kLives / 10);
+  CHECK(failure_count > Lives() / 10);
 }
 
 TEST_CASE("each step is told when it is done, and a copy then is what a cut would leave",

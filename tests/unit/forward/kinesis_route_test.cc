@@ -167,7 +167,7 @@ TEST_CASE("a record that fails for ever lets others run ahead only as far as the
   first_fails.failed = {0};
   host.aws.Order(first_fails, 40);
   host.StartKinesis("s");
-  while (host.aws.Calls().size() < 40) host.Run(absl::Milliseconds(100));
+  while (host.aws.CallCount() < 40) host.Run(absl::Milliseconds(100));
   CHECK(host.aws.Records("s").size() == kWindowRecordsMax - 1);
   CHECK(host.stream("s").OpenCursor(host.Status().cursor).value()->Position(0) <= 64);
   host.RunUntilCaughtUp();

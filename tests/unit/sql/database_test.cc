@@ -74,6 +74,24 @@ TEST_CASE("a new file becomes an eddy store in WAL mode", "[sql][open]") {
   CHECK(disk.Content("db").substr(68, 4) == "eddy");
 }
 
+TEST_CASE("a store whose turn to WAL mode failed is not open", "[sql][open][fault]") {
+  // SQLite says "wal" first and commits the change afterwards: its last step is the
+  // deletion of the rollback journal.
+  int opened = 0;
+  for (uint64_t nth = 1; opened == 0; ++nth) {
+    CrashDisk disk;
+    disk.FailNth(CrashDisk::Op::kDelete, nth, CrashDisk::Fault::kIoError);
+    absl::StatusOr<Database> db = OpenOn(disk);
+    if (disk.fault_count() == 0) ++opened;
+    INFO("deletion " << nth << ": " << db.status().ToString());
+    CHECK(db.ok() == (disk.fault_count() == 0));
+    if (!db.ok()) db = OpenOn(disk);
+    REQUIRE(db.ok());
+    REQUIRE(db->Exec("CREATE TABLE u (id INTEGER PRIMARY KEY)").ok());
+    CHECK(disk.Exists("db-wal"));
+  }
+}
+
 TEST_CASE("options reach a new file", "[sql][open]") {
   CrashDisk disk;
   OpenOptions options;
