@@ -78,6 +78,8 @@ class StreamImpl final : public Stream {
  private:
   StreamImpl(log::Engine& engine, StreamRow row, std::vector<log::Log*> logs);
 
+  absl::Status Prepare(const PutRecordsEntry& entry, char* hash_key,
+                       ShardId* shard, log::FrameParts* parts) const;
   absl::StatusOr<PutResult> Accept(const PutRecordsEntry& entry,
                                    absl::Duration timeout);
   void WaitForAll(std::vector<absl::StatusOr<PutResult>>* results);
