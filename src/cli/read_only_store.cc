@@ -44,9 +44,9 @@ constexpr char kCursors[] =
     "SELECT name, shard, position FROM cursors WHERE stream_id = ? ORDER BY name, shard";
 constexpr char kQueues[] =
     "SELECT q.id, q.name, q.created_ms, q.log_id, q.visibility_ms, q.durability, "
-    "q.head_position, q.max_receive_count, coalesce(d.name, ''), "
-    "(SELECT count(*) FROM deliveries WHERE queue_id = q.id AND deleted = 1 "
-    " AND position >= q.head_position) "
+    "q.scan_position, q.max_receive_count, coalesce(d.name, ''), "
+    "(SELECT coalesce(sum(CASE WHEN position < q.scan_position THEN 1 - deleted ELSE -deleted "
+    " END), 0) FROM deliveries WHERE queue_id = q.id AND position >= q.head_position) "
     "FROM queues q LEFT JOIN queues d ON d.id = q.dead_letter_queue ORDER BY q.name";
 
 uint64_t PositionOf(int64_t block_id) {
@@ -283,8 +283,9 @@ absl::StatusOr<std::vector<QueueSummary>> ReadOnlyStore::Queues() {
     EDDY_ASSIGN_OR_RETURN(
         const uint64_t frames,
         FramesFrom(queue.log.id, static_cast<uint64_t>(rows.ColumnInt(6))));
-    const uint64_t deleted = static_cast<uint64_t>(rows.ColumnInt(9));
-    queue.messages = frames - std::min(frames, deleted);
+    // From the scan on those that are not marked as gone, below it those with a row.
+    queue.messages = static_cast<uint64_t>(
+        std::max<int64_t>(static_cast<int64_t>(frames) + rows.ColumnInt(9), 0));
     queues.push_back(std::move(queue));
   }
 }

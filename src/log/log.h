@@ -89,6 +89,13 @@ class Log {
   // Engine::inline_bytes_max().
   virtual absl::StatusOr<Appended> TryAppend(const FrameParts& parts) = 0;
 
+  // Appends some of the `count` (1 or more) frames, from the first on and in order,
+  // and returns how many: with one claim those that fit where the log stands, else
+  // one as Append does, with its errors. Frames of others may come between two
+  // calls, not within one. `appended` has room for `count`.
+  virtual absl::StatusOr<size_t> AppendBatch(const FrameParts* frames, size_t count,
+                                             absl::Duration timeout, Appended* appended) = 0;
+
   // Reads from `position` (or the next frame above it), published frames only.
   // No frame and no gap means: nothing there yet. A damaged block is a gap, and the
   // read goes on behind it.

@@ -10,27 +10,9 @@
 #include "absl/base/optimization.h"
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
+#include "src/log/segment_tail.h"
 
 namespace eddy::log {
-namespace {
-
-constexpr int kIndexShift = 48;
-constexpr uint64_t kOffsetMask = (uint64_t{1} << kIndexShift) - 1;
-// No segment: an offset far above any segment's end, so that every claim fails
-// and no claimer takes itself for the crosser.
-constexpr uint64_t kNoTail = (uint64_t{kNoSegment} << kIndexShift) | (uint64_t{1} << 40);
-
-constexpr uint32_t Index(uint64_t tail) { return static_cast<uint32_t>(tail >> kIndexShift); }
-constexpr uint64_t Offset(uint64_t tail) { return tail & kOffsetMask; }
-
-std::atomic<uint32_t>* Word0(char* frame) {
-  static_assert(sizeof(std::atomic<uint32_t>) == 4 &&
-                std::atomic<uint32_t>::is_always_lock_free);
-  return reinterpret_cast<std::atomic<uint32_t>*>(frame);
-}
-
-}  // namespace
-
 SegmentLog::SegmentLog(LogId id, uint64_t oldest, uint64_t end, uint64_t blocks_end,
                        Intake* intake, BlockStore* blocks, LogHost* host, Clock* clock)
     : id_(id),
@@ -47,24 +29,6 @@ SegmentLog::SegmentLog(LogId id, uint64_t oldest, uint64_t end, uint64_t blocks_
       next_position_(end) {
   static_assert(std::atomic<uint64_t>::is_always_lock_free,
                 "the intake needs lock-free 64-bit atomics");
-}
-
-inline bool SegmentLog::TryClaim(size_t bytes, Claim* claim) {
-  const uint64_t segment_bytes = intake_->geometry().segment_bytes;
-  // Looked at first, so that failed claims do not push the offset on without
-  // end: it overshoots by one frame a thread at most.
-  if (Offset(tail_.load(std::memory_order_relaxed)) + bytes > segment_bytes) return false;
-  const uint64_t tail = tail_.fetch_add(bytes, std::memory_order_acq_rel);
-  const uint64_t offset = Offset(tail);
-  if (offset + bytes <= segment_bytes) {
-    const uint32_t segment = Index(tail);
-    claim->at = intake_->data(segment) + offset;
-    claim->position = intake_->first_position(segment) + (offset - kSegmentHeaderBytes);
-    return true;
-  }
-  // Of all claims beyond the end exactly one began at or below it.
-  if (offset <= segment_bytes) SealCrossed(offset);
-  return false;
 }
 
 inline Appended SegmentLog::Publish(const FrameParts& parts, const Claim& claim) {
@@ -158,7 +122,6 @@ uint64_t SegmentLog::SettledTail() const {
     }
   }
 }
-
 
 void SegmentLog::SetSealed(uint64_t offset) {
   Run& run = runs_.back();

@@ -45,6 +45,7 @@
 #include "src/log/boot_clock.h"
 #include "src/log/intake.h"
 #include "src/log/log.h"
+#include "src/log/segment_tail.h"
 #include "src/runtime/signal.h"
 
 namespace eddy::log {
@@ -100,6 +101,8 @@ class SegmentLog final : public Log {
   LogId id() const override { return id_; }
   absl::StatusOr<Appended> Append(const FrameParts& parts, absl::Duration timeout) override;
   absl::StatusOr<Appended> TryAppend(const FrameParts& parts) override;
+  absl::StatusOr<size_t> AppendBatch(const FrameParts* frames, size_t count,
+                                     absl::Duration timeout, Appended* appended) override;
   absl::StatusOr<ReadResult> Read(uint64_t position, const ReadOptions& options) override;
   bool WaitForFrame(uint64_t position, absl::Duration timeout) override;
   absl::StatusOr<uint64_t> FindTime(int64_t time_ms) override;
@@ -253,6 +256,24 @@ class SegmentLog final : public Log {
   uint64_t refused_bytes_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t refused_end_ ABSL_GUARDED_BY(mu_) = 0;
 };
+
+inline bool SegmentLog::TryClaim(size_t bytes, Claim* claim) {
+  const uint64_t segment_bytes = intake_->geometry().segment_bytes;
+  // Looked at first, so that failed claims do not push the offset on without
+  // end: it overshoots by one frame a thread at most.
+  if (Offset(tail_.load(std::memory_order_relaxed)) + bytes > segment_bytes) return false;
+  const uint64_t tail = tail_.fetch_add(bytes, std::memory_order_acq_rel);
+  const uint64_t offset = Offset(tail);
+  if (offset + bytes <= segment_bytes) {
+    const uint32_t segment = Index(tail);
+    claim->at = intake_->data(segment) + offset;
+    claim->position = intake_->first_position(segment) + (offset - kSegmentHeaderBytes);
+    return true;
+  }
+  // Of all claims beyond the end exactly one began at or below it.
+  if (offset <= segment_bytes) SealCrossed(offset);
+  return false;
+}
 
 }  // namespace eddy::log
 

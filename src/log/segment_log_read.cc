@@ -16,6 +16,9 @@ uint32_t AcquireWord0(const char* frame) {
       std::memory_order_acquire);
 }
 
+// What most reads of few frames bring, without growing.
+constexpr size_t kFramesReserved = 16;
+
 // Steps over published frames in [frames, frames + size), the first of which
 // is at offset `at`: the offset behind the frame, or 0 at the end.
 size_t StepPublished(const char* frames, size_t size, size_t at) {
@@ -36,6 +39,7 @@ class SegmentLog::Collector {
   Collector(const SegmentLog& log, uint64_t position, const ReadOptions& options, uint64_t limit)
       : log_(log), options_(options), limit_(limit) {
     result_.next = position;
+    result_.frames.reserve(std::min(options.frames_max, kFramesReserved));
   }
 
   bool full() const { return full_; }

@@ -12,20 +12,23 @@ constexpr char kInsertView[] = "INSERT INTO views (id) VALUES (NULL)";
 constexpr char kInsertQueue[] =
     "INSERT INTO queues (id, name, created_ms, log_id, visibility_ms, delay_ms,"
     " receive_wait_ms, message_bytes_max, dead_letter_queue, max_receive_count,"
-    " durability, head_position) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    " durability, head_position, scan_position) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 constexpr char kSelectQueues[] =
     "SELECT id, name, created_ms, log_id, visibility_ms, delay_ms, receive_wait_ms,"
     " message_bytes_max, dead_letter_queue, max_receive_count, durability,"
-    " head_position FROM queues ORDER BY id";
+    " head_position, scan_position FROM queues ORDER BY id";
 
 constexpr char kSelectDeliveries[] =
     "SELECT position, receive_count, first_received_ms, deleted FROM deliveries"
     " WHERE queue_id = ? ORDER BY position";
 
-constexpr char kSetHead[] = "UPDATE queues SET head_position = ? WHERE id = ?";
+constexpr char kSetHead[] =
+    "UPDATE queues SET head_position = ?, scan_position = ? WHERE id = ?";
 
 constexpr char kDeleteBelow[] = "DELETE FROM deliveries WHERE queue_id = ? AND position < ?";
+
+constexpr char kDeleteDelivery[] = "DELETE FROM deliveries WHERE queue_id = ? AND position = ?";
 
 constexpr char kPutDelivery[] =
     "INSERT OR REPLACE INTO deliveries (queue_id, position, receive_count,"
@@ -59,6 +62,7 @@ absl::Status InsertQueue(sql::Database& db, const QueueRow& row) {
       .Bind(10, *options.max_receive_count)
       .Bind(11, static_cast<int64_t>(options.durability))
       .Bind(12, static_cast<int64_t>(row.head))
+      .Bind(13, static_cast<int64_t>(row.scan))
       .Run();
 }
 
@@ -81,6 +85,7 @@ absl::StatusOr<std::vector<QueueRow>> SelectQueues(sql::Database& db) {
     row.options.max_receive_count = static_cast<int>(select.ColumnInt(9));
     row.options.durability = static_cast<Durability>(select.ColumnInt(10));
     row.head = static_cast<uint64_t>(select.ColumnInt(11));
+    row.scan = static_cast<uint64_t>(select.ColumnInt(12));
   }
 }
 
@@ -102,12 +107,21 @@ absl::StatusOr<std::vector<DeliveryChange>> SelectDeliveries(sql::Database& db,
 
 absl::Status WriteDeliveries(sql::Database& db, uint32_t queue,
                              const DeliverySnapshot& snapshot) {
-  if (snapshot.head_moved) {
+  if (snapshot.moved) {
     const int64_t head = static_cast<int64_t>(snapshot.head);
     EDDY_ASSIGN_OR_RETURN(sql::Statement set_head, db.Prepare(kSetHead));
-    EDDY_RETURN_IF_ERROR(set_head.Bind(1, head).Bind(2, queue).Run());
+    EDDY_RETURN_IF_ERROR(set_head.Bind(1, head)
+                             .Bind(2, static_cast<int64_t>(snapshot.scan))
+                             .Bind(3, queue)
+                             .Run());
     EDDY_ASSIGN_OR_RETURN(sql::Statement delete_below, db.Prepare(kDeleteBelow));
     EDDY_RETURN_IF_ERROR(delete_below.Bind(1, queue).Bind(2, head).Run());
+  }
+  if (!snapshot.erased.empty()) {
+    EDDY_ASSIGN_OR_RETURN(sql::Statement erase, db.Prepare(kDeleteDelivery));
+    for (const uint64_t position : snapshot.erased) {
+      EDDY_RETURN_IF_ERROR(erase.Bind(1, queue).Bind(2, static_cast<int64_t>(position)).Run());
+    }
   }
   if (snapshot.changes.empty()) return absl::OkStatus();
   EDDY_ASSIGN_OR_RETURN(sql::Statement put, db.Prepare(kPutDelivery));

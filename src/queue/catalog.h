@@ -27,6 +27,7 @@ struct QueueRow {
   QueueOptions options;            // all there, but dead_letter_queue:
   uint32_t dead_letter_queue = 0;  // its id, 0: none
   uint64_t head = 0;
+  uint64_t scan = 0;
 };
 
 // Draws the id of a new view.

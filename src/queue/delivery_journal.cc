@@ -1,6 +1,7 @@
 #include "src/queue/delivery_journal.h"
 
 #include <cstdint>
+#include <cstring>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -13,11 +14,14 @@ constexpr uint8_t kGone = 2;
 }  // namespace
 
 void AppendChange(const DeliveryChange& change, std::string* op) {
-  PutNumber(op, change.gone ? kGone : kReceived);
-  PutNumber(op, change.position);
-  if (change.gone) return;
-  PutNumber(op, change.receive_count);
-  PutNumber(op, change.first_received_ms);
+  char record[kReceivedBytes];
+  record[0] = static_cast<char>(change.gone ? kGone : kReceived);
+  std::memcpy(record + 1, &change.position, 8);
+  if (!change.gone) {
+    std::memcpy(record + 9, &change.receive_count, 4);
+    std::memcpy(record + 13, &change.first_received_ms, 8);
+  }
+  op->append(record, change.gone ? kGoneBytes : kReceivedBytes);
 }
 
 absl::StatusOr<std::vector<DeliveryChange>> DecodeChanges(std::string_view op) {

@@ -8,6 +8,7 @@
 #ifndef EDDY_SRC_QUEUE_DELIVERY_JOURNAL_H_
 #define EDDY_SRC_QUEUE_DELIVERY_JOURNAL_H_
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,9 @@
 #include "src/queue/delivery.h"
 
 namespace eddy::queue {
+
+inline constexpr size_t kReceivedBytes = 1 + 8 + 4 + 8;
+inline constexpr size_t kGoneBytes = 1 + 8;
 
 void AppendChange(const DeliveryChange& change, std::string* op);
 

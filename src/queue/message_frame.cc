@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cstring>
 
+#include "absl/base/optimization.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "eddy/queue.h"
 #include "platform/crypto/digest.h"
+#include "src/base/status.h"
 #include "src/queue/byte_io.h"
 
 namespace eddy::queue {
@@ -17,11 +19,27 @@ constexpr uint8_t kFormatMask = 0x0f;
 constexpr uint8_t kDelayed = 1 << 4;
 constexpr uint8_t kIsDeadLetter = 1 << 5;
 
-constexpr char kHexDigits[] = "0123456789abcdef";
+// Both digits of each byte, side by side.
+struct HexPairs {
+  constexpr HexPairs() : of() {
+    constexpr char kDigits[] = "0123456789abcdef";
+    for (size_t i = 0; i < 256; ++i) {
+      of[2 * i] = kDigits[i >> 4];
+      of[2 * i + 1] = kDigits[i & 15];
+    }
+  }
+  char of[512];
+};
+constexpr HexPairs kHexPairs;
 
-void AppendHex(unsigned char byte, std::string* text) {
-  text->push_back(kHexDigits[byte >> 4]);
-  text->push_back(kHexDigits[byte & 15]);
+inline void PutHex(unsigned char byte, char* to) {
+  std::memcpy(to, kHexPairs.of + 2 * byte, 2);
+}
+
+template <typename T>
+char* PutRaw(T value, char* to) {
+  std::memcpy(to, &value, sizeof(value));
+  return to + sizeof(value);
 }
 
 // At most the bound, never through the middle of a UTF-8 character.
@@ -34,20 +52,24 @@ std::string_view Shorten(std::string_view text) {
 
 }  // namespace
 
-std::string EncodeHead(const MessageHead& head) {
-  std::string bytes;
-  bytes.reserve(sizeof(uint8_t) + head.id.size());  // all there is of most messages
-  uint8_t flags = kFormat;
-  if (head.delay) flags |= kDelayed;
-  if (head.dead_letter) flags |= kIsDeadLetter;
-  PutNumber(&bytes, flags);
-  bytes.append(head.id.data(), head.id.size());
-  if (head.delay) {
-    PutNumber(&bytes, head.delay->delay_ms);
-    PutNumber(&bytes, head.delay->sent_clock_ms);
-    PutNumber(&bytes, head.delay->boot_hash);
+size_t EncodePlainHead(const MessageId& id, const std::optional<Delay>& delay, char* to) {
+  char* at = to;
+  at = PutRaw(static_cast<uint8_t>(delay ? kFormat | kDelayed : kFormat), at);
+  std::memcpy(at, id.data(), id.size());
+  at += id.size();
+  if (delay) {
+    at = PutRaw(delay->delay_ms, at);
+    at = PutRaw(delay->sent_clock_ms, at);
+    at = PutRaw(delay->boot_hash, at);
   }
+  return static_cast<size_t>(at - to);
+}
+
+std::string EncodeHead(const MessageHead& head) {
+  char plain[kPlainHeadBytesMax];
+  std::string bytes(plain, EncodePlainHead(head.id, head.delay, plain));
   if (head.dead_letter) {
+    bytes[0] = static_cast<char>(bytes[0] | kIsDeadLetter);
     const DeadLetter& letter = *head.dead_letter;
     const std::string_view source = Shorten(letter.source);
     const std::string_view reason = Shorten(letter.reason);
@@ -64,20 +86,25 @@ std::string EncodeHead(const MessageHead& head) {
 }
 
 absl::StatusOr<MessageView> DecodeMessage(const log::FrameView& frame) {
-  ByteReader reader(frame.body);
   MessageView message;
-  message.sent_ms = frame.time_ms;
+  EDDY_RETURN_IF_ERROR(DecodeMessageTo(frame, &message));
+  return message;
+}
+
+absl::Status DecodeMessageTo(const log::FrameView& frame, MessageView* message) {
+  ByteReader reader(frame.body);
+  message->sent_ms = frame.time_ms;
   const uint8_t flags = reader.Number<uint8_t>();
-  const std::string_view id = reader.Bytes(message.head.id.size());
-  if (reader.ok()) std::memcpy(message.head.id.data(), id.data(), id.size());
-  if ((flags & kDelayed) != 0) {
-    Delay& delay = message.head.delay.emplace();
+  const std::string_view id = reader.Bytes(message->head.id.size());
+  if (reader.ok()) std::memcpy(message->head.id.data(), id.data(), id.size());
+  if (ABSL_PREDICT_FALSE((flags & kDelayed) != 0)) {
+    Delay& delay = message->head.delay.emplace();
     delay.delay_ms = reader.Number<uint32_t>();
     delay.sent_clock_ms = reader.Number<uint64_t>();
     delay.boot_hash = reader.Number<uint64_t>();
   }
-  if ((flags & kIsDeadLetter) != 0) {
-    DeadLetter& letter = message.head.dead_letter.emplace();
+  if (ABSL_PREDICT_FALSE((flags & kIsDeadLetter) != 0)) {
+    DeadLetter& letter = message->head.dead_letter.emplace();
     letter.receive_count = reader.Number<uint32_t>();
     letter.source_queue = reader.Number<uint32_t>();
     letter.source_position = reader.Number<uint64_t>();
@@ -86,17 +113,17 @@ absl::StatusOr<MessageView> DecodeMessage(const log::FrameView& frame) {
     const size_t reason_bytes = reader.Number<uint16_t>();
     letter.source = std::string(reader.Bytes(source_bytes));
     letter.reason = std::string(reader.Bytes(reason_bytes));
-    message.sent_ms = letter.first_sent_ms;
+    message->sent_ms = letter.first_sent_ms;
   }
   const bool kind_fits =
       frame.kind == ((flags & kIsDeadLetter) != 0 ? kDeadLetterKind : kMessageKind);
-  if (!reader.ok() || (flags & kFormatMask) != kFormat || !kind_fits) {
+  if (ABSL_PREDICT_FALSE(!reader.ok() || (flags & kFormatMask) != kFormat || !kind_fits)) {
     return absl::DataLossError(absl::StrCat("position ", frame.position, ": a frame of kind ",
                                             frame.kind, " and ", frame.body.size(),
                                             " bytes is no message"));
   }
-  message.body = reader.left();
-  return message;
+  message->body = reader.left();
+  return absl::OkStatus();
 }
 
 absl::Duration DelayEnd(const Delay& delay, int64_t sent_wall_ms, const Moment& now) {
@@ -119,15 +146,19 @@ MessageId NewMessageId(Random& random) {
 }
 
 std::string MessageIdText(const MessageId& id) {
-  std::string text(36, '-');
-  size_t at = 0;
-  for (size_t i = 0; i < id.size(); ++i) {
-    if (i == 4 || i == 6 || i == 8 || i == 10) ++at;
-    const unsigned char byte = static_cast<unsigned char>(id[i]);
-    text[at++] = kHexDigits[byte >> 4];
-    text[at++] = kHexDigits[byte & 15];
-  }
-  return text;
+  char text[36];
+  const auto put = [&](size_t from, size_t bytes, char* to) {
+    for (size_t i = from; i < from + bytes; ++i, to += 2) {
+      PutHex(static_cast<unsigned char>(id[i]), to);
+    }
+  };
+  put(0, 4, text);
+  put(4, 2, text + 9);
+  put(6, 2, text + 14);
+  put(8, 2, text + 19);
+  put(10, 6, text + 24);
+  text[8] = text[13] = text[18] = text[23] = '-';
+  return std::string(text, sizeof(text));
 }
 
 uint64_t HashBootId(std::string_view boot_id) {
@@ -143,9 +174,12 @@ uint64_t HashBootId(std::string_view boot_id) {
 namespace eddy {
 
 std::string Md5OfBody(std::string_view body) {
-  std::string text;
-  text.reserve(32);
-  for (const uint8_t byte : crypto::Md5(body)) queue::AppendHex(byte, &text);
+  std::string text(32, '0');
+  char* to = &text[0];
+  for (const uint8_t byte : crypto::Md5(body)) {
+    queue::PutHex(byte, to);
+    to += 2;
+  }
   return text;
 }
 

@@ -82,8 +82,15 @@ struct MessageView {
 
 std::string EncodeHead(const MessageHead& head);
 
+// The same for a message that is no dead letter, without a string: writes to `to`
+// and returns the size.
+inline constexpr size_t kPlainHeadBytesMax = 1 + 16 + 20;
+size_t EncodePlainHead(const MessageId& id, const std::optional<Delay>& delay, char* to);
+
 //   kDataLoss   the bytes are not a message of a format we know.
 absl::StatusOr<MessageView> DecodeMessage(const log::FrameView& frame);
+// The same in place, into a fresh view.
+absl::Status DecodeMessageTo(const log::FrameView& frame, MessageView* message);
 
 // Where we are in time: this boot, its clock, and the wall clock.
 struct Moment {

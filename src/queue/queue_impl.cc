@@ -1,4 +1,4 @@
-// Sending, describing, and the queue's part in a commit.
+// Describing, waiting, and the queue's part in a commit.
 #include "src/queue/queue_impl.h"
 
 #include <algorithm>
@@ -25,7 +25,7 @@ QueueImpl::QueueImpl(log::Engine& engine, QueueRow row, log::Log* log,
       recovered_from_(log->committed()),
       arrival_(clock_, engine.boot_base_ms()),
       signal_(clock_),
-      state_(row_.head) {}
+      state_(row_.head, row_.scan) {}
 
 absl::Status QueueImpl::SameOptions(const QueueOptions& wanted) const {
   EDDY_RETURN_IF_ERROR(CheckQueueOptions(wanted));
@@ -78,129 +78,6 @@ size_t QueueImpl::TouchedCount() const {
   return state_.entry_count() + state_.gone_count() + state_.changed_count();
 }
 
-absl::Status NotAccepted(const absl::Status& append) {
-  if (!absl::IsUnavailable(append)) return append;
-  return absl::ResourceExhaustedError(absl::StrCat("not accepted: ", append.message()));
-}
-
-log::FrameParts QueueImpl::MessageParts(const MessageHead& head,
-                                        const std::string& encoded_head,
-                                        std::string_view body) {
-  log::FrameParts parts;
-  parts.kind = head.dead_letter ? kDeadLetterKind : kMessageKind;
-  const Arrival arrival = arrival_.Now();
-  parts.time_ms = arrival.time_ms;
-  parts.time_trusted = arrival.trusted;
-  // The coarse clock may lag, and after another boot a delay ends by this time:
-  // it must not end early. (A time that is not trusted is none of the wall's.)
-  if (head.delay && arrival.trusted) {
-    parts.time_ms = std::clamp(absl::ToUnixMillis(clock_->WallNow()), arrival.time_ms,
-                               (int64_t{1} << 47) - 1);
-  }
-  parts.head = encoded_head;
-  parts.body = body;
-  return parts;
-}
-
-absl::StatusOr<std::optional<absl::Duration>> QueueImpl::Begin(MessageHead* head,
-                                                               absl::Duration delay) {
-  EDDY_RETURN_IF_ERROR(CheckRange("delay", delay, kDelayMax));
-  head->id = NewMessageId(*engine_.platform().random);
-  const int64_t delay_ms = absl::ToInt64Milliseconds(delay);
-  if (delay_ms == 0) return std::nullopt;
-  // Up to a whole millisecond: a delay may end a little late, never early.
-  const absl::Duration sent = absl::Ceil(clock_->SinceBoot(), absl::Milliseconds(1));
-  head->delay = Delay{static_cast<uint32_t>(delay_ms),
-                      static_cast<uint64_t>(absl::ToInt64Milliseconds(sent)), boot_hash_};
-  return sent + absl::Milliseconds(delay_ms);
-}
-
-absl::StatusOr<SendResult> QueueImpl::Accept(MessageHead head, std::string_view body,
-                                             absl::Duration delay,
-                                             absl::Duration timeout) {
-  EDDY_ASSIGN_OR_RETURN(const std::optional<absl::Duration> due, Begin(&head, delay));
-  const std::string encoded = EncodeHead(head);
-  const log::FrameParts parts = MessageParts(head, encoded, body);
-  EDDY_RETURN_IF_ERROR(log_->CheckRoom(parts.Bytes()));
-  const absl::StatusOr<log::Appended> appended = log_->Append(parts, timeout);
-  if (!appended.ok()) {
-    // While a large body waited for its commit, nobody could read what was sent
-    // behind it: its receivers have looked, and sleep.
-    signal_.Notify();
-    return NotAccepted(appended.status());
-  }
-  return NoteSent(MessageIdText(head.id), due, *appended);
-}
-
-SendResult QueueImpl::NoteSent(std::string message_id, std::optional<absl::Duration> due,
-                               const log::Appended& appended) {
-  untouched_.fetch_add(1, std::memory_order_relaxed);
-  if (due) {
-    absl::MutexLock lock(&mu_);
-    // A receiver may have been here first: it has read the delay in the frame.
-    if (state_.Delay(appended.position, *due)) {
-      untouched_.fetch_sub(1, std::memory_order_relaxed);
-    }
-  }
-  signal_.Notify();
-  return {std::move(message_id), {log_->id(), appended.end}};
-}
-
-void QueueImpl::NoteArrived(size_t count) {
-  untouched_.fetch_add(static_cast<int64_t>(count), std::memory_order_relaxed);
-  signal_.Notify();
-}
-
-absl::StatusOr<SendResult> QueueImpl::Send(std::string_view body, const SendOptions& options) {
-  EDDY_RETURN_IF_ERROR(CheckLevel(options.durability));
-  EDDY_RETURN_IF_ERROR(CheckBody(body, *row_.options.message_bytes_max));
-  EDDY_ASSIGN_OR_RETURN(
-      SendResult result,
-      Accept({}, body, options.delay.value_or(*row_.options.delay),
-             options.timeout.value_or(engine_.options().append_timeout)));
-  if (IsPower(options.durability)) {
-    EDDY_RETURN_IF_ERROR(WaitPower(log_->id(), result.token.end));
-  }
-  return result;
-}
-
-absl::StatusOr<std::vector<absl::StatusOr<SendResult>>> QueueImpl::SendBatch(
-    const std::vector<SendEntry>& entries, const SendOptions& options) {
-  EDDY_RETURN_IF_ERROR(CheckLevel(options.durability));
-  if (entries.empty() || entries.size() > kMessageBatchMax) {
-    return absl::InvalidArgumentError(absl::StrCat("a batch of ", entries.size(),
-                                                   " messages: 1 to ", kMessageBatchMax,
-                                                   " are allowed"));
-  }
-  size_t bytes = 0;
-  for (const SendEntry& entry : entries) bytes += entry.body.size();
-  if (bytes > kMessageBytesMax) {
-    return absl::InvalidArgumentError(absl::StrCat("a batch of ", bytes, " bytes: at most ",
-                                                   kMessageBytesMax, " are allowed"));
-  }
-  const absl::Duration delay = options.delay.value_or(*row_.options.delay);
-  // One bound for the whole call: with the disk gone it must not wait once for
-  // each entry.
-  const absl::Duration deadline =
-      clock_->SinceBoot() + options.timeout.value_or(engine_.options().append_timeout);
-  std::vector<absl::StatusOr<SendResult>> results;
-  uint64_t end = 0;
-  for (const SendEntry& entry : entries) {
-    const absl::Status checked = CheckBody(entry.body, *row_.options.message_bytes_max);
-    results.push_back(checked.ok() ? Accept({}, entry.body, entry.delay.value_or(delay),
-                                            deadline - clock_->SinceBoot())
-                                   : absl::StatusOr<SendResult>(checked));
-    if (results.back().ok()) end = std::max(end, results.back()->token.end);
-  }
-  if (end != 0 && IsPower(options.durability)) {
-    const absl::Status committed = WaitPower(log_->id(), end);
-    for (auto& result : results) {
-      if (!committed.ok() && result.ok()) result = committed;
-    }
-  }
-  return results;
-}
-
 bool QueueImpl::Capture() {
   absl::MutexLock lock(&mu_);
   return state_.TakeChanges(&snapshot_);
@@ -222,7 +99,7 @@ void QueueImpl::Finish(bool committed) {
   // I3: only now. The head lies at or below the log's committed end, which the
   // engine has raised before, so nothing below the head is spared. A trim that
   // fails is asked for again when the head moves on, and at the next open.
-  if (snapshot_.head_moved) log_->Trim(snapshot_.head).IgnoreError();
+  if (snapshot_.moved) log_->Trim(snapshot_.head).IgnoreError();
 }
 
 absl::Status QueueImpl::Replay(std::string_view op) {

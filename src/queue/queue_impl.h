@@ -71,7 +71,7 @@ inline constexpr absl::Duration kCommitWaitMax = absl::Seconds(30);
 struct PendingSend {
   log::PendingFrame frame;
   std::string message_id;
-  std::optional<absl::Duration> due;  // of a delayed one
+  std::optional<Delay> delay;
 };
 
 // Lifetime: outlives the engine's Close(), dies before the engine.
@@ -121,9 +121,8 @@ class QueueImpl final : public Queue, public log::Participant {
   // room, which is not looked at. Then, once it is committed, NoteSent.
   absl::StatusOr<PendingSend> Prepare(std::string_view body,
                                       std::optional<absl::Duration> delay);
-  SendResult NoteSent(const PendingSend& sent, const log::Appended& appended) {
-    return NoteSent(sent.message_id, sent.due, appended);
-  }
+  SendResult NoteSent(const PendingSend& sent, const log::Appended& appended)
+      ABSL_LOCKS_EXCLUDED(mu_);
   // Nobody else has the message from now on, until EndHold. Returns its position.
   //   kInvalidArgument   not a handle of this queue.
   //   kAborted           gone, moving, or received again.
@@ -161,7 +160,7 @@ class QueueImpl final : public Queue, public log::Participant {
     bool overtaken = false;  // one was deleted or taken under our eyes
   };
   struct Taken {
-    Candidate candidate;
+    const Candidate* candidate = nullptr;  // of the attempt
     DeliveryChange received;
   };
   // What one look at the queue has brought.
@@ -188,23 +187,34 @@ class QueueImpl final : public Queue, public log::Participant {
   // The whole of a message or dead letter in one frame, arriving now.
   log::FrameParts MessageParts(const MessageHead& head, const std::string& encoded_head,
                                std::string_view body);
-  // Gives the message its id and notes the delay; returns when that ends.
-  absl::StatusOr<std::optional<absl::Duration>> Begin(MessageHead* head, absl::Duration delay);
-  SendResult NoteSent(std::string message_id, std::optional<absl::Duration> due,
+  void SetArrival(const Arrival& arrival, bool delayed, log::FrameParts* parts);
+  absl::StatusOr<std::optional<Delay>> DelayFromNow(absl::Duration delay) const;
+  void NoteDelayed(uint64_t position, const Delay& delay) ABSL_LOCKS_EXCLUDED(mu_);
+  SendResult NoteSent(std::string message_id, const std::optional<Delay>& delay,
                       const log::Appended& appended) ABSL_LOCKS_EXCLUDED(mu_);
+  // One message of any kind.
   absl::StatusOr<SendResult> Accept(MessageHead head, std::string_view body,
                                     absl::Duration delay, absl::Duration timeout);
+  // At most kMessageBatchMax plain ones, each with its result.
+  void AcceptAll(const SendEntry* entries, size_t count, const SendOptions& options,
+                 absl::StatusOr<SendResult>* results) ABSL_LOCKS_EXCLUDED(mu_);
   void NoteArrived(size_t count);
 
   absl::Status TryReceive(size_t count, absl::Duration visibility, Attempt* attempt)
       ABSL_LOCKS_EXCLUDED(receive_mu_, mu_);
   absl::Status FindCandidates(size_t count, Candidates* found)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(receive_mu_) ABSL_LOCKS_EXCLUDED(mu_);
-  absl::Status FindEntries(const std::vector<uint64_t>& positions, Candidates* found)
+  // `still_delayed`: one of them was a delayed message, and is one now.
+  absl::Status FindEntries(const std::vector<uint64_t>& positions, Candidates* found,
+                           bool* still_delayed)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(receive_mu_) ABSL_LOCKS_EXCLUDED(mu_);
+  bool IsStillDelayed(const Candidate& candidate) ABSL_LOCKS_EXCLUDED(mu_);
   bool DropDamaged(uint64_t position) ABSL_LOCKS_EXCLUDED(mu_);
   void PassDamaged(const log::LogGap& gap, bool pass) ABSL_LOCKS_EXCLUDED(mu_);
-  absl::Status FindUntouched(size_t count, uint64_t from, Candidates* found)
+  // `all_are`: nothing was touched at or above `from` a moment ago.
+  absl::Status FindUntouched(size_t count, uint64_t from, bool all_are, Candidates* found)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(receive_mu_) ABSL_LOCKS_EXCLUDED(mu_);
+  void DropTouched(size_t first, bool from_scan, std::vector<Candidate>* messages)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(receive_mu_) ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status Claim(size_t count, absl::Duration visibility, Attempt* attempt)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(receive_mu_) ABSL_LOCKS_EXCLUDED(mu_);

@@ -1,9 +1,9 @@
 // Creating a queue and opening those that are there.
 //
-// After an open the scan starts again at the committed head. Touched messages
-// have rows, or come out of the journal, and are stepped over or found visible
-// again; a message above the head without either was never received, or its
-// receive was lost to a power cut (kProcess): it counts as fresh.
+// After an open the scan goes on where it was committed. Touched messages have
+// rows, or come out of the journal, and are stepped over or found visible again; a
+// message above the scan without either was never received, or its receive was
+// lost to a power cut (kProcess): it counts as fresh.
 #include <algorithm>
 #include <memory>
 #include <utility>
@@ -115,25 +115,25 @@ absl::Status QueueImpl::FinishLoad(log::Engine&,
   return absl::OkStatus();
 }
 
-// Whole blocks by their rows, and by reading only what lies between the head
+// Whole blocks by their rows, and by reading only what lies between the scan
 // and the first of them: at most one block. A delayed message counts as untouched
 // until a receive comes by it: only its frame says that it is delayed, and to
 // read them all would make an open as long as the backlog.
 absl::Status QueueImpl::CountUntouched() {
-  uint64_t head;
+  uint64_t scan;
   uint64_t touched;
   {
     absl::MutexLock lock(&mu_);
-    head = state_.head();
-    touched = state_.entry_count() + state_.gone_count();
+    scan = state_.scan();
+    touched = state_.ahead_count();
   }
   BlockFrames blocks;
   EDDY_RETURN_IF_ERROR(engine_.WithDatabase([&](sql::Database& db) -> absl::Status {
-    EDDY_ASSIGN_OR_RETURN(blocks, CountBlockFrames(db, log_->id(), head));
+    EDDY_ASSIGN_OR_RETURN(blocks, CountBlockFrames(db, log_->id(), scan));
     return absl::OkStatus();
   }));
   uint64_t count = blocks.count;
-  for (uint64_t at = head; at < blocks.first;) {
+  for (uint64_t at = scan; at < blocks.first;) {
     EDDY_ASSIGN_OR_RETURN(const log::ReadResult result, log_->Read(at, {}));
     if (result.frames.empty()) break;
     for (const log::FrameView& frame : result.frames) count += frame.position < blocks.first;

@@ -10,6 +10,7 @@
 // A dead letter too large for 2 is moved between 2 and 3; see MoveLarge.
 // So a message that kills its handler has been counted before the handler saw it.
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -40,7 +41,8 @@ absl::StatusOr<std::vector<Message>> QueueImpl::Receive(const ReceiveOptions& op
   EDDY_RETURN_IF_ERROR(CheckRange("wait_time", wait, kWaitTimeMax));
   EDDY_RETURN_IF_ERROR(CheckRange("visibility_timeout", visibility, kVisibilityTimeoutMax));
 
-  const absl::Duration deadline = clock_->SinceBoot() + wait;
+  const absl::Duration deadline =
+      wait == absl::ZeroDuration() ? wait : clock_->SinceBoot() + wait;
   for (;;) {
     const uint64_t seen = signal_.Epoch();
     Attempt attempt;
@@ -101,13 +103,20 @@ absl::Status QueueImpl::TryReceive(size_t count, absl::Duration visibility, Atte
 absl::Status QueueImpl::FindCandidates(size_t count, Candidates* found) {
   std::vector<uint64_t> entries;
   uint64_t scan;
-  {
-    absl::MutexLock lock(&mu_);
-    state_.ExpireUntil(clock_->SinceBoot());
-    entries = state_.VisibleEntries(count);
-    scan = state_.scan();
+  bool none_ahead;
+  for (bool again = true; again;) {
+    again = false;
+    *found = Candidates();
+    {
+      absl::MutexLock lock(&mu_);
+      state_.ExpireUntil(clock_->SinceBoot());
+      entries = state_.VisibleEntries(count);
+      scan = state_.scan();
+      none_ahead = state_.ahead_count() == 0;
+    }
+    // One that is delayed again has left the visible ones, so this ends.
+    EDDY_RETURN_IF_ERROR(FindEntries(entries, found, &again));
   }
-  EDDY_RETURN_IF_ERROR(FindEntries(entries, found));
   // Entries above the scan do not count here: they have to stand back behind
   // older untouched messages.
   const size_t older = static_cast<size_t>(
@@ -115,14 +124,15 @@ absl::Status QueueImpl::FindCandidates(size_t count, Candidates* found) {
   // Either list may go on behind its end; what lies beyond the nearer of the two
   // ends would overtake what we have not seen.
   uint64_t known_to = entries.size() == count ? entries.back() : UINT64_MAX;
+  std::vector<Candidate>& messages = found->messages;
+  const size_t before = messages.size();
   if (older < count) {
-    const size_t before = found->messages.size();
-    EDDY_RETURN_IF_ERROR(FindUntouched(count - older, scan, found));
-    if (found->messages.size() - before == count - older) {
-      known_to = std::min(known_to, found->messages.back().position);
+    EDDY_RETURN_IF_ERROR(FindUntouched(count - older, scan, none_ahead, found));
+    if (messages.size() - before == count - older) {
+      known_to = std::min(known_to, messages.back().position);
     }
   }
-  std::vector<Candidate>& messages = found->messages;
+  if (before == 0) return absl::OkStatus();  // all untouched, and in order
   messages.erase(std::remove_if(messages.begin(), messages.end(),
                                 [&](const Candidate& candidate) {
                                   return candidate.position > known_to;
@@ -133,8 +143,9 @@ absl::Status QueueImpl::FindCandidates(size_t count, Candidates* found) {
   return absl::OkStatus();
 }
 
-absl::Status QueueImpl::FindEntries(const std::vector<uint64_t>& positions,
-                                    Candidates* found) {
+absl::Status QueueImpl::FindEntries(const std::vector<uint64_t>& positions, Candidates* found,
+                                    bool* still_delayed) {
+  found->messages.reserve(2 * positions.size());
   // Returned messages often lie side by side: one read takes in all that follow.
   for (size_t i = 0; i < positions.size();) {
     const uint64_t position = positions[i];
@@ -160,21 +171,34 @@ absl::Status QueueImpl::FindEntries(const std::vector<uint64_t>& positions,
     for (const log::FrameView& frame : result.frames) {
       if (i == positions.size() || frame.position > positions[i]) break;
       if (frame.position < positions[i]) continue;
-      Candidate candidate;
+      ++i;
+      Candidate& candidate = found->messages.emplace_back();
       candidate.position = frame.position;
       candidate.end = frame.end;
-      EDDY_ASSIGN_OR_RETURN(candidate.message, DecodeMessage(frame));
-      found->messages.push_back(std::move(candidate));
-      ++i;
+      EDDY_RETURN_IF_ERROR(DecodeMessageTo(frame, &candidate.message));
+      if (!candidate.message.head.delay || !IsStillDelayed(candidate)) continue;
+      found->messages.pop_back();
+      *still_delayed = true;
     }
     found->pins.insert(found->pins.end(), result.pins.begin(), result.pins.end());
   }
   return absl::OkStatus();
 }
 
+// After an open a message that was passed by while it was delayed is an entry of
+// which only the frame knows until when.
+bool QueueImpl::IsStillDelayed(const Candidate& candidate) {
+  const Moment now = Now();
+  const absl::Duration due =
+      DelayEnd(*candidate.message.head.delay, candidate.message.sent_ms, now);
+  absl::MutexLock lock(&mu_);
+  return due > now.since_boot && state_.Delay(candidate.position, due);
+}
+
 // Counts the messages of a damaged block out, once, except those that were when
 // they got an entry. `pass`: nothing untouched lies before it.
 void QueueImpl::PassDamaged(const log::LogGap& gap, bool pass) {
+  absl::ReaderMutexLock cut(&engine_.cut());  // see DropTouched
   absl::MutexLock lock(&mu_);
   const uint64_t touched = state_.TouchedWithin(gap.first, gap.end);
   if (pass) state_.PassTo(gap.end);
@@ -202,53 +226,67 @@ bool QueueImpl::DropDamaged(uint64_t position) {
   return true;
 }
 
-absl::Status QueueImpl::FindUntouched(size_t count, uint64_t from, Candidates* found) {
-  const Moment now = Now();
+absl::Status QueueImpl::FindUntouched(size_t count, uint64_t from, bool all_are,
+                                      Candidates* found) {
+  std::vector<Candidate>& messages = found->messages;
+  const size_t before = messages.size();
+  messages.reserve(before + count);
   log::ReadOptions options;
   options.frames_max = count;
-  size_t found_count = 0;
-  for (uint64_t at = from; found_count < count;) {
+  for (uint64_t at = from; messages.size() < before + count;) {
     EDDY_ASSIGN_OR_RETURN(log::ReadResult result, log_->Read(at, options));
-    if (result.gap) PassDamaged(*result.gap, found_count == 0);
+    const size_t found_before = messages.size();
+    if (result.gap) PassDamaged(*result.gap, found_before == before);
     if (result.frames.empty()) break;
     at = result.next;
-    std::vector<MessageView> messages;
+    bool look = !all_are;
     for (const log::FrameView& frame : result.frames) {
-      EDDY_ASSIGN_OR_RETURN(messages.emplace_back(), DecodeMessage(frame));
+      Candidate& candidate = messages.emplace_back();
+      candidate.position = frame.position;
+      candidate.end = frame.end;
+      candidate.untouched = true;
+      EDDY_RETURN_IF_ERROR(DecodeMessageTo(frame, &candidate.message));
+      look = look || candidate.message.head.delay.has_value();
     }
-    const size_t found_before = found_count;
-    {
-      absl::MutexLock lock(&mu_);
-      for (size_t i = 0; i < messages.size() && found_count < count; ++i) {
-        const uint64_t position = result.frames[i].position;
-        const MessageView& message = messages[i];
-        if (message.head.delay && state_.IsUntouched(position)) {
-          const absl::Duration due = DelayEnd(*message.head.delay, message.sent_ms, now);
-          if (due > now.since_boot) {
-            state_.Delay(position, due);
-            untouched_.fetch_sub(1, std::memory_order_relaxed);
-          }
-        }
-        if (!state_.IsUntouched(position)) {
-          // Everything up to here is touched or gone.
-          if (found_count == 0) state_.PassTo(result.frames[i].end);
-          continue;
-        }
-        Candidate candidate;
-        candidate.position = position;
-        candidate.end = result.frames[i].end;
-        candidate.message = message;
-        candidate.untouched = true;
-        found->messages.push_back(std::move(candidate));
-        ++found_count;
-      }
-    }
-    if (found_count > found_before) {
-      found->pins.insert(found->pins.end(), result.pins.begin(), result.pins.end());
+    if (look) DropTouched(found_before, found_before == before, &messages);
+    if (messages.size() > before + count) messages.resize(before + count);
+    if (messages.size() > found_before) {
+      std::move(result.pins.begin(), result.pins.end(), std::back_inserter(found->pins));
     }
     options.frames_max = std::min(options.frames_max * 2, kScanFramesMax);
   }
   return absl::OkStatus();
+}
+
+// Leaves of the messages from `first` on those that are untouched, and takes the
+// scan over those that come before them if `from_scan`. With the cut held: when the
+// scan is committed, so must be the frames that it has passed.
+void QueueImpl::DropTouched(size_t first, bool from_scan, std::vector<Candidate>* messages) {
+  absl::ReaderMutexLock cut(&engine_.cut());
+  absl::MutexLock lock(&mu_);
+  const Moment now = Now();
+  size_t kept = first;
+  for (size_t i = first; i < messages->size(); ++i) {
+    Candidate& candidate = (*messages)[i];
+    const uint64_t position = candidate.position;
+    if (candidate.message.head.delay && state_.IsUntouched(position)) {
+      const absl::Duration due =
+          DelayEnd(*candidate.message.head.delay, candidate.message.sent_ms, now);
+      if (due > now.since_boot) {
+        const bool noted = state_.Delay(position, due);
+        EDDY_CHECK(noted);
+        untouched_.fetch_sub(1, std::memory_order_relaxed);
+      }
+    }
+    if (!state_.IsUntouched(position)) {
+      // Everything up to here is touched or gone.
+      if (from_scan && kept == first) state_.PassTo(candidate.end);
+      continue;
+    }
+    if (kept != i) (*messages)[kept] = std::move(candidate);
+    ++kept;
+  }
+  messages->resize(kept);
 }
 
 absl::Status QueueImpl::Claim(size_t count, absl::Duration visibility, Attempt* attempt) {
@@ -258,6 +296,8 @@ absl::Status QueueImpl::Claim(size_t count, absl::Duration visibility, Attempt* 
   const size_t room = in_flight_max_ - std::min(in_flight_max_, state_.in_flight_count());
   std::vector<const Candidate*> moves;
   std::string op;
+  op.reserve(kReceivedBytes * std::min(count, attempt->candidates.messages.size()));
+  attempt->taken.reserve(std::min(count, attempt->candidates.messages.size()));
   for (const Candidate& candidate : attempt->candidates.messages) {
     // Since they were found only a Delete or ChangeVisibility can have come in
     // between: receivers exclude each other.
@@ -278,7 +318,7 @@ absl::Status QueueImpl::Claim(size_t count, absl::Duration visibility, Attempt* 
       break;
     }
     Taken& taken = attempt->taken.emplace_back();
-    taken.candidate = candidate;
+    taken.candidate = &candidate;
     taken.received.position = candidate.position;
     taken.received.receive_count =
         1 + (entry != nullptr ? entry->receive_count
@@ -297,12 +337,14 @@ absl::Status QueueImpl::Claim(size_t count, absl::Duration visibility, Attempt* 
     }
     attempt->journal_end = journaled->end;
   }
+  int64_t untouched_count = 0;
   for (const Taken& taken : attempt->taken) {
-    state_.Receive(taken.received, now.since_boot, now.since_boot + visibility);
-    if (!taken.candidate.untouched) continue;
-    untouched_.fetch_sub(1, std::memory_order_relaxed);
-    state_.PassTo(taken.candidate.end);
+    const bool untouched = taken.candidate->untouched;
+    state_.Receive(taken.received, now.since_boot, now.since_boot + visibility,
+                   untouched ? taken.candidate->end : 0);
+    untouched_count += untouched;
   }
+  untouched_.fetch_sub(untouched_count, std::memory_order_relaxed);
   for (const Candidate* const candidate : moves) Move(*candidate, attempt);
   return absl::OkStatus();
 }
@@ -329,7 +371,7 @@ std::vector<Message> QueueImpl::HandOut(const std::vector<Taken>& taken) const {
   std::vector<Message> messages;
   messages.reserve(taken.size());
   for (const Taken& one : taken) {
-    const MessageView& view = one.candidate.message;
+    const MessageView& view = one.candidate->message;
     Message& message = messages.emplace_back();
     message.message_id = MessageIdText(view.head.id);
     message.receipt_handle = EncodeReceipt(

@@ -37,6 +37,8 @@ absl::StatusOr<std::vector<absl::Status>> QueueImpl::DeleteBatch(
   }
   std::vector<absl::Status> results;
   std::vector<Receipt> receipts;  // of the good handles
+  results.reserve(receipt_handles.size());
+  receipts.reserve(receipt_handles.size());
   for (const std::string_view handle : receipt_handles) {
     const absl::StatusOr<Receipt> receipt = DecodeReceipt(handle, row_.id, receipt_salt_);
     results.push_back(receipt.status());
@@ -61,11 +63,14 @@ absl::StatusOr<std::vector<absl::Status>> QueueImpl::DeleteBatch(
       uint64_t stale_count = 0;
       bool gone_before = false;
       std::string op;
+      positions.reserve(receipts.size());
+      op.reserve(kGoneBytes * receipts.size());
       for (const Receipt& receipt : receipts) {
         const uint64_t position = receipt.position;
-        if (state_.IsGone(position)) {
+        const Delivery* const entry = state_.Find(position);
+        if (entry == nullptr && state_.IsGone(position)) {
           gone_before = true;
-        } else if (!IsNewest(receipt, state_.Find(position))) {
+        } else if (!IsNewest(receipt, entry)) {
           ++stale_count;
         } else if (std::find(positions.begin(), positions.end(), position) == positions.end()) {
           positions.push_back(position);

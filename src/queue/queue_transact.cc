@@ -18,11 +18,17 @@ absl::StatusOr<PendingSend> QueueImpl::Prepare(std::string_view body,
   EDDY_RETURN_IF_ERROR(CheckBody(body, *row_.options.message_bytes_max));
   MessageHead head;
   PendingSend send;
-  EDDY_ASSIGN_OR_RETURN(send.due, Begin(&head, delay.value_or(*row_.options.delay)));
+  EDDY_ASSIGN_OR_RETURN(head.delay, DelayFromNow(delay.value_or(*row_.options.delay)));
+  head.id = NewMessageId(*engine_.platform().random);
+  send.delay = head.delay;
   const std::string encoded = EncodeHead(head);
   send.frame = log::PendingFrame(log_, MessageParts(head, encoded, body));
   send.message_id = MessageIdText(head.id);
   return send;
+}
+
+SendResult QueueImpl::NoteSent(const PendingSend& sent, const log::Appended& appended) {
+  return NoteSent(sent.message_id, sent.delay, appended);
 }
 
 absl::StatusOr<uint64_t> QueueImpl::Hold(std::string_view receipt_handle) {
@@ -49,7 +55,7 @@ void QueueImpl::EndHold(const std::vector<uint64_t>& held, bool committed) {
     absl::MutexLock lock(&mu_);
     for (const uint64_t position : held) {
       if (committed) {
-        state_.Remove(position);
+        state_.Remove(position, /*has_row=*/true);
       } else {
         state_.Unhold(position, clock_->SinceBoot());
       }

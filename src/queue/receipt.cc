@@ -20,38 +20,65 @@ static_assert(kReceiptBytes % 3 == 0 && kHandleBytes == kReceiptBytes / 3 * 4);
 // Not Abseil's functions: they build strings, for each message of each receive.
 constexpr char kAlphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-// 0..63, or 64 for what is not in the alphabet.
-uint32_t Digit(char c) {
-  if (c >= 'A' && c <= 'Z') return static_cast<uint32_t>(c - 'A');
-  if (c >= 'a' && c <= 'z') return static_cast<uint32_t>(c - 'a' + 26);
-  if (c >= '0' && c <= '9') return static_cast<uint32_t>(c - '0' + 52);
-  return c == '-' ? 62 : c == '_' ? 63 : 64;
-}
+// 0..63 of each character, or 64 for what is not in the alphabet.
+struct Digits {
+  constexpr Digits() : of() {
+    for (uint8_t& digit : of) digit = 64;
+    for (uint8_t i = 0; i < 64; ++i) of[static_cast<unsigned char>(kAlphabet[i])] = i;
+  }
+  uint8_t of[256];
+};
+constexpr Digits kDigits;
 
 // False: not 32 characters of the alphabet.
 bool Unescape(std::string_view handle, char* bytes) {
   if (handle.size() != kHandleBytes) return false;
   uint32_t bad = 0;
-  for (size_t i = 0; i < kReceiptBytes / 3; ++i) {
-    uint32_t bits = 0;
-    for (size_t j = 0; j < 4; ++j) {
-      const uint32_t digit = Digit(handle[4 * i + j]);
-      bad |= digit & 64;
-      bits = bits << 6 | (digit & 63);
-    }
-    for (size_t j = 0; j < 3; ++j) bytes[3 * i + j] = static_cast<char>(bits >> (16 - 8 * j));
+  const auto digit = [&bad, &handle](size_t at) {
+    const uint32_t value = kDigits.of[static_cast<unsigned char>(handle[at])];
+    bad |= value;
+    return value;
+  };
+  for (size_t from = 0; from < kHandleBytes; from += 4, bytes += 3) {
+    const uint32_t bits =
+        digit(from) << 18 | digit(from + 1) << 12 | digit(from + 2) << 6 | digit(from + 3);
+    bytes[0] = static_cast<char>(bits >> 16);
+    bytes[1] = static_cast<char>(bits >> 8);
+    bytes[2] = static_cast<char>(bits);
   }
-  return bad == 0;
+  return (bad & 64) == 0;
 }
 
-// FNV-1a with a final mix, so that each bit of the input moves half of the check.
-uint32_t Check(std::string_view bytes, uint64_t salt) {
-  uint64_t hash = 0xcbf29ce484222325u ^ salt;
-  for (const char c : bytes) {
-    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+void Escape(const char* bytes, char* handle) {
+  const auto byte = [bytes](size_t at) {
+    return static_cast<uint32_t>(static_cast<unsigned char>(bytes[at]));
+  };
+  for (size_t from = 0; from < kReceiptBytes; from += 3, handle += 4) {
+    const uint32_t bits = byte(from) << 16 | byte(from + 1) << 8 | byte(from + 2);
+    handle[0] = kAlphabet[bits >> 18];
+    handle[1] = kAlphabet[bits >> 12 & 63];
+    handle[2] = kAlphabet[bits >> 6 & 63];
+    handle[3] = kAlphabet[bits & 63];
   }
-  hash = (hash ^ (hash >> 33)) * 0xff51afd7ed558ccdu;
-  return static_cast<uint32_t>(hash >> 32);
+}
+
+// Multiplies and folds each word in turn, so that each bit of the input moves half
+// of the check.
+uint32_t Check(const char* bytes, uint64_t salt) {
+  uint64_t hash = 0xcbf29ce484222325u ^ salt;
+  const auto mix = [&hash](uint64_t word) {
+    hash = (hash ^ word) * 0xff51afd7ed558ccdu;
+    hash ^= hash >> 32;
+  };
+  static_assert(kCheckedBytes == 2 * sizeof(uint64_t) + sizeof(uint32_t));
+  uint64_t words[2];
+  uint32_t last;
+  std::memcpy(words, bytes, sizeof(words));
+  std::memcpy(&last, bytes + sizeof(words), sizeof(last));
+  mix(words[0]);
+  mix(words[1]);
+  mix(last);
+  return static_cast<uint32_t>(hash * 0xc4ceb9fe1a85ec53u >> 32);
 }
 
 }  // namespace
@@ -62,15 +89,11 @@ std::string EncodeReceipt(const Receipt& receipt, uint64_t salt) {
   std::memcpy(bytes + 4, &receipt.session, 4);
   std::memcpy(bytes + 8, &receipt.position, 8);
   std::memcpy(bytes + 16, &receipt.receive_count, 4);
-  const uint32_t check = Check({bytes, kCheckedBytes}, salt);
+  const uint32_t check = Check(bytes, salt);
   std::memcpy(bytes + kCheckedBytes, &check, 4);
-  std::string handle(kHandleBytes, '\0');
-  for (size_t i = 0; i < kReceiptBytes / 3; ++i) {
-    uint32_t bits = 0;
-    for (size_t j = 0; j < 3; ++j) bits = bits << 8 | static_cast<unsigned char>(bytes[3 * i + j]);
-    for (size_t j = 0; j < 4; ++j) handle[4 * i + j] = kAlphabet[bits >> (18 - 6 * j) & 63];
-  }
-  return handle;
+  char handle[kHandleBytes];
+  Escape(bytes, handle);
+  return std::string(handle, kHandleBytes);
 }
 
 absl::StatusOr<Receipt> DecodeReceipt(std::string_view handle, uint32_t queue, uint64_t salt) {
@@ -83,7 +106,7 @@ absl::StatusOr<Receipt> DecodeReceipt(std::string_view handle, uint32_t queue, u
     std::memcpy(&receipt.position, bytes + 8, 8);
     std::memcpy(&receipt.receive_count, bytes + 16, 4);
     std::memcpy(&check, bytes + kCheckedBytes, 4);
-    if (receipt.queue == queue && check == Check({bytes, kCheckedBytes}, salt)) return receipt;
+    if (receipt.queue == queue && check == Check(bytes, salt)) return receipt;
   }
   return absl::InvalidArgumentError(
       absl::StrCat("\"", absl::CHexEscape(AbslView(handle.substr(0, 2 * kHandleBytes))),

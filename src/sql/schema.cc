@@ -113,11 +113,12 @@ CREATE TABLE queues (
   dead_letter_queue  INTEGER NOT NULL,     -- id, 0: none
   max_receive_count  INTEGER NOT NULL,
   durability         INTEGER NOT NULL,
-  head_position      INTEGER NOT NULL      -- every message below is gone
+  head_position      INTEGER NOT NULL,     -- every message below is gone
+  scan_position      INTEGER NOT NULL      -- below: gone, unless it has a row
 );
 
--- Messages at or above the head that somebody has touched; all others have no
--- row. deleted = 1 marks those that went before an older one.
+-- Messages at or above the head that somebody has touched and that are not gone.
+-- At or above the scan those that are gone have a row as well, with deleted = 1.
 CREATE TABLE deliveries (
   queue_id          INTEGER NOT NULL,
   position          INTEGER NOT NULL,

@@ -89,10 +89,10 @@ class StreamImpl final : public Stream {
  private:
   StreamImpl(log::Engine& engine, StreamRow row, std::vector<log::Log*> logs);
 
-  // Checks the entry, finds its shard, and makes a frame of it with views into it
-  // and into `hash_key` (kHashKeyBytes).
-  absl::Status Frame(const PutRecordsEntry& entry, char* hash_key,
-                     log::FrameParts* parts, ShardId* shard);
+  // Checks the entry, finds its shard, and makes all of a frame but its time, with
+  // views into the entry and into `hash_key` (kHashKeyBytes).
+  absl::Status Frame(const PutRecordsEntry& entry, char* hash_key, ShardId* shard,
+                     log::FrameParts* parts) const;
   absl::StatusOr<PutResult> Accept(const PutRecordsEntry& entry,
                                    absl::Duration timeout);
   void WaitForAll(std::vector<absl::StatusOr<PutResult>>* results);

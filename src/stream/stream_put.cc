@@ -32,9 +32,23 @@ absl::StatusOr<PutResult> StreamImpl::Put(std::string_view partition_key,
   return result;
 }
 
+namespace {
+
+// A record that is too large for the intake is accepted by its commit. If that
+// fails the caller must not hear kUnavailable, which says "accepted".
+absl::Status NotAccepted(const absl::Status& append) {
+  if (!absl::IsUnavailable(append)) return append;
+  return absl::ResourceExhaustedError(
+      absl::StrCat("not accepted: ", append.message()));
+}
+
+}  // namespace
+
+// Everything of a record's frame but its time. `hash_key` has room for
+// kHashKeyBytes, and lives as long as `parts`.
 ABSL_ATTRIBUTE_ALWAYS_INLINE inline absl::Status StreamImpl::Frame(
-    const PutRecordsEntry& entry, char* hash_key, log::FrameParts* parts,
-    ShardId* shard) {
+    const PutRecordsEntry& entry, char* hash_key, ShardId* shard,
+    log::FrameParts* parts) const {
   EDDY_RETURN_IF_ERROR(CheckRecord(entry.partition_key, entry.data));
   parts->kind = kRecordKind;
   parts->key = entry.partition_key;
@@ -49,9 +63,10 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline absl::Status StreamImpl::Frame(
     parts->kind = kRecordWithHashKeyKind;
     parts->head = {hash_key, kHashKeyBytes};
   }
-  const Arrival arrival = arrival_.Now();
-  parts->time_ms = arrival.time_ms;
-  parts->time_trusted = arrival.trusted;
+  const log::Log& log = reader_.shard_log(*shard);
+  if (ABSL_PREDICT_FALSE(parts->Bytes() > log.room())) {
+    return log.CheckRoom(parts->Bytes());  // says why
+  }
   return absl::OkStatus();
 }
 
@@ -59,7 +74,10 @@ absl::StatusOr<PendingPut> StreamImpl::Prepare(const PutRecordsEntry& entry) {
   char hash_key[kHashKeyBytes];
   log::FrameParts parts;
   PendingPut put;
-  EDDY_RETURN_IF_ERROR(Frame(entry, hash_key, &parts, &put.shard));
+  EDDY_RETURN_IF_ERROR(Frame(entry, hash_key, &put.shard, &parts));
+  const Arrival arrival = arrival_.Now();
+  parts.time_ms = arrival.time_ms;
+  parts.time_trusted = arrival.trusted;
   put.frame = log::PendingFrame(&reader_.shard_log(put.shard), parts);
   return put;
 }
@@ -67,21 +85,15 @@ absl::StatusOr<PendingPut> StreamImpl::Prepare(const PutRecordsEntry& entry) {
 absl::StatusOr<PutResult> StreamImpl::Accept(const PutRecordsEntry& entry,
                                              absl::Duration timeout) {
   char hash_key[kHashKeyBytes];
-  log::FrameParts parts;
   ShardId shard;
-  EDDY_RETURN_IF_ERROR(Frame(entry, hash_key, &parts, &shard));
+  log::FrameParts parts;
+  EDDY_RETURN_IF_ERROR(Frame(entry, hash_key, &shard, &parts));
+  const Arrival arrival = arrival_.Now();
+  parts.time_ms = arrival.time_ms;
+  parts.time_trusted = arrival.trusted;
   log::Log& log = reader_.shard_log(shard);
-  if (ABSL_PREDICT_FALSE(parts.Bytes() > log.room())) {
-    return log.CheckRoom(parts.Bytes());  // says why
-  }
   const absl::StatusOr<log::Appended> appended = log.Append(parts, timeout);
-  if (ABSL_PREDICT_FALSE(!appended.ok())) {
-    // A record that is too large for the intake is accepted by its commit. If
-    // that fails the caller must not hear kUnavailable, which says "accepted".
-    if (!absl::IsUnavailable(appended.status())) return appended.status();
-    return absl::ResourceExhaustedError(
-        absl::StrCat("not accepted: ", appended.status().message()));
-  }
+  if (ABSL_PREDICT_FALSE(!appended.ok())) return NotAccepted(appended.status());
   return PutResult{shard, appended->position, {log.id(), appended->end}};
 }
 
@@ -92,19 +104,76 @@ absl::StatusOr<std::vector<absl::StatusOr<PutResult>>> StreamImpl::PutRecords(
   if (IsPower(options.durability, row_.durability)) {
     EDDY_RETURN_IF_ERROR(engine_.CheckMayCommit());
   }
-  // One bound for the whole call: in a store whose disk is gone it must not
-  // wait once for each of 500 records.
-  const absl::Duration deadline =
-      clock_->SinceBoot() +
-      options.timeout.value_or(engine_.options().append_timeout);
-  std::vector<absl::StatusOr<PutResult>> results;
-  results.reserve(entries.size());
-  for (PutRecordsEntry entry : entries) {
+  // The good ones, those of one shard together: the log claims once for as many
+  // as fit. A failure does not stop those behind it, as in the contract.
+  struct Ready {
+    size_t entry = 0;
+    ShardId shard = 0;
+    log::FrameParts parts;
+    char hash_key[kHashKeyBytes];
+  };
+  std::vector<absl::StatusOr<PutResult>> results(entries.size());
+  std::vector<Ready> ready;
+  ready.reserve(entries.size());  // not moved: parts point to hash_key
+  const Arrival arrival = arrival_.Now();
+  bool in_order = true;  // of shards
+  for (size_t i = 0; i < entries.size(); ++i) {
+    PutRecordsEntry entry = entries[i];
     if (entry.explicit_hash_key.empty()) {
       entry.explicit_hash_key = options.explicit_hash_key;
     }
-    // A failure does not stop those behind it, as in the contract.
-    results.push_back(Accept(entry, deadline - clock_->SinceBoot()));
+    Ready& one = ready.emplace_back();
+    one.entry = i;
+    const absl::Status prepared =
+        Frame(entry, one.hash_key, &one.shard, &one.parts);
+    if (!prepared.ok()) {
+      results[i] = prepared;
+      ready.pop_back();
+      continue;
+    }
+    one.parts.time_ms = arrival.time_ms;
+    one.parts.time_trusted = arrival.trusted;
+    if (ready.size() > 1 && one.shard < ready[ready.size() - 2].shard) {
+      in_order = false;
+    }
+  }
+  std::vector<const Ready*> sorted;
+  sorted.reserve(ready.size());
+  for (const Ready& one : ready) sorted.push_back(&one);
+  if (!in_order) {
+    std::stable_sort(
+        sorted.begin(), sorted.end(),
+        [](const Ready* a, const Ready* b) { return a->shard < b->shard; });
+  }
+  std::vector<log::FrameParts> frames;
+  frames.reserve(sorted.size());
+  for (const Ready* one : sorted) frames.push_back(one->parts);
+  std::vector<log::Appended> appended(sorted.size());
+
+  // One bound for the whole call: in a store whose disk is gone it must not
+  // wait once for each of 500 records.
+  const absl::Duration timeout =
+      options.timeout.value_or(engine_.options().append_timeout);
+  const absl::Duration deadline = clock_->SinceBoot() + timeout;
+  absl::Duration left = timeout;
+  for (size_t at = 0; at < sorted.size();) {
+    const ShardId shard = sorted[at]->shard;
+    size_t end = at + 1;
+    while (end < sorted.size() && sorted[end]->shard == shard) ++end;
+    log::Log& log = reader_.shard_log(shard);
+    while (at < end) {
+      const absl::StatusOr<size_t> count =
+          log.AppendBatch(&frames[at], end - at, left, &appended[at]);
+      if (!count.ok()) {
+        results[sorted[at]->entry] = NotAccepted(count.status());
+        ++at;
+      }
+      for (size_t i = 0; count.ok() && i < *count; ++i, ++at) {
+        results[sorted[at]->entry] = PutResult{
+            shard, appended[at].position, {log.id(), appended[at].end}};
+      }
+      if (at < sorted.size()) left = deadline - clock_->SinceBoot();
+    }
   }
   if (IsPower(options.durability, row_.durability)) WaitForAll(&results);
   return results;

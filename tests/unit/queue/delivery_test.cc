@@ -39,18 +39,94 @@ TEST_CASE("deletes in order move the head and leave nothing behind", "[queue][de
   }
 }
 
-TEST_CASE("a delete out of order is remembered until the head has passed it",
-          "[queue][delivery]") {
+TEST_CASE("a delete out of order is remembered, and costs nothing", "[queue][delivery]") {
   DeliveryState state(64);
   for (uint64_t position : {64, 68, 72}) ReceiveNext(state, position);
   state.Remove(68);
   CHECK(state.head() == 64);
-  CHECK(state.gone_count() == 1);
-  CHECK(state.IsGone(68));
-  state.Remove(64);
-  CHECK(state.head() == 72);
+  CHECK(state.entry_count() == 2);
   CHECK(state.gone_count() == 0);
   CHECK(state.IsGone(68));
+  CHECK_FALSE(state.IsGone(72));
+  state.Remove(64);
+  CHECK(state.head() == 72);
+  CHECK(state.IsGone(68));
+}
+
+TEST_CASE("a million deletes behind one message in flight leave one entry and one row",
+          "[queue][delivery][memory]") {
+  DeliveryState state(64);
+  ReceiveNext(state, 64);
+  DeliverySnapshot snapshot;
+  for (uint64_t position = 68; position < 68 + 4000000; position += 4) {
+    ReceiveNext(state, position);
+    state.Remove(position);
+  }
+  CHECK(state.head() == 64);
+  CHECK(state.entry_count() == 1);
+  CHECK(state.gone_count() == 0);
+  REQUIRE(state.TakeChanges(&snapshot));
+  CHECK(snapshot.head == 64);
+  CHECK(snapshot.scan == 68 + 4000000 - 3);
+  CHECK(snapshot.changes.size() == 1);
+  CHECK(snapshot.erased.empty());
+}
+
+TEST_CASE("a message deleted ahead of the scan keeps a mark until the scan is there",
+          "[queue][delivery]") {
+  DeliveryState state(64);
+  REQUIRE(state.Delay(72, kNow));
+  state.ExpireUntil(kNow);
+  state.Receive(Received(72), kNow, kLater);
+  state.Remove(72);
+  CHECK(state.gone_count() == 1);
+  CHECK(state.IsGone(72));
+  DeliverySnapshot snapshot;
+  REQUIRE(state.TakeChanges(&snapshot));
+  CHECK_FALSE(snapshot.moved);
+  REQUIRE(snapshot.changes.size() == 1);
+  CHECK(snapshot.changes[0].gone);
+  state.Committed(snapshot);
+  ReceiveNext(state, 64);
+  state.PassTo(76);
+  CHECK(state.gone_count() == 0);
+  CHECK(state.IsGone(72));
+  REQUIRE(state.TakeChanges(&snapshot));
+  CHECK(snapshot.moved);
+  CHECK(snapshot.scan == 76);
+  CHECK(snapshot.erased == std::vector<uint64_t>{72});
+}
+
+TEST_CASE("the committed scan passes no delayed message without its row", "[queue][delivery]") {
+  DeliveryState state(64);
+  REQUIRE(state.Delay(68, kLater));
+  ReceiveNext(state, 64);
+  state.PassTo(72);
+  DeliverySnapshot snapshot;
+  REQUIRE(state.TakeChanges(&snapshot));
+  CHECK_FALSE(snapshot.moved);  // nothing is gone: the scan need not be known
+  REQUIRE(snapshot.changes.size() == 1);
+  CHECK(snapshot.changes[0].position == 64);
+  state.Committed(snapshot);
+  state.Remove(64);
+  REQUIRE(state.TakeChanges(&snapshot));
+  CHECK(snapshot.moved);
+  CHECK(snapshot.head == 68);
+  CHECK(snapshot.scan == 72);
+  REQUIRE(snapshot.changes.size() == 1);
+  CHECK(snapshot.changes[0].position == 68);
+  CHECK(snapshot.changes[0].receive_count == 0);
+  state.Committed(snapshot);
+
+  SECTION("an open finds it, and asks its frame for how long") {
+    DeliveryState again(68, 72);
+    again.Restore(snapshot.changes[0], /*committed=*/true, kNow);
+    CHECK(again.VisibleEntries(9) == std::vector<uint64_t>{68});
+    CHECK(again.Delay(68, kLater));
+    CHECK_FALSE(again.Delay(68, kLater));  // once
+    CHECK(again.VisibleEntries(9).empty());
+    CHECK(again.delayed_count() == 1);
+  }
 }
 
 TEST_CASE("a message that moves is in flight, and no time ends that", "[queue][delivery][time]") {
@@ -133,22 +209,36 @@ TEST_CASE("a commit gets the net change only", "[queue][delivery]") {
     state.Remove(64);
     REQUIRE(state.TakeChanges(&snapshot));
     CHECK(snapshot.head == 65);
-    CHECK(snapshot.head_moved);
+    CHECK(snapshot.moved);
     CHECK(snapshot.changes.empty());
     state.Committed(snapshot);
     CHECK_FALSE(state.TakeChanges(&snapshot));
   }
-  SECTION("received: its count; deleted before an older one: a mark") {
+  SECTION("received: its count; deleted before an older one: the scan alone") {
     ReceiveNext(state, 64);
     ReceiveNext(state, 68);
     state.Remove(68);
     REQUIRE(state.TakeChanges(&snapshot));
     CHECK(snapshot.head == 64);
-    CHECK_FALSE(snapshot.head_moved);
-    REQUIRE(snapshot.changes.size() == 2);
+    CHECK(snapshot.scan == 69);
+    CHECK(snapshot.moved);
+    REQUIRE(snapshot.changes.size() == 1);
+    CHECK(snapshot.changes[0].position == 64);
     CHECK(snapshot.changes[0].receive_count == 1);
     CHECK_FALSE(snapshot.changes[0].gone);
-    CHECK(snapshot.changes[1].gone);
+  }
+  SECTION("deleted with a row, behind an older one: the row goes") {
+    ReceiveNext(state, 64);
+    ReceiveNext(state, 68);
+    REQUIRE(state.TakeChanges(&snapshot));
+    CHECK_FALSE(snapshot.moved);
+    CHECK(snapshot.changes.size() == 2);
+    state.Committed(snapshot);
+    state.Remove(68);
+    REQUIRE(state.TakeChanges(&snapshot));
+    CHECK(snapshot.erased == std::vector<uint64_t>{68});
+    CHECK(snapshot.changes.empty());
+    CHECK(snapshot.scan == 69);
   }
   SECTION("a failed commit: all again, with what came since") {
     ReceiveNext(state, 64);
@@ -165,7 +255,7 @@ TEST_CASE("a commit gets the net change only", "[queue][delivery]") {
     state.PutBack(snapshot);
     REQUIRE(state.TakeChanges(&snapshot));
     CHECK(snapshot.changes.empty());
-    CHECK(snapshot.head_moved);
+    CHECK(snapshot.moved);
   }
 }
 
