@@ -78,6 +78,8 @@ class StreamImpl final : public Stream {
  private:
   StreamImpl(log::Engine& engine, StreamRow row, std::vector<log::Log*> logs);
 
+  // From now on the engine calls: last, so that an error before leaves none.
+  void Join();
   absl::StatusOr<PutResult> Accept(const PutRecordsEntry& entry,
                                    absl::Duration timeout);
   void WaitForAll(std::vector<absl::StatusOr<PutResult>>* results);
