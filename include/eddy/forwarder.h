@@ -120,6 +120,8 @@ class Forwarder {
   // "forward.kinesis.<target_stream>.<hash of endpoint and region>"
   // (RouteStatus::cursor), so that each endpoint gets everything. After a crash, records
   // that were acknowledged behind one that was not are sent again: at most 4096 a route.
+  // A stream that spills (Persist::kSpill) keeps its records for the route from this
+  // call on, and writes only those that the route leaves lying.
   //   kNotFound          no such stream, or no such dead-letter queue.
   //   kAlreadyExists     the route, here or in another forwarder of this process.
   //   kInvalidArgument   a name or an option out of range; no endpoint for the service.

@@ -119,6 +119,9 @@ struct StoreStats {
   uint64_t commit_failures = 0;      // each is retried
   uint64_t blocks_written = 0;
   uint64_t payload_bytes_committed = 0;  // keys and data
+  // Keys and data that were acknowledged or deleted before their commit was due, and
+  // so never written: see Persist::kSpill.
+  uint64_t payload_bytes_spared = 0;
   uint64_t disk_bytes_written = 0;   // by SQLite, WAL and database, since open
   // Over the store's life. After a power cut what the last process wrote since
   // its open may be missing.

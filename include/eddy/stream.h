@@ -33,10 +33,40 @@ inline constexpr size_t kGetRecordsMax = 10000;              // records a call
 inline constexpr size_t kGetRecordsBytesMax = 10 << 20;      // bytes a call
 inline constexpr uint32_t kShardCountMax = 1000;
 
+// What of a stream is written to the disk. Fixed when the stream is made.
+enum class Persist : uint8_t {
+  kAll,
+
+  // Only what a reader leaves lying. The stream's readers are its cursors (a
+  // forwarder's route has one too). A record that all of them have passed before
+  // its flush is due is never written, and one that was written is deleted once
+  // all have passed it: while the link is up the flash rests. As long as there is
+  // no cursor all is written; and for a cursor that nobody moves any more, since a
+  // cursor is never removed, all is written and kept.
+  //   SIGKILL      loses nothing, as everywhere.
+  //   a power cut  takes what a reader had not yet passed and what was accepted
+  //                less than twice spill_after and a flush interval before; while
+  //                readers stay behind, less than a flush interval. Cursors may be at an older place,
+  //                with nothing in between that was not written.
+  //   at once      is written what is put at kPower and not yet passed, a record
+  //                above a quarter of a segment, and what Store::Flush finds; also
+  //                when less than a quarter of the intake is free.
+  // Who reads without a cursor (GetRecords) finds what is still there, and is told
+  // of no gap; with read_committed, only what was written.
+  kSpill,
+};
+
 struct StreamOptions {
   uint32_t shard_count = 1;
   Durability durability = Durability::kProcess;  // of a Put that names none
   Retention retention = {};                      // the default keeps all
+  Persist persist = Persist::kAll;
+  // kSpill: how long records wait for their readers before they are written; zero:
+  // StoreOptions::flush_interval. Else 1 ms to 1 h.
+  absl::Duration spill_after = {};
+  // Cursors that are made with the stream, at its beginning, so that nothing is
+  // gone before they are opened for the first time.
+  std::vector<std::string> readers = {};
 };
 
 struct PutOptions {
@@ -115,7 +145,8 @@ struct ShardDescription {
   std::string ending_hash_key;      // decimal, inclusive
   SequenceNumber oldest = 0;        // trim horizon
   SequenceNumber next = 0;          // what the next record gets, at least
-  SequenceNumber committed = 0;     // all below survives a power cut
+  SequenceNumber committed = 0;     // all below survives a power cut, or (kSpill)
+                                    // was passed by every cursor
 };
 
 struct StreamDescription {
@@ -123,6 +154,8 @@ struct StreamDescription {
   absl::Time created;
   Durability durability = Durability::kProcess;
   Retention retention;
+  Persist persist = Persist::kAll;
+  absl::Duration spill_after;  // zero: the store's flush interval
   std::vector<ShardDescription> shards;
 };
 
@@ -207,7 +240,8 @@ class Stream {
       std::string_view shard_iterator, const GetRecordsOptions& options = {}) = 0;
 
   // Opens the cursor `name` (rules as for stream names); a new one starts at
-  // the oldest record kept.
+  // the oldest record kept. Of a stream that spills it is a reader from the return
+  // of this call on: nothing at or above its place is dropped before it has passed.
   virtual absl::StatusOr<Cursor*> OpenCursor(std::string_view name) = 0;
   virtual std::vector<std::string> ListCursors() = 0;
 

@@ -12,36 +12,45 @@ bool DropBelow(uint64_t below, const BootStarts& starts, std::vector<BlockDraft>
   const auto kept = std::find_if(drafts->begin(), drafts->end(), [below](const BlockDraft& draft) {
     return draft.end > below;
   });
-  bool dropped = kept != drafts->begin();
+  const bool dropped = kept != drafts->begin();
   drafts->erase(drafts->begin(), kept);
-  if (drafts->empty()) return dropped;
+  if (drafts->empty() || drafts->front().first >= below) return dropped;
 
   // The mark lies in this one. Its arrival times are found anew from what stays.
   BlockDraft& old = drafts->front();
   BlockDraft rest;
   rest.log = old.log;
   rest.end = old.end;
+  rest.last = old.last;
   for (uint64_t at = old.first; at < old.end;) {
     const char* const bytes = old.frames + (at - old.first);
     FrameView frame;
     EDDY_CHECK(ParseFrame(bytes, static_cast<size_t>(old.end - at), at, &frame));
-    if (rest.frame_count == 0 && frame.end > below) {
-      if (at == old.first) return dropped;  // all of it stays
-      rest.first = at;
-      rest.frames = bytes;
-    }
-    if (frame.end > below) {
+    if (frame.position >= below) {
       RepairTime(starts, &frame);
-      if (rest.frame_count == 0) rest.first_time_ms = frame.time_ms;
+      if (rest.frame_count++ == 0) {
+        rest.first = at;
+        rest.frames = bytes;
+        rest.first_time_ms = frame.time_ms;
+      }
       rest.time_trusted = rest.time_trusted && frame.time_trusted;
-      ++rest.frame_count;
       rest.payload_bytes += frame.key.size() + frame.body.size();
       rest.last_time_ms = std::max(rest.last_time_ms, frame.time_ms);
     }
     at = frame.end;
   }
-  old = rest;
+  if (rest.frame_count == 0) {  // it lies in the last frame
+    drafts->erase(drafts->begin());
+  } else {
+    old = rest;
+  }
   return true;
+}
+
+uint64_t PayloadBytes(const std::vector<BlockDraft>& drafts) {
+  uint64_t bytes = 0;
+  for (const BlockDraft& draft : drafts) bytes += draft.payload_bytes;
+  return bytes;
 }
 
 }  // namespace eddy::log

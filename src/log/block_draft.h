@@ -17,6 +17,7 @@ struct BlockDraft {
   LogId log = 0;
   uint64_t first = 0;
   uint64_t end = 0;
+  uint64_t last = 0;           // where the last frame begins
   const char* frames = nullptr;
   uint64_t frame_count = 0;
   uint64_t payload_bytes = 0;  // keys and bodies
@@ -25,11 +26,13 @@ struct BlockDraft {
   bool time_trusted = true;    // of all frames
 };
 
-// Takes the frames that end at or below `below` out of drafts that stand in
+// Takes the frames that begin below `below` out of drafts that stand in
 // order. Frames keep their positions: the first block that is left begins where
 // its first frame does. True: some were taken.
 // `starts`: of the log, to repair times with.
 bool DropBelow(uint64_t below, const BootStarts& starts, std::vector<BlockDraft>* drafts);
+
+uint64_t PayloadBytes(const std::vector<BlockDraft>& drafts);
 
 }  // namespace eddy::log
 

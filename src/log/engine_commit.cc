@@ -95,9 +95,10 @@ absl::Duration EngineImpl::RunOnce() {
   if (!enough && due > absl::ZeroDuration()) return due;
   const absl::Duration debt = budget_.UntilAffordable(now);
   if (debt > absl::ZeroDuration()) {
+    const bool held = ReleaseHeld();
     absl::MutexLock lock_stats(&stats_mu_);
     stats_.flush_interval = std::max(interval, now + debt - last_round_);
-    return debt;
+    return held ? std::min(debt, interval) : debt;
   }
   // The status stays visible in Stats(); the next round tries again.
   const RoundResult round = CommitRound();
@@ -166,6 +167,7 @@ void EngineImpl::Drain(LogRound* round) {
       draft.last_time_ms = std::max(draft.last_time_ms, frame.time_ms);
       draft.time_trusted = draft.time_trusted && frame.time_trusted;
       draft.payload_bytes += frame.key.size() + frame.body.size();
+      draft.last = frame.position;
       at += static_cast<size_t>(frame.end - frame.position);
       draft.end = frame.end;
     }
@@ -259,22 +261,16 @@ absl::Status EngineImpl::TrimOnly(const std::vector<LogRound>& rounds) {
   return status;
 }
 
-// The journal may take an eighth of the intake (a segment at least) before the
-// state that waits is written and gives it free.
-bool EngineImpl::JournalIsCrowded(const LogRound& journal) const {
-  const IntakeGeometry& geometry = intake_->geometry();
-  const uint64_t segments = std::max<uint64_t>(1, geometry.segment_count / 8);
-  return journal.end - journal.log->committed() >= segments * geometry.segment_bytes;
-}
-
 EngineImpl::RoundResult EngineImpl::CommitRound(Extent extent) {
-  last_round_ = clock_->SinceBoot();
+  const absl::Duration now = clock_->SinceBoot();
+  const bool all = extent == Extent::kEverything;
+  const bool release_only = extent == Extent::kRelease;
+  if (!release_only) last_round_ = now;
   sealed_bytes_.store(0, std::memory_order_relaxed);
   SealQuietLogs();
 
   std::vector<LogRound> rounds;
   std::vector<Participant*> captured;
-  const bool all = extent == Extent::kEverything;
   bool work = transacting_ != nullptr;  // something has to be written
   {
     absl::MutexLock cut(&cut_);
@@ -285,7 +281,7 @@ EngineImpl::RoundResult EngineImpl::CommitRound(Extent extent) {
       rounds.push_back(std::move(round));
     }
     for (const auto& [view, participant] : participants_) {
-      if (!participant->Capture()) continue;
+      if (release_only || !participant->Capture()) continue;
       captured.push_back(participant);
       work = work || all || !participant->MayWait();
     }
@@ -296,33 +292,44 @@ EngineImpl::RoundResult EngineImpl::CommitRound(Extent extent) {
   uint64_t payload_bytes = 0;
   for (LogRound& round : rounds) {
     Drain(&round);
-    // State may refer to frames behind one that is still unpublished: it waits
-    // for a round in which all logs are drained up to the cut (E1).
-    complete = complete && round.complete;
+    if (round.holds()) DropUseless(&round);
     with_trims = with_trims || round.cut.trim_before != 0;
-    if (round.log == journal_ && !round.drafts.empty()) {
-      work = work || all || round.log->IsWanted() || JournalIsCrowded(round);
-    }
   }
   work = work || with_trims;
+  if (!all) HoldBack(now, &rounds);
+  // State may refer to frames behind one that is still unpublished: it waits for a
+  // round in which all logs that take part are drained up to the cut (E1).
+  for (const LogRound& round : rounds) complete = complete && (round.held || round.complete);
   for (LogRound& round : rounds) {
-    if (round.log == journal_) continue;
-    // Only together with the state that says why.
-    if (complete) DropBelow(round.cut.discard_below, round.log->boot_starts(), &round.drafts);
-    round.frames_end = round.drafts.empty() ? 0 : round.drafts.back().end;
-    if (round.end > std::max(round.log->known_end(), round.frames_end)) {
-      // No block says how far the log went, and its positions have been seen. It is
-      // told along with what else is written; alone only where it has to be (L4).
-      round.reserve = std::min(round.end + kReserveBytes, kPositionMax);
-      work = work || round.end > round.log->reach();
+    if (round.log == journal_) {
+      if (round.drafts.empty()) continue;
+      round.frames_end = round.end;
+      work = work || all || round.log->IsWanted() || JournalIsCrowded(round);
+      continue;
     }
+    // Only together with the state that says why.
+    if (complete && !round.holds()) DropUseless(&round);
+    round.frames_end = round.drafts.empty() ? 0 : round.drafts.back().end;
+    // L4. Where no block says how far the log went it is told along with what else is
+    // written, for a log that holds well ahead; alone only where it has to be.
+    const uint64_t seen = round.cut.claimed_end;
+    const bool tell = round.holds()
+                          ? seen + kReserveBytes / 2 > round.log->reach()
+                          : round.end > std::max(round.log->known_end(), round.frames_end);
+    if (tell) round.reserve = std::min(seen + kReserveBytes, kPositionMax);
+    work = work || round.end > std::max(round.log->reach(), round.frames_end);
     work = work || !round.drafts.empty();
     block_count += round.drafts.size();
-    for (const BlockDraft& draft : round.drafts) payload_bytes += draft.payload_bytes;
+    payload_bytes += PayloadBytes(round.drafts);
   }
-  absl::Status status = EnsureDatabase();
-  if (status.ok()) status = DecideDrops(rounds);
-  work = work || keeper_->HasDropsToWrite();
+  absl::Status status;
+  if (release_only) {
+    work = false;
+  } else {
+    status = EnsureDatabase();
+    if (status.ok()) status = DecideDrops(rounds);
+    work = work || keeper_->HasDropsToWrite();
+  }
   const auto write = [&] {
     commit_mu_.AssertHeld();
     status = WriteRound(rounds, captured, complete);
@@ -344,18 +351,28 @@ EngineImpl::RoundResult EngineImpl::CommitRound(Extent extent) {
     if ((reserve || (trimmed && drops)) && transacting_ == nullptr) write();
   }
   const bool with_state = status.ok() && work && complete;
-  if (status.ok()) {
-    for (const LogRound& round : rounds) {
-      if (round.log == journal_ && !with_state) continue;
-      if (work) round.log->SetKnown(round.end, round.reserve);
+  uint64_t spared_bytes = 0;
+  for (const LogRound& round : rounds) {
+    if (round.log == journal_ && !with_state) continue;
+    if (status.ok() && !release_only) {
+      if (work) {
+        round.log->SetKnown(round.reserve != 0 ? round.end : round.frames_end, round.reserve);
+        if (!round.drafts.empty()) round.log->SetWritten(round.drafts.back().last);
+      }
       round.log->Committed(round.end, round.frames_end, round.cut.trim_before);
+    } else if (round.holds() && round.kept_from() <= round.log->reach()) {
+      round.log->Committed(round.kept_from(), 0, 0);  // that needs no disk
+    } else {
+      continue;
     }
+    spared_bytes += round.spared_bytes;
   }
   // After the logs, so that a view can trim below what it now knows committed.
   for (Participant* participant : captured) participant->Finish(with_state);
   {
     absl::MutexLock lock(&stats_mu_);
-    stats_.last_commit = status;
+    stats_.payload_bytes_spared += spared_bytes;
+    if (!release_only) stats_.last_commit = status;
     if (work && status.ok()) {
       ++stats_.commits;
       stats_.blocks_written += block_count;

@@ -89,7 +89,12 @@ class EngineImpl final : public Engine, public LogHost {
     uint64_t end = 0;       // committed up to here if the transaction succeeds
     uint64_t frames_end = 0;  // of the last one drained; 0: there was none
     uint64_t reserve = 0;   // up to here, if the tables are told of the end; else 0
+    uint64_t spared_bytes = 0;  // of payload that nobody needs any more
+    bool held = false;      // what is left of it is for a later round
     bool complete = false;  // everything that the cut names was published
+
+    bool holds() const { return cut.hold > absl::ZeroDuration(); }
+    uint64_t kept_from() const { return drafts.empty() ? end : drafts.front().first; }
   };
 
   // Holds commit_mu_, and notifies when it has let go: a waiter that found the
@@ -121,10 +126,17 @@ class EngineImpl final : public Engine, public LogHost {
   // Lets those arrive that the last round has released, before the cut.
   void GatherWaiters() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   void NoteGathered() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
-  // What may wait, waits in a round of what is due.
-  enum class Extent { kDue, kEverything };
+  // kDue: what may wait, waits. kRelease: nothing is written, only what nobody
+  // needs any more leaves the intake.
+  enum class Extent { kRelease, kDue, kEverything };
   RoundResult CommitRound(Extent extent = Extent::kDue)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  // See engine_hold.cc. What nobody needs any more leaves the drafts.
+  void DropUseless(LogRound* round) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  // Takes what is held out of the round, unless the intake needs its segments.
+  void HoldBack(absl::Duration now, std::vector<LogRound>* rounds)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  bool ReleaseHeld() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   bool JournalIsCrowded(const LogRound& journal) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   // The user's transaction that the next round joins.

@@ -143,6 +143,7 @@ absl::Status EngineImpl::CommitFrames(Transacting* transacting) {
     status = log->AppendHidden(frames.frames, &frames.appended);
     if (!status.ok()) break;
     placed.emplace_back(log, frames.appended.front().position);
+    log->Want(frames.appended.back().end);  // E1: a log that holds back must not
     status = WaitPublished(log, placed.back().second);
     if (!status.ok()) break;
   }

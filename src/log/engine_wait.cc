@@ -101,7 +101,11 @@ absl::Status EngineImpl::WaitForRoom(absl::Duration timeout) {
     absl::Duration debt;
     if (commit_mu_.TryLock()) {
       debt = budget_.UntilAffordable(clock_->SinceBoot());
-      if (debt == absl::ZeroDuration()) round = CommitRound();
+      if (debt == absl::ZeroDuration()) {
+        round = CommitRound();
+      } else {
+        ReleaseHeld();
+      }
       commit_mu_.Unlock();
       committed_.Notify();
       seen = committed_.Epoch();  // the end of our own round is no news
@@ -134,7 +138,10 @@ absl::Status EngineImpl::WaitForRoom(absl::Duration timeout) {
 absl::Status EngineImpl::Flush() {
   EDDY_RETURN_IF_ERROR(CheckMayCommit());
   std::vector<std::pair<LogId, uint64_t>> ends;
-  for (SegmentLog* log : LogsWithWork()) ends.emplace_back(log->id(), log->PendingEnd());
+  for (SegmentLog* log : LogsWithWork()) {
+    ends.emplace_back(log->id(), log->PendingEnd());
+    log->Want(ends.back().second);  // all of them first, for one commit
+  }
   for (const auto& [log, end] : ends) {
     EDDY_RETURN_IF_ERROR(WaitCommitted(log, end, absl::InfiniteDuration()));
   }

@@ -111,11 +111,11 @@ class Log {
   virtual absl::StatusOr<uint64_t> FindTime(int64_t time_ms) = 0;
 
   // Deletes, with the next commit, the blocks that lie wholly below `before`.
-  // What is not yet committed is never trimmed.
+  // What is not yet committed is never trimmed. Costs nothing if there is no block.
   virtual absl::Status Trim(uint64_t before) = 0;
 
-  // `below` tells the owner's mark: frames that end at or below it are of no more
-  // use to anybody and are dropped at the next commit, not written. It is called
+  // `below` tells the owner's mark: frames that begin below it are of no more use
+  // to anybody and are dropped at the next commit, not written. It is called
   // with the cut held exclusively and no other lock of the engine but the
   // commit's, so that the mark and what Capture() takes belong together: what it
   // rests on must be captured in the same cut, since after a power cut the frames
@@ -124,12 +124,26 @@ class Log {
   // Null: nothing is dropped.
   virtual void SetDiscard(std::function<uint64_t()> below) = 0;
 
+  // How long frames above the mark are kept out of the commits, for the mark to pass
+  // them; zero, as at first: not at all. They are written nevertheless once one has
+  // waited for one to two times as long (hold.h), when somebody waits for their
+  // commit, when the intake is short of segments, and at the close. Until then a
+  // power cut takes them, although others of the same cut are committed: state that
+  // refers to them must bear that.
+  virtual void SetHold(absl::Duration hold) = 0;
+
+  // Nothing below `end` is held any more: the next round takes it. Called by whoever
+  // waits for it, or within the cut in which it was appended, to bind it to all else
+  // that was done there (E1).
+  virtual void Want(uint64_t end) = 0;
+
   virtual uint64_t oldest() const = 0;     // no frame lies below
   virtual uint64_t tail() const = 0;       // behind the last claimed frame
   // All below survives a power cut, or is of no more use (SetDiscard).
   virtual uint64_t committed() const = 0;
   // No position at or above it was given out before the open. Only while opening.
   virtual uint64_t reach() const = 0;
+  virtual uint64_t stored_end() const = 0;  // no block reaches above it
 
   // What was dropped below oldest() or cannot be read above it. To be asked after
   // a read, for all that the read has passed.

@@ -179,6 +179,10 @@ SegmentLog::Room SegmentLog::Rotate(size_t bytes) {
 absl::Status SegmentLog::Trim(uint64_t before) {
   const uint64_t bounded = std::min(before, committed());
   absl::MutexLock lock(&mu_);
+  if (stored_end() <= oldest()) {  // no block is left, and none comes below committed()
+    oldest_.store(std::max(oldest(), bounded), std::memory_order_release);
+    return absl::OkStatus();
+  }
   if (bounded > oldest() && bounded > trim_before_) {
     trim_before_ = bounded;
     has_work_.store(true, std::memory_order_release);
@@ -233,6 +237,23 @@ void SegmentLog::SetDiscard(std::function<uint64_t()> below) {
   discard_below_ = std::move(below);
 }
 
+void SegmentLog::SetHold(absl::Duration hold) {
+  absl::MutexLock lock(&mu_);
+  hold_ = hold;
+}
+
+bool SegmentLog::Holds() const {
+  absl::ReaderMutexLock lock(&mu_);
+  return hold_ > absl::ZeroDuration();
+}
+
+bool SegmentLog::IsDue(absl::Duration now, const LogCut& cut, uint64_t from) {
+  // While the mark has not passed all that was written there is no hope for more.
+  const bool behind = written_ != 0 && cut.discard_below <= written_;
+  const uint64_t mark = behind ? cut.discard_below : from;
+  return waits_.IsDue(now, cut.hold, mark, cut.claimed_end) || IsWanted();
+}
+
 LogCut SegmentLog::Cut() {
   LogCut cut;
   const uint64_t committed = this->committed();
@@ -254,6 +275,8 @@ LogCut SegmentLog::Cut() {
     cut.runs.push_back(piece);
   }
   cut.trim_before = trim_before_;
+  cut.claimed_end = cut.runs.empty() ? committed : cut.runs.back().end;
+  cut.hold = hold_;
   return cut;
 }
 

@@ -43,6 +43,7 @@
 #include "absl/time/time.h"
 #include "src/log/block_store.h"
 #include "src/log/boot_clock.h"
+#include "src/log/hold.h"
 #include "src/log/intake.h"
 #include "src/log/log.h"
 #include "src/log/segment_tail.h"
@@ -86,7 +87,9 @@ struct CutRun {
 struct LogCut {
   std::vector<CutRun> runs;
   uint64_t trim_before = 0;  // 0: nothing to trim
-  uint64_t discard_below = 0;  // what ends at or below need not be written
+  uint64_t discard_below = 0;  // what begins below need not be written
+  uint64_t claimed_end = 0;
+  absl::Duration hold;         // as SetHold has it
 };
 
 // Threads: safe. Lock order: mu_ is the last lock; nothing is called under it
@@ -108,6 +111,7 @@ class SegmentLog final : public Log {
   absl::StatusOr<uint64_t> FindTime(int64_t time_ms) override;
   absl::Status Trim(uint64_t before) override;
   void SetDiscard(std::function<uint64_t()> below) override ABSL_LOCKS_EXCLUDED(mu_);
+  void SetHold(absl::Duration hold) override ABSL_LOCKS_EXCLUDED(mu_);
   uint64_t oldest() const override { return oldest_.load(std::memory_order_acquire); }
   uint64_t tail() const override;
   uint64_t committed() const override { return committed_.load(std::memory_order_acquire); }
@@ -137,9 +141,15 @@ class SegmentLog final : public Log {
   // L4: what the tables know of the log's end and of the positions reserved for it.
   uint64_t known_end() const { return known_end_; }
   uint64_t reach() const override { return std::max(known_end_, reserved_); }
+  uint64_t stored_end() const override { return blocks_end_.load(std::memory_order_acquire); }
   void SetKnown(uint64_t end, uint64_t reserved);
-  // Somebody waits for a commit up to `end`: nothing below may be put off.
-  void Want(uint64_t end);
+  void Want(uint64_t end) override;
+  bool Holds() const ABSL_LOCKS_EXCLUDED(mu_);  // SetHold is in force
+  // Whether what is left at a cut, from `from` on, has to be written now. `now` is
+  // the time since boot. Committer only, once a cut.
+  bool IsDue(absl::Duration now, const LogCut& cut, uint64_t from);
+  // The last frame in a block begins at `position`.
+  void SetWritten(uint64_t position) { written_ = position; }
   bool IsWanted() const { return wanted_.load(std::memory_order_acquire) > committed(); }
   void Committed(uint64_t end, uint64_t frames_end, uint64_t trimmed_before);
   bool TrimPending() const;
@@ -241,9 +251,11 @@ class SegmentLog final : public Log {
   std::atomic<bool> has_work_{false};  // runs or a trim; exact under mu_
   Signal appended_;
   std::atomic<uint64_t> wanted_{0};    // released by Want, acquired by the committer
-  uint64_t last_tail_seen_ = 0;        // committer only, as the next two
+  uint64_t last_tail_seen_ = 0;        // committer only, as the next four
   uint64_t known_end_;
   uint64_t reserved_ = 0;
+  Hold waits_;
+  uint64_t written_ = 0;               // see SetWritten; 0: since the open nothing
 
   absl::Mutex large_mu_ ABSL_ACQUIRED_BEFORE(mu_);  // one large frame at a time
   mutable absl::Mutex mu_;
@@ -251,6 +263,7 @@ class SegmentLog final : public Log {
   uint64_t next_position_ ABSL_GUARDED_BY(mu_);  // of the next run
   uint64_t trim_before_ ABSL_GUARDED_BY(mu_) = 0;
   std::function<uint64_t()> discard_below_ ABSL_GUARDED_BY(mu_);
+  absl::Duration hold_ ABSL_GUARDED_BY(mu_);
   // Positions that refused large frames have used up above committed_, and where
   // the last of them ended.
   uint64_t refused_bytes_ ABSL_GUARDED_BY(mu_) = 0;

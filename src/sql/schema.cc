@@ -79,7 +79,9 @@ CREATE TABLE streams (
   keep_bytes    INTEGER NOT NULL,
   keep_records  INTEGER NOT NULL,
   at_limit      INTEGER NOT NULL,
-  priority      INTEGER NOT NULL
+  priority      INTEGER NOT NULL,
+  persist       INTEGER NOT NULL,      -- Persist
+  spill_ms      INTEGER NOT NULL       -- 0: the store's flush interval
 );
 
 CREATE TABLE shards (

@@ -14,7 +14,8 @@ constexpr char kFindStream[] = "SELECT id FROM streams WHERE name = ?";
 
 constexpr char kInsertStream[] =
     "INSERT INTO streams (id, name, created_ms, durability, keep_ms, keep_bytes,"
-    " keep_records, at_limit, priority) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    " keep_records, at_limit, priority, persist, spill_ms)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 constexpr char kInsertShard[] =
     "INSERT INTO shards (stream_id, shard, log_id, starting_hash_key,"
@@ -22,7 +23,7 @@ constexpr char kInsertShard[] =
 
 constexpr char kSelectStreams[] =
     "SELECT id, name, created_ms, durability, keep_ms, keep_bytes, keep_records,"
-    " at_limit, priority FROM streams ORDER BY id";
+    " at_limit, priority, persist, spill_ms FROM streams ORDER BY id";
 
 constexpr char kSelectShards[] =
     "SELECT shard, log_id, starting_hash_key, ending_hash_key FROM shards"
@@ -62,6 +63,20 @@ absl::StatusOr<Retention> ReadRetention(const std::string& name,
   retention.at_limit = static_cast<AtLimit>(at_limit);
   retention.priority = static_cast<int32_t>(priority);
   return retention;
+}
+
+absl::Status ReadPersist(sql::Statement& select, StreamRow* row) {
+  const int64_t persist = select.ColumnInt(9);
+  row->spill_ms = select.ColumnInt(10);
+  if ((persist != static_cast<int64_t>(Persist::kAll) &&
+       persist != static_cast<int64_t>(Persist::kSpill)) ||
+      row->spill_ms < 0) {
+    return absl::DataLossError(
+        absl::StrCat("stream ", row->name, ": its persistence ", persist,
+                     " with ", row->spill_ms, " ms cannot be"));
+  }
+  row->persist = static_cast<Persist>(persist);
+  return absl::OkStatus();
 }
 
 // Adds the stream's shards, read through `select`.
@@ -122,6 +137,8 @@ absl::Status InsertStream(sql::Database& db, const StreamRow& row) {
                            .Bind(7, static_cast<int64_t>(row.retention.records))
                            .Bind(8, static_cast<int64_t>(row.retention.at_limit))
                            .Bind(9, row.retention.priority)
+                           .Bind(10, static_cast<int64_t>(row.persist))
+                           .Bind(11, row.spill_ms)
                            .Run());
   EDDY_ASSIGN_OR_RETURN(sql::Statement shard, db.Prepare(kInsertShard));
   for (size_t i = 0; i < row.ranges.size(); ++i) {
@@ -159,6 +176,7 @@ absl::StatusOr<std::vector<StreamRow>> SelectStreams(sql::Database& db) {
     }
     row.durability = static_cast<Durability>(durability);
     EDDY_ASSIGN_OR_RETURN(row.retention, ReadRetention(row.name, select));
+    EDDY_RETURN_IF_ERROR(ReadPersist(select, &row));
     EDDY_RETURN_IF_ERROR(ReadShards(shards, &row));
   }
 }

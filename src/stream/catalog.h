@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "eddy/retention.h"
+#include "eddy/stream.h"
 #include "eddy/types.h"
 #include "src/log/log.h"
 #include "src/sql/database.h"
@@ -26,6 +27,8 @@ struct StreamRow {
   int64_t created_ms = 0;
   Durability durability = Durability::kProcess;
   Retention retention;
+  Persist persist = Persist::kAll;
+  int64_t spill_ms = 0;           // 0: the store's flush interval
   std::vector<HashRange> ranges;  // by shard
   std::vector<log::LogId> logs;   // by shard
 };
@@ -42,7 +45,7 @@ absl::StatusOr<uint32_t> AddView(sql::Database& db);
 absl::Status InsertStream(sql::Database& db, const StreamRow& row);
 // By id.
 //   kDataLoss   the shards of one do not tile the space of hash keys, or its
-//               durability or retention is none that exists.
+//               durability, retention or persistence is none that exists.
 absl::StatusOr<std::vector<StreamRow>> SelectStreams(sql::Database& db);
 
 absl::StatusOr<std::vector<CursorRow>> SelectCursors(sql::Database& db,

@@ -58,6 +58,33 @@ CursorSet::CursorSet(log::Engine& engine, uint32_t stream_id,
 
 CursorSet::~CursorSet() = default;
 
+void CursorSet::Spill(absl::Duration hold) {
+  spills_ = true;
+  for (ShardId shard = 0; shard < reader_->shard_count(); ++shard) {
+    log::Log& log = reader_->shard_log(shard);
+    log.SetDiscard([this, shard] { return Lowest(shard); });
+    log.SetHold(hold);
+  }
+}
+
+uint64_t CursorSet::Lowest(ShardId shard) const {
+  absl::MutexLock lock(&mu_);
+  if (places_.empty()) return 0;
+  uint64_t lowest = UINT64_MAX;
+  for (const std::vector<Place>& places : places_) {
+    lowest = std::min(lowest, places[shard].position);
+  }
+  return lowest;
+}
+
+// Where the oldest record is or comes. Lower would do no harm but to a shard
+// that spills, all of which would seem to wait for the new cursor.
+uint64_t CursorSet::StartOf(ShardId shard) const {
+  const log::Log& log = reader_->shard_log(shard);
+  if (!spills_ || log.stored_end() > log.oldest()) return log.oldest();
+  return log.committed();
+}
+
 absl::StatusOr<Cursor*> CursorSet::Open(std::string_view name) {
   EDDY_RETURN_IF_ERROR(CheckName("cursor name", name));
   if (Cursor* const found = Find(name); found != nullptr) return found;
@@ -66,8 +93,7 @@ absl::StatusOr<Cursor*> CursorSet::Open(std::string_view name) {
   if (Cursor* const found = Find(name); found != nullptr) return found;
   std::vector<CursorRow> rows;
   for (ShardId shard = 0; shard < reader_->shard_count(); ++shard) {
-    rows.push_back(
-        {std::string(name), shard, reader_->shard_log(shard).oldest()});
+    rows.push_back({std::string(name), shard, StartOf(shard)});
   }
   // Replaces what a transaction may have left behind whose outcome nobody knew.
   EDDY_RETURN_IF_ERROR(engine_.WithDatabase(
@@ -75,7 +101,8 @@ absl::StatusOr<Cursor*> CursorSet::Open(std::string_view name) {
   absl::MutexLock lock(&mu_);
   const size_t cursor = Add(std::string(name));
   for (const CursorRow& row : rows) {
-    places_[cursor][row.shard].position = row.position;
+    Place& place = places_[cursor][row.shard];
+    place.position = place.committed = row.position;
   }
   return static_cast<Cursor*>(cursors_[cursor].get());
 }
@@ -184,13 +211,19 @@ absl::Status CursorSet::Load(const std::vector<CursorRow>& rows) {
           absl::StrCat("cursor ", row.name, ": its shard ", row.shard,
                        " does not exist, there are ", reader_->shard_count()));
     }
-    // C2, here and in Replay: the process may have died with a frame claimed
-    // and not published, or too large for the intake and not committed. The
-    // tail is then lower than it was, and what comes there is new.
-    places_[Add(row.name)][row.shard].position =
-        std::min(row.position, reader_->shard_log(row.shard).tail());
+    Place& place = places_[Add(row.name)][row.shard];
+    place.position = place.committed =
+        std::min(row.position, PositionMax(row.shard));
   }
   return absl::OkStatus();
+}
+
+// C2, while opening: the process may have died with a frame claimed and not
+// published, or too large for the intake and not committed. The tail is then
+// lower than it was, and what comes there is new.
+uint64_t CursorSet::PositionMax(ShardId shard) const {
+  const log::Log& log = reader_->shard_log(shard);
+  return std::max(log.tail(), log.reach());
 }
 
 absl::Status CursorSet::Replay(std::string_view op) {
@@ -203,8 +236,7 @@ absl::Status CursorSet::Replay(std::string_view op) {
                      " in shard ", move.shard, ", which does not exist"));
   }
   Place& place = places_[found->second][move.shard];
-  const uint64_t position =
-      std::min(move.position, reader_->shard_log(move.shard).tail());
+  const uint64_t position = std::min(move.position, PositionMax(move.shard));
   if (position > place.position) {
     place.position = position;
     MarkChanged({found->second, move.shard});
@@ -225,19 +257,54 @@ bool CursorSet::Capture() {
   return !captured_.empty();
 }
 
+bool CursorSet::MayWait() {
+  absl::MutexLock lock(&mu_);
+  for (const PlaceId& id : captured_) {
+    const Place& place = places_[id.cursor][id.shard];
+    if (reader_->shard_log(id.shard).stored_end() > place.committed) return false;
+  }
+  return true;
+}
+
 absl::Status CursorSet::Write(sql::Database& db) {
   return WriteCursors(db, stream_id_, captured_rows_);
 }
 
 void CursorSet::Finish(bool committed) {
-  if (!committed) {
-    // Only that they have to be written: with the newest position, not the
-    // captured one.
+  {
     absl::MutexLock lock(&mu_);
-    for (const PlaceId& id : captured_) MarkChanged(id);
+    for (size_t i = 0; i < captured_.size(); ++i) {
+      const PlaceId& id = captured_[i];
+      if (committed) {
+        places_[id.cursor][id.shard].committed = captured_rows_[i].position;
+      } else {
+        // Only that they have to be written: with the newest position, not the
+        // captured one.
+        MarkChanged(id);
+      }
+    }
   }
+  if (committed && spills_) TrimPassed();
   captured_.clear();
   captured_rows_.clear();
+}
+
+// What a power cut would have read again must still be there: below what is
+// committed, not below the mark. A trim that fails is asked for again when a
+// cursor moves on.
+void CursorSet::TrimPassed() {
+  std::vector<uint64_t> lowest(reader_->shard_count(), UINT64_MAX);
+  {
+    absl::MutexLock lock(&mu_);
+    for (const std::vector<Place>& places : places_) {
+      for (ShardId shard = 0; shard < lowest.size(); ++shard) {
+        lowest[shard] = std::min(lowest[shard], places[shard].committed);
+      }
+    }
+  }
+  for (const PlaceId& id : captured_) {
+    reader_->shard_log(id.shard).Trim(lowest[id.shard]).IgnoreError();
+  }
 }
 
 }  // namespace eddy::stream

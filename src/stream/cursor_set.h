@@ -5,10 +5,16 @@
 //   commit    Capture takes what has moved, Write puts it into the table
 //   open      the table's rows, then Replay of the journal's frames
 //
+// Of a stream that spills the cursors are the mark below which records are of no
+// more use (Log::SetDiscard): in each shard the lowest of them, 0 if there is none.
+// Moves over records that were never written may wait in the journal: a power cut
+// that takes them takes the records too. Moves over blocks are committed when their
+// flush is due, as everywhere, and the blocks below all cursors are trimmed after it.
+//
 // Invariants
 //   C1  A position never moves back while the store is open.
-//   C2  A position lies at or below its log's tail, so that no record to come
-//       is skipped.
+//   C2  A position lies at or below its log's tail, or after a death below where
+//       it will go on (Log::reach), so that no record to come is skipped.
 //   C3  A cursor has a row for each shard before anybody holds it, so a journal
 //       frame that names an unknown one is damage.
 // Depends on log/, catalog.h, cursor_journal.h, shard_reader.h.
@@ -49,6 +55,10 @@ class CursorSet final : public log::Participant {
   absl::Status Load(const std::vector<CursorRow>& rows)
       ABSL_LOCKS_EXCLUDED(mu_);
 
+  // Lets the shards' logs ask for the mark and keep records back for `hold`. Once,
+  // with no engine calling yet but for what it asks of this set.
+  void Spill(absl::Duration hold) ABSL_LOCKS_EXCLUDED(mu_);
+
   // The cursor of this name, made durably if there is none.
   absl::StatusOr<Cursor*> Open(std::string_view name)
       ABSL_LOCKS_EXCLUDED(create_mu_, mu_);
@@ -73,6 +83,7 @@ class CursorSet final : public log::Participant {
 
   // log::Participant
   bool Capture() override ABSL_LOCKS_EXCLUDED(mu_);
+  bool MayWait() override ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status Write(sql::Database& db) override;
   void Finish(bool committed) override ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status Replay(std::string_view op) override ABSL_LOCKS_EXCLUDED(mu_);
@@ -82,6 +93,7 @@ class CursorSet final : public log::Participant {
 
   struct Place {
     uint64_t position = 0;
+    uint64_t committed = 0;  // the position in the table
     uint64_t journal_end =
         0;                 // of the frame that moved it here; 0: in the table
     bool changed = false;  // it stands in changed_
@@ -101,6 +113,10 @@ class CursorSet final : public log::Participant {
   absl::StatusOr<uint64_t> TryAdvance(size_t cursor, const std::string& name,
                                       ShardId shard, uint64_t next)
       ABSL_LOCKS_EXCLUDED(mu_);
+  uint64_t Lowest(ShardId shard) const ABSL_LOCKS_EXCLUDED(mu_);
+  uint64_t StartOf(ShardId shard) const;
+  uint64_t PositionMax(ShardId shard) const;
+  void TrimPassed() ABSL_LOCKS_EXCLUDED(mu_);
   Cursor* Find(std::string_view name) const ABSL_LOCKS_EXCLUDED(mu_);
   size_t Add(const std::string& name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void MarkChanged(const PlaceId& id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -108,6 +124,7 @@ class CursorSet final : public log::Participant {
   log::Engine& engine_;  // not owned
   const uint32_t stream_id_;
   const ShardReader* const reader_;
+  bool spills_ = false;  // constant after Spill
 
   absl::Mutex create_mu_ ABSL_ACQUIRED_BEFORE(mu_);  // one cursor at a time
 

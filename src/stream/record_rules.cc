@@ -52,6 +52,42 @@ absl::Status CheckName(std::string_view what, std::string_view name) {
       " of a-z, A-Z, 0-9, '_', '.' and '-' are allowed"));
 }
 
+absl::Status CheckPersist(const StreamOptions& options) {
+  for (size_t i = 0; i < options.readers.size(); ++i) {
+    EDDY_RETURN_IF_ERROR(CheckName("cursor name", options.readers[i]));
+    for (size_t j = 0; j < i; ++j) {
+      if (options.readers[i] != options.readers[j]) continue;
+      return absl::InvalidArgumentError(
+          absl::StrCat("readers: ", options.readers[i], " is named twice"));
+    }
+  }
+  const absl::Duration after = options.spill_after;
+  const bool zero = after == absl::ZeroDuration();
+  switch (options.persist) {
+    case Persist::kAll:
+      if (zero) return absl::OkStatus();
+      return absl::InvalidArgumentError(absl::StrCat(
+          "spill_after ", absl::FormatDuration(after).c_str(),
+          " is for a stream with Persist::kSpill"));
+    case Persist::kSpill:
+      if (options.durability == Durability::kPower) {
+        return absl::InvalidArgumentError(
+            "Persist::kSpill keeps back what durability kPower commits at once: "
+            "leave the stream at kProcess, and ask single Puts for kPower");
+      }
+      if (zero || (after >= absl::Milliseconds(1) && after <= kSpillAfterMax)) {
+        return absl::OkStatus();
+      }
+      return absl::InvalidArgumentError(absl::StrCat(
+          "spill_after ", absl::FormatDuration(after).c_str(),
+          ": zero or 1 ms to ", absl::FormatDuration(kSpillAfterMax).c_str(),
+          " are allowed"));
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("persist ", static_cast<int>(options.persist),
+                   " is none that exists"));
+}
+
 absl::Status CheckStreamOptions(const StreamOptions& options) {
   if (options.shard_count < 1 || options.shard_count > kShardCountMax) {
     return absl::InvalidArgumentError(
@@ -78,6 +114,7 @@ absl::Status CheckStreamOptions(const StreamOptions& options) {
         "retention.at_limit ", static_cast<int>(retention.at_limit),
         ": a stream has kRejectNew and kDropOldest"));
   }
+  EDDY_RETURN_IF_ERROR(CheckPersist(options));
   return CheckDurability(options.durability);
 }
 

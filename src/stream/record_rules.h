@@ -16,10 +16,13 @@ namespace eddy::stream {
 
 inline constexpr size_t kNameBytesMax = 128;
 inline constexpr absl::Duration kRetentionAgeMax = absl::Hours(24 * 36500);
+inline constexpr absl::Duration kSpillAfterMax = absl::Hours(1);
 
 // 1..128 of [a-zA-Z0-9_.-]. `what` is "stream name" or "cursor name".
 absl::Status CheckName(std::string_view what, std::string_view name);
 absl::Status CheckStreamOptions(const StreamOptions& options);
+// persist, spill_after and readers, of these.
+absl::Status CheckPersist(const StreamOptions& options);
 absl::Status CheckDurability(Durability durability);
 
 // 1..256 Unicode characters in UTF-8. Characters, not bytes: up to 1024 bytes.

@@ -32,7 +32,15 @@ absl::StatusOr<std::unique_ptr<StreamImpl>> StreamImpl::Create(
                        ? Durability::kProcess
                        : options.durability;
   row.retention = options.retention;
+  row.persist = options.persist;
+  row.spill_ms = absl::ToInt64Milliseconds(options.spill_after);
   row.ranges = SplitEvenly(options.shard_count);
+  std::vector<CursorRow> readers;
+  for (const std::string& reader : options.readers) {
+    for (ShardId shard = 0; shard < options.shard_count; ++shard) {
+      readers.push_back({reader, shard, 0});
+    }
+  }
   std::vector<log::Log*> logs;
   EDDY_RETURN_IF_ERROR(
       engine.WithDatabase([&](sql::Database& db) -> absl::Status {
@@ -42,13 +50,22 @@ absl::StatusOr<std::unique_ptr<StreamImpl>> StreamImpl::Create(
           logs.push_back(log);
           row.logs.push_back(log->id());
         }
-        return InsertStream(db, row);
+        const absl::Status inserted = InsertStream(db, row);
+        return inserted.ok() ? WriteCursors(db, row.id, readers) : inserted;
       }));
   auto stream = std::unique_ptr<StreamImpl>(
       new StreamImpl(engine, std::move(row), std::move(logs)));
-  engine.AddParticipant(stream->row_.id, &stream->cursors_);
-  engine.SetRetention(stream->row_.logs, ToLimits(stream->row_.retention));
+  EDDY_RETURN_IF_ERROR(stream->cursors_.Load(readers));
+  stream->Join();
   return stream;
+}
+
+void StreamImpl::Join() {
+  engine_.AddParticipant(row_.id, &cursors_);
+  engine_.SetRetention(row_.logs, ToLimits(row_.retention));
+  if (row_.persist != Persist::kSpill) return;
+  cursors_.Spill(row_.spill_ms == 0 ? engine_.options().flush_interval
+                                    : absl::Milliseconds(row_.spill_ms));
 }
 
 absl::StatusOr<std::vector<std::unique_ptr<StreamImpl>>> StreamImpl::LoadAll(
@@ -83,10 +100,7 @@ absl::StatusOr<std::vector<std::unique_ptr<StreamImpl>>> StreamImpl::LoadAll(
     EDDY_RETURN_IF_ERROR(stream.cursors_.Load(cursors[i]));
   }
   // Last, so that an error above leaves the engine with no dangling view.
-  for (const auto& stream : streams) {
-    engine.AddParticipant(stream->row_.id, &stream->cursors_);
-    engine.SetRetention(stream->row_.logs, ToLimits(stream->row_.retention));
-  }
+  for (const auto& stream : streams) stream->Join();
   return streams;
 }
 
@@ -107,6 +121,8 @@ StreamDescription StreamImpl::Describe() {
   description.created = absl::FromUnixMillis(row_.created_ms);
   description.durability = row_.durability;
   description.retention = row_.retention;
+  description.persist = row_.persist;
+  description.spill_after = absl::Milliseconds(row_.spill_ms);
   for (ShardId i = 0; i < shard_count(); ++i) {
     const log::Log& log = reader_.shard_log(i);
     ShardDescription& shard = description.shards.emplace_back();

@@ -89,6 +89,8 @@ class StreamImpl final : public Stream {
  private:
   StreamImpl(log::Engine& engine, StreamRow row, std::vector<log::Log*> logs);
 
+  // From now on the engine calls: last, so that an error before leaves none.
+  void Join();
   // Checks the entry, finds its shard, and makes all of a frame but its time, with
   // views into the entry and into `hash_key` (kHashKeyBytes).
   absl::Status Frame(const PutRecordsEntry& entry, char* hash_key, ShardId* shard,

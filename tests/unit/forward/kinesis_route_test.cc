@@ -43,6 +43,26 @@ TEST_CASE("records arrive as they were put: key, hash key and bytes", "[forward]
   CHECK(status.caught_up);
 }
 
+TEST_CASE("a route is a reader of a stream that spills: the flash rests while it delivers",
+          "[forward][kinesis][spill]") {
+  ForwardHost host;
+  host.aws.CreateStream("s");
+  StreamOptions spilling;
+  spilling.persist = Persist::kSpill;
+  REQUIRE(host.store->CreateStream("s", spilling).ok());
+  host.StartKinesis("s");
+  host.Put("s", "k", "first");
+  host.Run(absl::Seconds(10));  // positions are reserved
+  const uint64_t written = host.device.disk.BytesWritten();
+  for (int i = 0; i < 300; ++i) {
+    host.Put("s", "k", std::string(200, 'd'));
+    host.Run(absl::Milliseconds(100));
+  }
+  host.RunUntilCaughtUp();
+  CHECK(host.aws.Records("s").size() == 301);
+  CHECK(host.device.disk.BytesWritten() == written);
+}
+
 TEST_CASE("one request carries records of all shards", "[forward][kinesis]") {
   ForwardHost host;
   host.CreateStream("s", 8);

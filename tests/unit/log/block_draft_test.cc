@@ -49,7 +49,6 @@ TEST_CASE("below the first frame nothing is dropped", "[log][discard]") {
   Run run({3});
   CHECK(!DropBelow(0, {}, &run.drafts));
   CHECK(!DropBelow(kFirst, {}, &run.drafts));
-  CHECK(!DropBelow(kFirst + kFrame - 4, {}, &run.drafts));
   REQUIRE(run.drafts.size() == 1);
   CHECK(run.drafts[0].frame_count == 3);
   CHECK(run.drafts[0].payload_bytes == 24);
@@ -77,6 +76,19 @@ TEST_CASE("a mark at or above the end leaves nothing", "[log][discard]") {
     CHECK(run.drafts.empty());
     CHECK(!DropBelow(kFirst, {}, &run.drafts));
   }
+}
+
+TEST_CASE("a mark within a frame takes that frame along", "[log][discard]") {
+  Run run({2, 2});
+  REQUIRE(DropBelow(kFirst + 1, {}, &run.drafts));
+  REQUIRE(run.drafts.size() == 2);
+  CHECK(run.drafts[0].first == kFirst + kFrame);
+  CHECK(PayloadBytes(run.drafts) == 24);
+  REQUIRE(DropBelow(kFirst + 2 * kFrame - 4, {}, &run.drafts));
+  REQUIRE(run.drafts.size() == 1);
+  CHECK(run.drafts[0].first == kFirst + 2 * kFrame);
+  REQUIRE(DropBelow(kFirst + 3 * kFrame + 1, {}, &run.drafts));
+  CHECK(run.drafts.empty());
 }
 
 TEST_CASE("a mark between two drafts drops the first and spares the second", "[log][discard]") {
