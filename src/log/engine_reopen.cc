@@ -70,7 +70,9 @@ void EngineImpl::NoteCheckpoint(const absl::Status& status) {
 }
 
 absl::Status EngineImpl::EnsureDatabase() {
-  if (!reopen_wanted_) return absl::OkStatus();
+  // Not under a transaction of the user: it has to end on the connection on which it
+  // began, and what it has written would be rolled back, the rest of it not.
+  if (!reopen_wanted_ || (db_open_ && db_->InTransaction())) return absl::OkStatus();
   const absl::Duration now = clock_->SinceBoot();
   if (now >= reopen_at_) {
     reopen_status_ = ReopenDatabase();

@@ -62,6 +62,9 @@ absl::Status EngineImpl::ReadTables(const std::function<absl::Status(Sql&)>& wor
 
 absl::StatusOr<sql::Transaction> EngineImpl::BeginOrJoin() {
   if (transacting_ == nullptr) return sql::Transaction::Begin(*db_);
+  if (!db_->InTransaction()) {
+    return absl::AbortedError("an error has rolled the transaction back");
+  }
   sql::Transaction joined = *std::move(transacting_->sql);
   transacting_->sql.reset();
   return joined;

@@ -81,8 +81,11 @@ uint64_t CursorSet::Lowest(ShardId shard) const {
 // that spills, all of which would seem to wait for the new cursor.
 uint64_t CursorSet::StartOf(ShardId shard) const {
   const log::Log& log = reader_->shard_log(shard);
+  // First: a commit raises what is stored, then this. Noted later it could lie
+  // behind a block that the look at what is stored has missed.
+  const uint64_t committed = log.committed();
   if (!spills_ || log.stored_end() > log.oldest()) return log.oldest();
-  return log.committed();
+  return committed;
 }
 
 absl::StatusOr<Cursor*> CursorSet::Open(std::string_view name) {
@@ -192,9 +195,13 @@ absl::StatusOr<CursorSet::PendingMove> CursorSet::PrepareMove(
 
 // No journal: the row is committed.
 void CursorSet::ApplyMove(const PendingMove& move) {
-  absl::MutexLock lock(&mu_);
-  uint64_t& position = places_[move.cursor][move.row.shard].position;
-  position = std::max(position, move.row.position);
+  {
+    absl::MutexLock lock(&mu_);
+    Place& place = places_[move.cursor][move.row.shard];
+    place.position = std::max(place.position, move.row.position);
+    place.committed = std::max(place.committed, move.row.position);
+  }
+  if (spills_) TrimPassed({move.row.shard});
 }
 
 void CursorSet::MarkChanged(const PlaceId& id) {
@@ -284,7 +291,11 @@ void CursorSet::Finish(bool committed) {
       }
     }
   }
-  if (committed && spills_) TrimPassed();
+  if (committed && spills_) {
+    std::vector<ShardId> shards;
+    for (const PlaceId& id : captured_) shards.push_back(id.shard);
+    TrimPassed(shards);
+  }
   captured_.clear();
   captured_rows_.clear();
 }
@@ -292,7 +303,7 @@ void CursorSet::Finish(bool committed) {
 // What a power cut would have read again must still be there: below what is
 // committed, not below the mark. A trim that fails is asked for again when a
 // cursor moves on.
-void CursorSet::TrimPassed() {
+void CursorSet::TrimPassed(const std::vector<ShardId>& shards) {
   std::vector<uint64_t> lowest(reader_->shard_count(), UINT64_MAX);
   {
     absl::MutexLock lock(&mu_);
@@ -302,8 +313,8 @@ void CursorSet::TrimPassed() {
       }
     }
   }
-  for (const PlaceId& id : captured_) {
-    reader_->shard_log(id.shard).Trim(lowest[id.shard]).IgnoreError();
+  for (const ShardId shard : shards) {
+    reader_->shard_log(shard).Trim(lowest[shard]).IgnoreError();
   }
 }
 

@@ -116,7 +116,7 @@ class CursorSet final : public log::Participant {
   uint64_t Lowest(ShardId shard) const ABSL_LOCKS_EXCLUDED(mu_);
   uint64_t StartOf(ShardId shard) const;
   uint64_t PositionMax(ShardId shard) const;
-  void TrimPassed() ABSL_LOCKS_EXCLUDED(mu_);
+  void TrimPassed(const std::vector<ShardId>& shards) ABSL_LOCKS_EXCLUDED(mu_);
   Cursor* Find(std::string_view name) const ABSL_LOCKS_EXCLUDED(mu_);
   size_t Add(const std::string& name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void MarkChanged(const PlaceId& id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

@@ -458,9 +458,6 @@ struct CrashVfsMethods {
         }
         handle->inode = std::make_shared<Inode>();
         handle->inode->name = name;
-        handle->needs_directory_sync =
-            (flags & (SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_SUPER_JOURNAL |
-                      SQLITE_OPEN_WAL)) != 0;
         disk.directory[name].changes.push_back(
             {++disk.last_write, handle->inode});
         disk.Stepped();
@@ -468,6 +465,10 @@ struct CrashVfsMethods {
         disk.last_errno = EEXIST;
         return SQLITE_CANTOPEN;
       }
+      // Of one that was there as well: its name may never have been synced.
+      handle->needs_directory_sync =
+          (flags & SQLITE_OPEN_CREATE) != 0 &&
+          (flags & (SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_SUPER_JOURNAL | SQLITE_OPEN_WAL)) != 0;
     }
     auto* self = new (file) File();
     self->head.pMethods = &kIoMethods;

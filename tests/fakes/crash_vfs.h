@@ -3,8 +3,9 @@
 // Fault model (promises to the code above)
 //   V1  What a sync that returned OK covered survives every cut: the file's
 //       bytes and size. A name (creation, deletion) is durable after a sync of
-//       the directory: with the first sync of a new journal or WAL, and with a
-//       deletion that asks for it, as in SQLite's unix VFS.
+//       the directory: with the first sync of a journal or WAL that was opened to
+//       be created if need be (also if it was there), and with a deletion that
+//       asks for it, as in SQLite's unix VFS.
 //   V2  Of what was not synced a cut keeps, drops or tears each write for
 //       itself, so that later writes may survive earlier ones. Tearing decides
 //       for each 512-byte sector: old, new, or garbage where the write lay.
