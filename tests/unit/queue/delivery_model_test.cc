@@ -112,8 +112,8 @@ class Run {
     bool from_scan = true;
     uint64_t wanted = 1 + random_.Below(5);
     std::vector<size_t> found;
-    for (size_t i = (state_->scan() - kFirst) / kStep; i < judge_.messages.size() && wanted > 0;
-         ++i) {
+    const size_t first = static_cast<size_t>((state_->scan() - kFirst) / kStep);
+    for (size_t i = first; i < judge_.messages.size() && wanted > 0; ++i) {
       if (state_->IsUntouched(PositionOf(i))) {
         REQUIRE_FALSE(judge_.messages[i].gone);
         found.push_back(i);
@@ -127,8 +127,9 @@ class Run {
   }
 
   void ReceiveVisible() {
-    for (const uint64_t position : state_->VisibleEntries(1 + random_.Below(5))) {
-      Receive((position - kFirst) / kStep, 0);
+    const size_t count = static_cast<size_t>(1 + random_.Below(5));
+    for (const uint64_t position : state_->VisibleEntries(count)) {
+      Receive(static_cast<size_t>((position - kFirst) / kStep), 0);
     }
   }
 

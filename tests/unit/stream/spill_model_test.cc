@@ -56,7 +56,7 @@ class Life {
     f_.CloseAndReopen();
     Check(/*killed=*/true);
   }
-  uint64_t Roll(uint64_t n) { return dice_() % n; }
+  size_t Roll(size_t n) { return static_cast<size_t>(dice_() % n); }
 
  private:
   struct Known {
