@@ -211,7 +211,8 @@ size_t PackBlock(std::string_view frames, char* to) {
       } else {
         *out++ = static_cast<char>(slot);
         if (slot >= kShortSlots) *out++ = static_cast<char>(slot >> 8);
-        bits |= (slot < kShortSlots ? kKeyShortSlot : kKeyLongSlot) << kKeyShift;
+        bits |= static_cast<uint8_t>((slot < kShortSlots ? kKeyShortSlot : kKeyLongSlot)
+                                     << kKeyShift);
       }
     }
     *tag = static_cast<char>(bits);
