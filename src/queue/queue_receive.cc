@@ -102,8 +102,8 @@ absl::Status QueueImpl::TryReceive(size_t count, absl::Duration visibility, Atte
 
 absl::Status QueueImpl::FindCandidates(size_t count, Candidates* found) {
   std::vector<uint64_t> entries;
-  uint64_t scan;
-  bool none_ahead;
+  uint64_t scan = 0;
+  bool none_ahead = false;
   for (bool again = true; again;) {
     again = false;
     *found = Candidates();
