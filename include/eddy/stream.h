@@ -46,8 +46,8 @@ enum class Persist : uint8_t {
   //   SIGKILL      loses nothing, as everywhere.
   //   a power cut  takes what a reader had not yet passed and what was accepted
   //                less than twice spill_after and a flush interval before; while
-  //                readers stay behind, less than a flush interval. Cursors may be at an older place,
-  //                with nothing in between that was not written.
+  //                readers stay behind, less than a flush interval. Cursors may be
+  //                at an older place, with nothing in between that was not written.
   //   at once      is written what is put at kPower and not yet passed, a record
   //                above a quarter of a segment, and what Store::Flush finds; also
   //                when less than a quarter of the intake is free.

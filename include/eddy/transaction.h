@@ -13,7 +13,8 @@
 //   X1  Until the transaction is committed nobody sees anything of it, and after
 //       that all of it. It survives a power cut then (kPower).
 //   X2  A power cut, a kill, a refusing disk or an error of the function leave
-//       nothing of it behind, whenever they come.
+//       nothing of it behind, whenever they come before that; but for a commit whose
+//       sync failed, if the process dies before the next: see Store::Transact.
 //   X3  Transactions run one after the other: each sees the tables as the one
 //       before it has left them.
 // Depends on queue.h, stream.h, types.h.

@@ -4,6 +4,7 @@
 
 #include "absl/base/optimization.h"
 #include "absl/strings/str_cat.h"
+#include "src/base/short_bytes.h"
 #include "src/base/status.h"
 
 namespace eddy::log {
@@ -28,48 +29,6 @@ static_assert(1 + kTimeBytesMax + 1 + kBodySizeBytesMax + kKeySizeBytesMax <=
 
 constexpr uint64_t kShortSlots = 256;
 static_assert(kPackedKeySlots <= 1 << 16);
-
-template <typename T>
-T Load(const char* from) {
-  T value;
-  std::memcpy(&value, from, sizeof(value));
-  return value;
-}
-
-template <typename T>
-void Store(char* to, T value) {
-  std::memcpy(to, &value, sizeof(value));
-}
-
-// Copying and comparing a key inline: most are short, and a call costs more.
-char* CopyShort(char* to, std::string_view bytes) {
-  const size_t size = bytes.size();
-  if (size > 16) {
-    std::memcpy(to, bytes.data(), size);
-  } else if (size >= 8) {  // two words that overlap
-    const uint64_t first = Load<uint64_t>(bytes.data());
-    const uint64_t last = Load<uint64_t>(bytes.data() + size - 8);
-    Store(to, first);
-    Store(to + size - 8, last);
-  } else {
-    for (size_t i = 0; i < size; ++i) to[i] = bytes[i];
-  }
-  return to + size;
-}
-
-bool SameShort(std::string_view a, std::string_view b) {
-  if (a.size() != b.size()) return false;
-  const size_t size = a.size();
-  if (size > 16) return std::memcmp(a.data(), b.data(), size) == 0;
-  if (size >= 8) {
-    return Load<uint64_t>(a.data()) == Load<uint64_t>(b.data()) &&
-           Load<uint64_t>(a.data() + size - 8) == Load<uint64_t>(b.data() + size - 8);
-  }
-  for (size_t i = 0; i < size; ++i) {
-    if (a[i] != b[i]) return false;
-  }
-  return true;
-}
 
 char* PutVarint(char* to, uint64_t value) {
   for (; value >= 0x80; value >>= 7) *to++ = static_cast<char>(value | 0x80);
@@ -115,8 +74,8 @@ class KeyIndex {
     const size_t size = key.size();
     uint64_t bits = size;
     if (size >= 8) {
-      bits += Load<uint64_t>(key.data()) * 0x9e3779b97f4a7c15u;
-      bits ^= Load<uint64_t>(key.data() + size - 8);
+      bits += LoadAt<uint64_t>(key.data()) * 0x9e3779b97f4a7c15u;
+      bits ^= LoadAt<uint64_t>(key.data() + size - 8);
     } else {
       for (const char c : key) bits = (bits << 8) ^ (bits >> 56) ^ static_cast<unsigned char>(c);
     }
@@ -279,10 +238,10 @@ absl::Status UnpackBlock(std::string_view packed, size_t span, char* to) {
     const size_t bytes = AlignFrame(size);
     if (body_bytes > in.left() || bytes > span - done) return wrong("a frame beyond the end");
     char* const frame = to + done;
-    Store<uint32_t>(frame + bytes - sizeof(uint32_t), 0);  // the padding, before all else
-    Store<uint32_t>(frame, FrameWord0(size, kind & kFrameKindMax));
-    Store<uint32_t>(frame + 4, 0);
-    Store(frame + 8, FrameTimeWord(time_ms, (kind & kTrustedBit) != 0, key.size()));
+    StoreAt<uint32_t>(frame + bytes - sizeof(uint32_t), 0);  // the padding, before all else
+    StoreAt<uint32_t>(frame, FrameWord0(size, kind & kFrameKindMax));
+    StoreAt<uint32_t>(frame + 4, 0);
+    StoreAt(frame + 8, FrameTimeWord(time_ms, (kind & kTrustedBit) != 0, key.size()));
     char* const body = CopyShort(frame + kFrameHeaderBytes, key);
     std::memcpy(body, in.Take(body_bytes).data(), body_bytes);
     done += bytes;

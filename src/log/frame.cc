@@ -5,37 +5,11 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "src/base/short_bytes.h"
 #include "src/base/status.h"
 
 namespace eddy::log {
 namespace {
-
-constexpr uint64_t kTrustedBit = uint64_t{1} << 47;
-constexpr int kKeySizeShift = 48;
-constexpr int kKindShift = 26;
-
-template <typename T>
-T Load(const char* from) {
-  T value;
-  std::memcpy(&value, from, sizeof(value));
-  return value;
-}
-
-// Keys are short, and a call costs more than copying them does.
-char* Put(char* to, std::string_view bytes) {
-  const size_t size = bytes.size();
-  if (size > 16) {
-    std::memcpy(to, bytes.data(), size);
-  } else if (size >= 8) {  // two words that overlap
-    const uint64_t first = Load<uint64_t>(bytes.data());
-    const uint64_t last = Load<uint64_t>(bytes.data() + size - 8);
-    std::memcpy(to, &first, 8);
-    std::memcpy(to + size - 8, &last, 8);
-  } else {
-    for (size_t i = 0; i < size; ++i) to[i] = bytes[i];
-  }
-  return to + size;
-}
 
 // Word 0 enters through the seed, so that the bytes behind the checksum are one
 // contiguous piece.
@@ -53,9 +27,9 @@ uint32_t FillFrame(const FrameParts& parts, uint64_t position, uint64_t salt, ch
   const uint64_t time = FrameTimeWord(static_cast<uint64_t>(parts.time_ms), parts.time_trusted,
                                       parts.key.size());
   std::memcpy(to + 8, &time, sizeof(time));
-  char* at = Put(to + kFrameHeaderBytes, parts.key);
-  at = Put(at, parts.head);
-  at = Put(at, parts.body);
+  char* at = CopyShort(to + kFrameHeaderBytes, parts.key);
+  at = CopyShort(at, parts.head);
+  at = CopyShort(at, parts.body);
   for (size_t i = size; i < AlignFrame(size); ++i) *at++ = 0;
   const uint32_t checksum = Checksum(to, word0, position, salt);
   std::memcpy(to + 4, &checksum, sizeof(checksum));
@@ -64,17 +38,17 @@ uint32_t FillFrame(const FrameParts& parts, uint64_t position, uint64_t salt, ch
 
 bool ParseFrame(const char* from, size_t available, uint64_t position, FrameView* view) {
   if (available < kFrameHeaderBytes) return false;
-  const uint32_t word0 = Load<uint32_t>(from);
+  const uint32_t word0 = LoadAt<uint32_t>(from);
   const size_t size = FrameSize(word0);
   if (size < kFrameHeaderBytes || AlignFrame(size) > available) return false;
-  const uint64_t time = Load<uint64_t>(from + 8);
-  const size_t key_size = static_cast<size_t>(time >> kKeySizeShift);
+  const uint64_t time = LoadAt<uint64_t>(from + 8);
+  const size_t key_size = static_cast<size_t>(time >> kFrameKeySizeShift);
   if (kFrameHeaderBytes + key_size > size) return false;
   view->position = position;
   view->end = position + AlignFrame(size);
   view->time_ms = static_cast<int64_t>(time & kFrameTimeMsMax);
-  view->time_trusted = (time & kTrustedBit) != 0;
-  view->kind = static_cast<uint8_t>(word0 >> kKindShift);
+  view->time_trusted = (time & kFrameTrustedBit) != 0;
+  view->kind = static_cast<uint8_t>(word0 >> kFrameKindShift);
   view->key = std::string_view(from + kFrameHeaderBytes, key_size);
   view->body = std::string_view(from + kFrameHeaderBytes + key_size,
                                 size - kFrameHeaderBytes - key_size);
@@ -84,7 +58,7 @@ bool ParseFrame(const char* from, size_t available, uint64_t position, FrameView
 bool FrameMatches(const char* from, size_t available, uint64_t position, uint64_t salt) {
   FrameView view;
   if (!ParseFrame(from, available, position, &view)) return false;
-  return Checksum(from, Load<uint32_t>(from), position, salt) == Load<uint32_t>(from + 4);
+  return Checksum(from, LoadAt<uint32_t>(from), position, salt) == LoadAt<uint32_t>(from + 4);
 }
 
 }  // namespace eddy::log

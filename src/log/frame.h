@@ -37,6 +37,11 @@ inline constexpr size_t kFrameKeyBytesMax = 0xffff;
 inline constexpr uint8_t kFrameKindMax = 63;
 inline constexpr uint64_t kFrameTimeMsMax = (uint64_t{1} << 47) - 1;
 
+// The drawing in numbers: of word 0, then of words 2 and 3.
+inline constexpr int kFrameKindShift = 26;
+inline constexpr uint64_t kFrameTrustedBit = kFrameTimeMsMax + 1;
+inline constexpr int kFrameKeySizeShift = 48;
+
 // What a view gives to be written. The pieces are copied one after the other.
 struct FrameParts {
   uint8_t kind = 0;        // 0..63, the view's own meaning
@@ -73,11 +78,12 @@ uint32_t FillFrame(const FrameParts& parts, uint64_t position, uint64_t salt,
 
 constexpr size_t FrameSize(uint32_t word0) { return word0 & kFrameBytesMax; }
 constexpr uint32_t FrameWord0(size_t size, uint8_t kind) {
-  return static_cast<uint32_t>(size) | (uint32_t{kind} << 26);
+  return static_cast<uint32_t>(size) | (uint32_t{kind} << kFrameKindShift);
 }
 // Words 2 and 3.
 constexpr uint64_t FrameTimeWord(uint64_t time_ms, bool trusted, size_t key_size) {
-  return (time_ms & kFrameTimeMsMax) | (uint64_t{trusted} << 47) | (uint64_t{key_size} << 48);
+  return (time_ms & kFrameTimeMsMax) | (trusted ? kFrameTrustedBit : 0) |
+         (uint64_t{key_size} << kFrameKeySizeShift);
 }
 
 // Whether the `available` bytes at `from` begin with a whole frame: its sizes

@@ -22,8 +22,9 @@ CREATE TABLE meta (
 -- One row a log; id 0 is the journal. The log goes on at the larger of
 -- end_position and the end of its last block; below oldest_position nothing is
 -- kept. Positions below reserved_position may have been given to frames that were
--- never written: after a death the log goes on above it. The counted_ columns sum up the blocks that begin below counted_position,
--- so that an open has to look at the few behind it only.
+-- never written: after a death the log goes on above it. The counted_ columns sum
+-- up the blocks that begin below counted_position, so that an open has to look at
+-- the few behind it only.
 CREATE TABLE logs (
   id               INTEGER PRIMARY KEY,
   oldest_position  INTEGER NOT NULL DEFAULT 0,
