@@ -178,6 +178,7 @@ void EngineImpl::Drain(LogRound* round) {
       return;
     }
   }
+  if (round->cut.runs.empty()) round->end = std::max(round->end, round->cut.claimed_end);
 }
 
 absl::Status EngineImpl::WriteRound(const std::vector<LogRound>& rounds,
@@ -187,6 +188,7 @@ absl::Status EngineImpl::WriteRound(const std::vector<LogRound>& rounds,
   EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, BeginOrJoin());
   EDDY_RETURN_IF_ERROR(keeper_->WriteDrops());  // first: the blocks use their pages
   const int64_t kept_ms = keeper_->NowMs();
+  uint64_t stored_bytes = 0;
   for (const LogRound& round : rounds) {
     if (round.log == journal_) {
       // Folded into the views' tables: only how far matters. Without the state
@@ -199,7 +201,7 @@ absl::Status EngineImpl::WriteRound(const std::vector<LogRound>& rounds,
     for (const BlockDraft& draft : round.drafts) {
       EDDY_ASSIGN_OR_RETURN(const uint64_t stored, writer_->Insert(draft, kept_ms));
       EDDY_RETURN_IF_ERROR(keeper_->Inserted(round.log, draft, stored, kept_ms));
-      wal_block_bytes_ += stored;
+      stored_bytes += stored;
     }
     if (round.reserve != 0) {
       EDDY_RETURN_IF_ERROR(writer_->SetEnd(round.log->id(), round.end, round.reserve));
@@ -217,7 +219,9 @@ absl::Status EngineImpl::WriteRound(const std::vector<LogRound>& rounds,
     }
   }
   if (transacting_ != nullptr) EDDY_RETURN_IF_ERROR(transacting_->work->Write(*db_));
-  return transaction.Commit();
+  EDDY_RETURN_IF_ERROR(transaction.Commit());
+  wal_block_bytes_ += stored_bytes;
+  return absl::OkStatus();
 }
 
 void EngineImpl::NoteWrites() {

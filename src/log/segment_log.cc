@@ -275,7 +275,8 @@ LogCut SegmentLog::Cut() {
     cut.runs.push_back(piece);
   }
   cut.trim_before = trim_before_;
-  cut.claimed_end = cut.runs.empty() ? committed : cut.runs.back().end;
+  // Positions that refused frames have used up lie below it too.
+  cut.claimed_end = cut.runs.empty() ? next_position_ : cut.runs.back().end;
   cut.hold = hold_;
   return cut;
 }
@@ -321,7 +322,8 @@ void SegmentLog::Committed(uint64_t end, uint64_t frames_end, uint64_t trimmed_b
       oldest_.store(std::max(oldest(), trimmed_before), std::memory_order_release);
       if (trim_before_ == trimmed_before) trim_before_ = 0;
     }
-    has_work_.store(!runs_.empty() || trim_before_ != 0, std::memory_order_release);
+    has_work_.store(!runs_.empty() || trim_before_ != 0 || refused_bytes_ != 0,
+                    std::memory_order_release);
   }
   for (const uint32_t segment : done) intake_->Give(segment);
 }

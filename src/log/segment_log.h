@@ -248,7 +248,8 @@ class SegmentLog final : public Log {
   std::atomic<uint64_t> committed_;    // released by Committed, acquired by waiters
   std::atomic<uint64_t> blocks_end_;   // likewise; never in a gap of positions
   std::atomic<uint64_t> oldest_;
-  std::atomic<bool> has_work_{false};  // runs or a trim; exact under mu_
+  // Runs, a trim, or positions that were refused; exact under mu_.
+  std::atomic<bool> has_work_{false};
   Signal appended_;
   std::atomic<uint64_t> wanted_{0};    // released by Want, acquired by the committer
   uint64_t last_tail_seen_ = 0;        // committer only, as the next four

@@ -82,6 +82,9 @@ bool SegmentLog::RemoveHidden(uint64_t first) {
   refused_bytes_ += run->end - run->first;
   refused_end_ = std::max(refused_end_, run->end);
   runs_.erase(run);
+  // Also if nothing lies behind: what no table knows of as used up adds up to a limit
+  // (AppendHidden), and a round that the disk takes sets it back.
+  has_work_.store(true, std::memory_order_release);
   return true;
 }
 
