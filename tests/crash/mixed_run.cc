@@ -18,6 +18,9 @@ constexpr const char* kHashKeys[] = {"0", "3402823669209384634633746074317682114
 
 }  // namespace
 
+MixedRun::MixedRun(testing::Device* device, MixedOptions options)
+    : MixedRun(device, options, World()) {}
+
 MixedRun::MixedRun(testing::Device* device, MixedOptions options, World world)
     : device_(device), options_(options), random_(options.seed), world_(std::move(world)) {}
 

@@ -60,7 +60,8 @@ struct Sights {
 // Lifetime: the device outlives it.
 class MixedRun {
  public:
-  MixedRun(testing::Device* device, MixedOptions options, World world = {});
+  MixedRun(testing::Device* device, MixedOptions options);
+  MixedRun(testing::Device* device, MixedOptions options, World world);
 
   // Called after each call to the store, before the world notes its answer: a cut
   // within the call leaves what `world` then knows.
