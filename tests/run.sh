@@ -11,9 +11,9 @@
 #   native    release build, the benchmarks too; all tests
 #   peers     the tests of the test services and of the demo's judge (node)
 #   demo      the main job (examples/demo.sh); one test
-#   asan      address and undefined-behaviour sanitizers; unit and crash tests
+#   asan      clang, its thread-safety analysis an error; address and
+#             undefined-behaviour sanitizers; unit and crash tests
 #   tsan      thread sanitizer; unit, crash and stress tests
-#   clang     compiles with clang's thread-safety analysis; warnings are errors
 #   fuzz      libFuzzer on all that decodes what lies on disk; one minute
 #   aarch64   cross build; unit and contract tests under the emulator
 #   armv7     the same
@@ -22,7 +22,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
-steps="deps native peers demo asan tsan clang fuzz aarch64 armv7"
+steps="deps native peers demo asan tsan fuzz aarch64 armv7"
 quick=
 usage() { echo "usage: $0 [--quick] [--only STEP]   (steps: $steps)" >&2; exit 2; }
 only=
@@ -151,8 +151,6 @@ step_tsan() {
   fi
   sh toolchains/absl-tsan.sh && build tsan && run_ctest tsan
 }
-
-step_clang() { build clang; }
 
 step_fuzz() {
   build fuzz || return 1
