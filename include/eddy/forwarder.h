@@ -125,6 +125,7 @@ class Forwarder {
   //   kNotFound          no such stream, or no such dead-letter queue.
   //   kAlreadyExists     the route, here or in another forwarder of this process.
   //   kInvalidArgument   a name or an option out of range; no endpoint for the service.
+  //   kResourceExhausted the system gives no further thread.
   virtual absl::Status AddKinesisRoute(std::string_view stream,
                                        std::string_view target_stream,
                                        const RouteOptions& options = {}) = 0;

@@ -163,7 +163,7 @@ class Store {
   //                        is), or a newer eddy wrote it.
   //   kPermissionDenied    the directory cannot be written.
   //   kUnimplemented       files cannot be mapped here: see intake_in_memory.
-  //   kResourceExhausted   the disk is full.
+  //   kResourceExhausted   the disk is full, or the system gives no further thread.
   // After an error the store is as it was; what a first open leaves of itself
   // (the directory, empty or unfinished files) the next one takes over.
   //   kDataLoss            the database cannot be read back as written.

@@ -164,10 +164,14 @@ absl::Status ForwarderImpl::AddSlot(std::string name, std::unique_ptr<Route> rou
   absl::MutexLock lock(&mu_);
   EDDY_RETURN_IF_ERROR(CheckNew(slot->name));
   slots_.push_back(std::move(owned));
-  if (options_.threads) {
-    slot->runner = std::make_unique<Runner>([this, slot] { return StepSlot(slot); },
-                                            options_.platform.clock);
+  if (!options_.threads) return absl::OkStatus();
+  absl::StatusOr<std::unique_ptr<Runner>> runner =
+      Runner::Start([this, slot] { return StepSlot(slot); }, options_.platform.clock);
+  if (!runner.ok()) {
+    slots_.pop_back();
+    return runner.status();
   }
+  slot->runner = *std::move(runner);
   return absl::OkStatus();
 }
 

@@ -5,8 +5,10 @@
 
 #include <atomic>
 #include <functional>
+#include <memory>
 #include <thread>
 
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "eddy/platform.h"
 #include "src/runtime/signal.h"
@@ -18,7 +20,9 @@ namespace eddy {
 // Lifetime: `clock` and what `step` uses outlive it.
 class Runner {
  public:
-  Runner(std::function<absl::Duration()> step, Clock* clock);
+  //   kResourceExhausted   the system gives no further thread.
+  static absl::StatusOr<std::unique_ptr<Runner>> Start(std::function<absl::Duration()> step,
+                                                       Clock* clock);
   ~Runner();
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;
@@ -27,12 +31,13 @@ class Runner {
   void Wake() { signal_.Notify(); }
 
  private:
+  Runner(std::function<absl::Duration()> step, Clock* clock);
   void Loop();
 
   const std::function<absl::Duration()> step_;
   Signal signal_;
   std::atomic<bool> stopping_{false};  // written by the destructor before its Notify
-  std::thread thread_;                 // last: starts when all else is there
+  std::thread thread_;                 // none if Start has failed
 };
 
 }  // namespace eddy

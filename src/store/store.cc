@@ -115,8 +115,9 @@ class StoreImpl final : public Store, private ViewFinder {
     for (auto& q : queues) queues_.emplace(q->name(), std::move(q));
     opened_ = true;
     if (options.threads) {
-      committer_ = std::make_unique<Runner>([this] { return engine_->RunOnce(); },
-                                            options.platform.clock);
+      EDDY_ASSIGN_OR_RETURN(
+          committer_,
+          Runner::Start([this] { return engine_->RunOnce(); }, options.platform.clock));
       engine_->OnCommitDue([this] { committer_->Wake(); });
     }
     return absl::OkStatus();

@@ -1,7 +1,13 @@
 #include "src/runtime/runner.h"
 
+#include <pthread.h>
+
 #include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
 #include <thread>
+#include <utility>
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -10,18 +16,24 @@
 namespace eddy {
 namespace {
 
+std::unique_ptr<Runner> Start(std::function<absl::Duration()> step, Clock* clock) {
+  absl::StatusOr<std::unique_ptr<Runner>> runner = Runner::Start(std::move(step), clock);
+  REQUIRE(runner.ok());
+  return *std::move(runner);
+}
+
 TEST_CASE("a runner runs its step, and again when woken", "[runtime][runner][threads]") {
   testing::FakeClock clock;
   clock.SetAutoAdvance(false);
   std::atomic<int> steps{0};
-  Runner runner(
+  const auto runner = Start(
       [&] {
         ++steps;
         return absl::Hours(1);
       },
       &clock);
   while (steps < 1) std::this_thread::yield();
-  runner.Wake();
+  runner->Wake();
   while (steps < 2) std::this_thread::yield();
   CHECK(steps == 2);
 }
@@ -31,7 +43,7 @@ TEST_CASE("a runner runs again when the time that its step named has passed",
   testing::FakeClock clock;
   clock.SetAutoAdvance(false);
   std::atomic<int> steps{0};
-  Runner runner(
+  const auto runner = Start(
       [&] {
         ++steps;
         return absl::Seconds(10);
@@ -46,8 +58,27 @@ TEST_CASE("a runner runs again when the time that its step named has passed",
 TEST_CASE("a runner stops at once though its step wanted to sleep", "[runtime][runner][threads]") {
   testing::FakeClock clock;
   clock.SetAutoAdvance(false);
-  Runner runner([] { return absl::Hours(1000); }, &clock);
+  const auto runner = Start([] { return absl::Hours(1000); }, &clock);
 }
+
+#ifdef __GLIBC__
+TEST_CASE("a thread that the system does not give is an error, not the process's end",
+          "[runtime][runner][threads]") {
+  pthread_attr_t usual;
+  REQUIRE(pthread_getattr_default_np(&usual) == 0);
+  pthread_attr_t huge;
+  REQUIRE(pthread_attr_init(&huge) == 0);
+  // A stack of half of all that can be addressed is refused by any kernel.
+  REQUIRE(pthread_attr_setstacksize(&huge, SIZE_MAX / 2 & ~size_t{0xffff}) == 0);
+  REQUIRE(pthread_setattr_default_np(&huge) == 0);
+  testing::FakeClock clock;
+  const auto runner = Runner::Start([] { return absl::Hours(1); }, &clock);
+  CHECK(pthread_setattr_default_np(&usual) == 0);
+  CHECK(absl::IsResourceExhausted(runner.status()));
+  pthread_attr_destroy(&huge);
+  pthread_attr_destroy(&usual);
+}
+#endif
 
 }  // namespace
 }  // namespace eddy
