@@ -21,11 +21,14 @@ void Sights::Add(const Sights& more) {
   open_there += more.open_there;
   open_gone += more.open_gone;
   accepted_gone += more.accepted_gone;
+  transactions_there += more.transactions_there;
+  transactions_gone += more.transactions_gone;
 }
 
 void MixedRun::Judge() {
   // Delays and leases end; so what is there can be received.
   device_->clock.Advance(absl::Minutes(1));
+  JudgeTransactions();  // first: what else is to be there depends on them
   for (size_t shard = 0; shard < kShardCount; ++shard) JudgeShard(shard);
   JudgeMessages();
 }
@@ -118,9 +121,11 @@ void MixedRun::JudgeRecords(size_t shard, const Found& found) {
       there.push_back(record);
       there.back().outcome = Outcome::kAccepted;
       there.back().sequence_number = number;
+      there.back().whole = false;
       ++next;
       continue;
     }
+    Hold(!record.whole, "a transaction lacks a record");
     sights_.open_gone += record.outcome == Outcome::kOpen;
     if (record.outcome != Outcome::kAccepted || record.sequence_number < known.trim.tried) continue;
     Hold(!record.durable, "a durable record is lost");
@@ -204,7 +209,7 @@ void MixedRun::GoOn() {
     record.number = world_.next_number++;
     PutOptions options;
     options.durability = Durability::kProcess;
-    options.explicit_hash_key = shard == 1 ? "340282366920938463463374607431768211455" : "0";
+    options.explicit_hash_key = HashKeyOf(shard);
     const absl::StatusOr<PutResult> put =
         StreamOf(shard)->Put("key", Bytes(record.number, 0), options);
     Hold(put.ok(), absl::StrCat("no record is accepted any more: ", put.status().ToString()));

@@ -35,12 +35,7 @@ void MixedRun::Say(std::string_view call, const absl::Status& status, std::strin
                       std::string(more)));
 }
 
-// To be called first with each answer. Whether it is a success; a failure is one
-// that a bad disk or a cut explains.
-template <typename Result>
-bool MixedRun::Answered(std::string_view call, const Result& result) {
-  if (called_) called_();
-  const absl::Status status = StatusOf(result);
+bool MixedRun::IsSuccess(std::string_view call, const absl::Status& status) {
   if (status.ok() || device_->disk.PowerIsOff()) return status.ok();
   const bool disk_said = absl::IsUnavailable(status) || absl::IsResourceExhausted(status);
   Hold(options_.bad_disk && disk_said, absl::StrCat(std::string(call), ": ", status.ToString()));
@@ -60,6 +55,7 @@ bool MixedRun::Open() {
   if (called_) called_();
   if (!store.ok()) return false;
   store_ = *std::move(store);
+  in_flight_.clear();
   status_ = OpenAll();
   return status_.ok();
 }
@@ -122,7 +118,7 @@ absl::Status MixedRun::OpenCursor(size_t stream) {
 // --- The works.
 
 void MixedRun::Step() {
-  switch (random_.Below(12)) {
+  switch (random_.Below(13)) {
     case 0:
     case 1:
     case 2: DoPut(); break;
@@ -133,11 +129,14 @@ void MixedRun::Step() {
     case 7: DoReceive(); break;
     case 8: DoCursor(); break;
     case 9: DoTrim(); break;
-    case 10: device_->clock.Advance(absl::Milliseconds(300)); break;
+    case 10: DoTransact(); break;
+    case 11: device_->clock.Advance(absl::Milliseconds(300)); break;
     default: DoCommit(); break;
   }
   NoteCommitted();
 }
+
+const char* MixedRun::HashKeyOf(size_t shard) { return kHashKeys[IdOf(shard)]; }
 
 Durability MixedRun::Level() {
   if (options_.level == Durability::kPower) return Durability::kPower;
@@ -175,7 +174,7 @@ void MixedRun::DoPut() {
   records.push_back(record);
   PutOptions options;
   options.durability = level;
-  options.explicit_hash_key = kHashKeys[IdOf(shard)];
+  options.explicit_hash_key = HashKeyOf(shard);
   const absl::StatusOr<PutResult> result =
       StreamOf(shard)->Put("key", Bytes(record.number, record.bytes), options);
   Answered("Put", result);
@@ -292,7 +291,9 @@ void MixedRun::DoSettle(const Message& received) {
       Answered("ChangeVisibility", changed);
       return;
     }
-    default: return;  // left in flight
+    default:
+      in_flight_.emplace_back(NumberOf(received.body), received.receipt_handle);
+      return;
   }
 }
 

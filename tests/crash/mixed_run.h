@@ -3,7 +3,7 @@
 //
 // The work: a stream of two shards that is trimmed, one of one shard that keeps its
 // newest 12 records, a cursor on each; a queue with delays, deletes and a dead-letter
-// queue; records and messages of 0 B to 100 kB, single and in batches; both
+// queue; transactions over all of them and a table; records and messages of 0 B to 100 kB, single and in batches; both
 // durabilities; flushes, rounds of the background work, and time that passes. One
 // thread, one seed, one outcome.
 //
@@ -17,6 +17,7 @@
 //   J5  A trim, a delete, a cursor's place and a receive count are not forgotten
 //       once they are durable, and are nowhere where nobody has moved them.
 //   J6  The store goes on, and gives no sequence number a second time.
+//   J7  A transaction is there whole or not at all, and is there if Transact said so.
 #ifndef EDDY_TESTS_CRASH_MIXED_RUN_H_
 #define EDDY_TESTS_CRASH_MIXED_RUN_H_
 
@@ -52,6 +53,8 @@ struct Sights {
   uint64_t open_there = 0;     // records without an answer that are there
   uint64_t open_gone = 0;      // or not
   uint64_t accepted_gone = 0;  // that were not durable
+  uint64_t transactions_there = 0;  // without an answer
+  uint64_t transactions_gone = 0;   // or not
 
   void Add(const Sights& more);
 };
@@ -92,8 +95,14 @@ class MixedRun {
  private:
   struct Found;
 
+  // To be called first with each answer. Whether it is a success; a failure is one
+  // that a bad disk or a cut explains.
   template <typename Result>
-  bool Answered(std::string_view call, const Result& result);
+  bool Answered(std::string_view call, const Result& result) {
+    if (called_) called_();
+    return IsSuccess(call, StatusOf(result));
+  }
+  bool IsSuccess(std::string_view call, const absl::Status& status);
   const absl::Status& StatusOf(const absl::Status& status) { return status; }
   template <typename T>
   absl::Status StatusOf(const absl::StatusOr<T>& result) {
@@ -112,6 +121,7 @@ class MixedRun {
   Stream* StreamOf(size_t shard) { return streams_[shard / 2]; }
   Cursor* CursorOf(size_t shard) { return cursors_[shard / 2]; }
   static ShardId IdOf(size_t shard) { return static_cast<ShardId>(shard % 2); }
+  static const char* HashKeyOf(size_t shard);
   void Accepted(size_t shard, KnownRecord* record, const absl::StatusOr<PutResult>& result,
                 Durability level);
   void DoPut();
@@ -122,8 +132,13 @@ class MixedRun {
   void DoCursor();
   void DoTrim();
   void DoCommit();
+  void DoTransact();
+  KnownTransaction PlanTransaction(std::string* receipt_handle);
+  absl::Status RunPlan(const KnownTransaction& plan, uint32_t number,
+                       const std::string& receipt_handle, Transaction& t);
   void NoteCommitted();
 
+  void JudgeTransactions();
   void JudgeShard(size_t shard);
   Found ReadAll(size_t shard);
   void JudgeFront(size_t shard, const Found& found);
@@ -147,6 +162,8 @@ class MixedRun {
   std::array<Cursor*, 2> cursors_ = {};
   Queue* queue_ = nullptr;
   Queue* dead_ = nullptr;
+  // Number and receipt handle of messages received in this life and left so.
+  std::vector<std::pair<uint32_t, std::string>> in_flight_;
 };
 
 }  // namespace eddy::crash

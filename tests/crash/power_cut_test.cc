@@ -160,6 +160,8 @@ void RunSeeds(uint64_t first, int cuts, Durability level, bool every_step, const
   CHECK(sights.dead_letters > 0);
   CHECK(sights.open_there > 0);
   CHECK(sights.open_gone > 0);
+  CHECK(sights.transactions_there > 0);
+  CHECK(sights.transactions_gone > 0);
   if (level == Durability::kProcess) CHECK(sights.accepted_gone > 0);
 }
 

@@ -1,5 +1,6 @@
 #include "tests/crash/world.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "absl/strings/numbers.h"
@@ -26,6 +27,35 @@ void World::AllIsDurable() {
     message.erase_durable = message.erase_accepted;
     message.count_durable = message.count_accepted;
   }
+}
+
+KnownRecord* World::FindRecord(size_t shard, uint32_t number) {
+  for (KnownRecord& record : shards[shard].records) {
+    if (record.number == number) return &record;
+  }
+  return nullptr;
+}
+
+void World::Decide(const KnownTransaction& transaction, bool is_there) {
+  for (const auto& [shard, number] : transaction.records) {
+    KnownRecord* const record = FindRecord(shard, number);
+    record->outcome = is_there ? Outcome::kOpen : Outcome::kRefused;
+    record->whole = is_there;
+  }
+  for (const uint32_t number : transaction.sent) {
+    KnownMessage& message = messages[number];
+    message.outcome = is_there ? Outcome::kAccepted : Outcome::kRefused;
+    message.durable = is_there;
+  }
+  if (!is_there) return;
+  for (const uint32_t number : transaction.deleted) {
+    KnownMessage& message = messages[number];
+    message.erase_tried = message.erase_accepted = message.erase_durable = true;
+  }
+  KnownPlace& cursor = shards[transaction.shard].cursor;
+  cursor.tried = std::max(cursor.tried, transaction.cursor);
+  cursor.accepted = std::max(cursor.accepted, transaction.cursor);
+  cursor.durable = std::max(cursor.durable, transaction.cursor);
 }
 
 std::string Bytes(uint32_t number, uint32_t bytes) {

@@ -13,6 +13,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "eddy/types.h"
@@ -31,6 +32,7 @@ struct KnownRecord {
   Outcome outcome = Outcome::kOpen;
   bool durable = false;
   SequenceNumber sequence_number = 0;  // if accepted
+  bool whole = false;  // the rest of its transaction is there
 };
 
 struct KnownPlace {
@@ -67,12 +69,26 @@ inline constexpr size_t kShardCount = 3;
 inline constexpr uint32_t kLargeBytes = 4000;  // may go straight into a commit
 inline constexpr int kReceivesMax = 3;  // before a message is a dead letter
 
+// One whose outcome is not known, and what is there if it is: its row (its number) too.
+struct KnownTransaction {
+  std::vector<std::pair<size_t, uint32_t>> records;  // shard, number
+  std::vector<uint32_t> sent;
+  std::vector<uint32_t> deleted;
+  size_t shard = 0;  // where the cursor moves to:
+  SequenceNumber cursor = 0;
+};
+
 struct World {
   std::set<std::string> made;  // streams, queues and cursors that must exist
   std::array<KnownShard, kShardCount> shards;
   std::map<uint32_t, KnownMessage> messages;  // by number
+  std::map<uint32_t, KnownTransaction> open_transactions;  // by number
+  std::set<uint32_t> rows;  // of those that are committed
   uint32_t next_number = 1;
 
+  KnownRecord* FindRecord(size_t shard, uint32_t number);
+  // The open transaction is there, whole, or nothing of it is.
+  void Decide(const KnownTransaction& transaction, bool is_there);
   // A commit has covered all that was accepted.
   void AllIsDurable();
 };
