@@ -62,10 +62,7 @@ EngineImpl::CommitLock::CommitLock(EngineImpl* engine) : engine_(engine) {
   engine_->commit_mu_.Lock();
 }
 
-EngineImpl::CommitLock::~CommitLock() {
-  engine_->commit_mu_.Unlock();
-  engine_->committed_.Notify();
-}
+EngineImpl::CommitLock::~CommitLock() { engine_->UnlockCommit(); }
 
 void EngineImpl::BetweenCommits(const std::function<void()>& work) {
   CommitLock lock(this);
@@ -272,6 +269,7 @@ EngineImpl::RoundResult EngineImpl::CommitRound(Extent extent) {
   if (!release_only) last_round_ = now;
   sealed_bytes_.store(0, std::memory_order_relaxed);
   SealQuietLogs();
+  line_.Close();
 
   std::vector<LogRound> rounds;
   std::vector<Participant*> captured;

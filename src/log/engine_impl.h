@@ -21,6 +21,7 @@
 #include "absl/synchronization/mutex.h"
 #include "src/log/block_store.h"
 #include "src/log/boot_clock.h"
+#include "src/log/commit_line.h"
 #include "src/log/engine.h"
 #include "src/log/health.h"
 #include "src/log/intake.h"
@@ -97,9 +98,7 @@ class EngineImpl final : public Engine, public LogHost {
     uint64_t kept_from() const { return drafts.empty() ? end : drafts.front().first; }
   };
 
-  // Holds commit_mu_, and notifies when it has let go: a waiter that found the
-  // lock taken sleeps until then, and one of them becomes the next to lead. A
-  // notification before the unlock would be answered too early, and lost.
+  // Holds commit_mu_; see UnlockCommit.
   class ABSL_SCOPED_LOCKABLE CommitLock {
    public:
     explicit CommitLock(EngineImpl* engine) ABSL_EXCLUSIVE_LOCK_FUNCTION(engine->commit_mu_);
@@ -123,6 +122,10 @@ class EngineImpl final : public Engine, public LogHost {
     bool complete = true;  // all that was claimed at the cut is committed
     bool worked = false;   // there was something to write
   };
+  // Lets go of commit_mu_ and notifies: a waiter that found the lock taken sleeps
+  // until then, and one of them becomes the next to lead. A notification before the
+  // unlock would be answered too early, and lost.
+  void UnlockCommit() ABSL_UNLOCK_FUNCTION(commit_mu_);
   // Lets those arrive that the last round has released, before the cut.
   void GatherWaiters() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   void NoteGathered() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
@@ -204,6 +207,7 @@ class EngineImpl final : public Engine, public LogHost {
   bool died_ = false;                       // the last owner did not close
 
   Signal committed_;  // commit_mu_ was let go: a round may have ended
+  CommitLine line_;   // the same, for those who wait for a commit of theirs
 
   absl::Mutex commit_mu_;
   std::unique_ptr<sql::Database> db_ ABSL_GUARDED_BY(commit_mu_);

@@ -47,6 +47,7 @@ EngineImpl::EngineImpl(EngineOptions options)
       plan_(PlanSpace(options_.store)),
       boot_clock_(clock_),
       committed_(clock_),
+      line_(clock_),
       space_(platform().files, clock_, options_.directory, options_.store),
       budget_(options_.store.write_budget_bytes_per_day, clock_->SinceBoot()) {
   stats_.flush_interval = options_.store.flush_interval;

@@ -8,8 +8,12 @@ uint64_t Signal::Epoch() const {
 }
 
 void Signal::Notify() {
-  const std::lock_guard<std::mutex> lock(mu_);
-  ++epoch_;
+  {
+    const std::lock_guard<std::mutex> lock(mu_);
+    ++epoch_;
+  }
+  // Not under the lock: each of those that wake would find it taken and go back to
+  // sleep for it, which costs more than all else that they do.
   moved_.notify_all();
 }
 

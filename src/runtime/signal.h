@@ -13,7 +13,8 @@
 
 namespace eddy {
 
-// Threads: safe. `clock` outlives it.
+// Threads: safe. `clock` outlives it, and it outlives each call of Notify: one who
+// waits may return before the one who notifies does.
 class Signal {
  public:
   explicit Signal(Clock* clock) : clock_(clock) {}

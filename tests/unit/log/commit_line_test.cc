@@ -1,0 +1,139 @@
+#include "src/log/commit_line.h"
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include "tests/fakes/fake_clock.h"
+
+namespace eddy::log {
+namespace {
+
+using Woken = CommitLine::Woken;
+
+// Threads that have joined and sleep; what each was woken by.
+class Sleepers {
+ public:
+  explicit Sleepers(CommitLine* line) : line_(line) {}
+  ~Sleepers() {
+    for (std::thread& thread : threads_) thread.join();
+  }
+  void Add(int count) {
+    for (int i = 0; i < count; ++i) {
+      threads_.emplace_back([this, place = line_->Join()] {
+        const Woken woken = line_->Wait(place, absl::Hours(1));
+        if (woken == Woken::kReleased) ++released;
+        if (woken == Woken::kChosen) ++chosen;
+        line_->Leave(place);
+      });
+    }
+  }
+  void UntilWoken(int count) const {
+    while (released + chosen < count) std::this_thread::yield();
+  }
+  std::atomic<int> released{0};
+  std::atomic<int> chosen{0};
+
+ private:
+  CommitLine* const line_;
+  std::vector<std::thread> threads_;
+};
+
+TEST_CASE("a round's end wakes those who came before its cut, and one of the others",
+          "[log][commit][threads]") {
+  testing::FakeClock clock;
+  clock.SetAutoAdvance(false);
+  CommitLine line(&clock);
+  Sleepers before(&line);
+  Sleepers after(&line);
+  before.Add(5);
+  line.Close();
+  after.Add(5);
+  line.Release();
+  before.UntilWoken(5);
+  after.UntilWoken(1);
+  CHECK(before.released == 5);
+  CHECK(after.released == 0);
+  CHECK(after.chosen == 1);
+  SECTION("that one's round serves the rest") {
+    line.Close();
+    line.Release();
+    after.UntilWoken(5);
+    CHECK(after.released == 4);
+    CHECK(after.chosen == 1);
+  }
+  SECTION("if that one need not lead it chooses another, and so on") {
+    for (int chosen = 2; chosen <= 5; ++chosen) {
+      line.Release();
+      after.UntilWoken(chosen);
+      CHECK(after.chosen == chosen);
+    }
+  }
+}
+
+TEST_CASE("a lock that was held without a round wakes one, and releases nobody",
+          "[log][commit]") {
+  testing::FakeClock clock;
+  CommitLine line(&clock);
+  const CommitLine::Place place = line.Join();
+  line.Release();
+  CHECK(line.Wait(place, absl::ZeroDuration()) == Woken::kChosen);
+  CHECK(line.Wait(place, absl::ZeroDuration()) == Woken::kTimeout);  // chosen once
+}
+
+TEST_CASE("who was chosen and came too late is released with its room", "[log][commit]") {
+  testing::FakeClock clock;
+  CommitLine line(&clock);
+  const CommitLine::Place place = line.Join();
+  line.Release();
+  REQUIRE(line.Wait(place, absl::ZeroDuration()) == Woken::kChosen);
+  line.Close();  // another was first at the lock
+  CHECK(line.Wait(place, absl::ZeroDuration()) == Woken::kTimeout);
+  line.Release();
+  CHECK(line.Wait(place, absl::ZeroDuration()) == Woken::kReleased);
+}
+
+TEST_CASE("a choice that comes with the end of the wait is not lost", "[log][commit][time]") {
+  testing::FakeClock clock;
+  CommitLine line(&clock);
+  const CommitLine::Place place = line.Join();
+  line.Release();
+  CHECK(line.Wait(place, -absl::Seconds(1)) == Woken::kChosen);
+}
+
+TEST_CASE("who has left is not chosen", "[log][commit]") {
+  testing::FakeClock clock;
+  CommitLine line(&clock);
+  line.Leave(line.Join());
+  line.Release();
+  CHECK(line.Wait(line.Join(), absl::ZeroDuration()) == Woken::kTimeout);
+}
+
+TEST_CASE("a place in the line ends with its time, and waits no longer", "[log][commit][time]") {
+  testing::FakeClock clock;
+  CommitLine line(&clock);
+  const absl::Duration start = clock.SinceBoot();
+  CHECK(line.Wait(line.Join(), absl::Seconds(3)) == Woken::kTimeout);
+  CHECK(clock.SinceBoot() - start == absl::Seconds(3));
+}
+
+TEST_CASE("a room is used again without waking its new waiters", "[log][commit]") {
+  testing::FakeClock clock;
+  CommitLine line(&clock);
+  const CommitLine::Place old = line.Join();
+  for (int round = 0; round < 8; ++round) {
+    line.Close();
+    line.Release();
+  }
+  const CommitLine::Place now = line.Join();
+  CHECK(line.Wait(old, absl::Hours(1)) == Woken::kReleased);
+  CHECK(line.Wait(now, absl::Seconds(1)) == Woken::kTimeout);
+  line.Leave(old);  // late, and must not count for the room's new ones
+  line.Release();
+  CHECK(line.Wait(now, absl::ZeroDuration()) == Woken::kChosen);
+}
+
+}  // namespace
+}  // namespace eddy::log
