@@ -72,6 +72,7 @@ struct DeliverySnapshot {
   uint64_t head = 0;                    // rows below it go
   uint64_t scan = 0;
   bool moved = false;                   // head and scan are to be written
+  bool frees_rows = false;              // some row is of a message that is gone
   std::vector<DeliveryChange> changes;  // rows to put, by position
   std::vector<uint64_t> erased;         // positions at or above the head; rows to delete
 };
@@ -84,8 +85,12 @@ class DeliveryState {
   DeliveryState(uint64_t head, uint64_t scan)
       : head_(head), scan_(scan), committed_head_(head), committed_scan_(scan) {}
 
-  // --- At open: rows (committed) in order, then the journal's records (not yet).
+  // --- At open: rows (committed) in order, then Loaded, then the journal's records
+  // (not committed yet).
   void Restore(const DeliveryChange& change, bool committed, absl::Duration now);
+  // No message lies at or above the scan and below `next`: what the journal says of
+  // one there, whose frame was never written, is passed over.
+  void Loaded(uint64_t next);
 
   // --- Time. All times are of the clock that counts suspend.
   // Makes visible what is due at `now`; returns how many messages.
@@ -96,6 +101,7 @@ class DeliveryState {
   uint64_t head() const { return head_; }
   uint64_t committed_head() const { return committed_head_; }
   uint64_t scan() const { return scan_; }
+  uint64_t committed_scan() const { return committed_scan_; }
   // Of a position at which a message lies.
   bool IsUntouched(uint64_t position) const;
   bool IsGone(uint64_t position) const;
@@ -186,6 +192,7 @@ class DeliveryState {
   uint64_t committed_head_;
   uint64_t committed_scan_;
   bool passed_gone_ = false;  // below the scan, unknown to the committed one
+  bool frees_rows_ = false;   // since the last TakeChanges
 
   // Entries below the scan, by position, from first_ on. They come at the end, as
   // the scan passes them, and go mostly at the front; the others leave holes, which
