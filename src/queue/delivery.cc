@@ -113,6 +113,17 @@ size_t DeliveryState::TouchedWithin(uint64_t first, uint64_t end) const {
   return count;
 }
 
+bool DeliveryState::LiveWithin(uint64_t first, uint64_t end, size_t most,
+                               std::vector<uint64_t>* live) const {
+  EDDY_CHECK(end <= scan_);
+  for (size_t i = LowerBound(first); i < items_.size() && items_[i].position < end; ++i) {
+    if (!items_[i].live) continue;
+    if (live->size() == most) return false;
+    live->push_back(items_[i].position);
+  }
+  return true;
+}
+
 std::vector<uint64_t> DeliveryState::VisibleEntries(size_t count) const {
   std::vector<uint64_t> positions;
   for (auto it = visible_.begin(); it != visible_.end() && positions.size() < count; ++it) {

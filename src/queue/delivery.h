@@ -108,6 +108,9 @@ class DeliveryState {
   const Delivery* Find(uint64_t position) const;  // null: no entry
   // Messages with an entry in [first, end), and of the marked ones there.
   size_t TouchedWithin(uint64_t first, uint64_t end) const;
+  // The entries in [first, end) below the scan, where all else is gone, in order.
+  // False: they are more than `most`.
+  bool LiveWithin(uint64_t first, uint64_t end, size_t most, std::vector<uint64_t>* live) const;
   // Messages at or above the scan that are not untouched.
   size_t ahead_count() const { return ahead_.size() + gone_.size(); }
   // The lowest visible positions with an entry, at most `count`.

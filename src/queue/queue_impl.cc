@@ -112,6 +112,17 @@ void QueueImpl::Finish(bool committed) {
   if (snapshot_.moved) log_->Trim(snapshot_.head).IgnoreError();
 }
 
+log::Passed QueueImpl::passed() {
+  absl::MutexLock lock(&mu_);
+  return {log_, state_.head(), state_.scan()};
+}
+
+bool QueueImpl::LiveWithin(uint64_t first, uint64_t end, size_t most,
+                           std::vector<uint64_t>* live) {
+  absl::MutexLock lock(&mu_);
+  return state_.LiveWithin(first, end, most, live);
+}
+
 // Takes the scan over what the journal has touched, so that what is gone leaves no mark,
 // and what lies below the head is not written. A message that waits for the end of its
 // delay is untouched as yet: only its frame says so.

@@ -150,6 +150,9 @@ class QueueImpl final : public Queue, public log::Participant {
   bool MayWait() override ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status Write(sql::Database& db) override;
   void Finish(bool committed) override;
+  log::Passed passed() override ABSL_LOCKS_EXCLUDED(mu_);
+  bool LiveWithin(uint64_t first, uint64_t end, size_t most,
+                  std::vector<uint64_t>* live) override ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status Replay(std::string_view op) override;
 
  private:
