@@ -36,6 +36,12 @@ constexpr char kTrimLog[] =
 constexpr char kSetEnd[] =
     "UPDATE logs SET end_position = max(end_position, ?), "
     "reserved_position = max(reserved_position, ?) WHERE id = ?";
+constexpr char kList[] =
+    "SELECT id, frame_count, " EDDY_BLOCK_SPAN ", length(bytes), first_time_ms, last_time_ms, "
+    "kept_ms FROM blocks WHERE id >= ? AND id < ? ORDER BY id LIMIT ?";
+constexpr char kRead[] =
+    "SELECT checksum, " EDDY_BLOCK_SPAN ", bytes FROM blocks WHERE id = ?";
+constexpr char kDelete[] = "DELETE FROM blocks WHERE id = ?";
 // The block that holds a position or the next one above it, in one statement and
 // so in one snapshot: between two, a commit could put a block in between.
 // ?1 the log's first id, ?2 the position's, ?3 the next log's first, ?4 the
@@ -90,6 +96,9 @@ absl::StatusOr<std::unique_ptr<BlockWriter>> BlockWriter::Create(sql::Database& 
   EDDY_ASSIGN_OR_RETURN(writer->delete_below_, db.Prepare(kDeleteBelow));
   EDDY_ASSIGN_OR_RETURN(writer->trim_log_, db.Prepare(kTrimLog));
   EDDY_ASSIGN_OR_RETURN(writer->set_end_, db.Prepare(kSetEnd));
+  EDDY_ASSIGN_OR_RETURN(writer->list_, db.Prepare(kList));
+  EDDY_ASSIGN_OR_RETURN(writer->read_, db.Prepare(kRead));
+  EDDY_ASSIGN_OR_RETURN(writer->delete_, db.Prepare(kDelete));
   return writer;
 }
 
@@ -162,6 +171,48 @@ absl::Status BlockWriter::SetEnd(LogId log, uint64_t end, uint64_t reserved) {
       .Bind(3, log)
       .Run();
 }
+
+absl::Status BlockWriter::List(LogId log, uint64_t from, uint64_t end, size_t most,
+                               std::vector<BlockRow>* rows) {
+  sql::AutoReset reset(list_);
+  list_.Bind(1, BlockId(log, from)).Bind(2, BlockId(log, end)).Bind(3, static_cast<int64_t>(most));
+  for (;;) {
+    EDDY_ASSIGN_OR_RETURN(const bool found, list_.Step());
+    if (!found) return absl::OkStatus();
+    BlockRow& row = rows->emplace_back();
+    row.id = list_.ColumnInt(0);
+    row.log = log;
+    row.first = FirstOf(row.id);
+    row.end = row.first + static_cast<uint64_t>(list_.ColumnInt(2));
+    row.frame_count = static_cast<uint64_t>(std::max<int64_t>(list_.ColumnInt(1), 0));
+    row.bytes = static_cast<uint64_t>(list_.ColumnInt(3));
+    row.first_time_ms = list_.ColumnInt(4);
+    row.last_time_ms = list_.ColumnInt(5);
+    row.kept_ms = list_.ColumnInt(6);
+  }
+}
+
+absl::StatusOr<std::string_view> BlockWriter::Read(int64_t id, std::unique_ptr<char[]>* memory) {
+  sql::AutoReset reset(read_);
+  read_.Bind(1, id);
+  const absl::StatusOr<bool> found = read_.Step();
+  if (absl::IsDataLoss(found.status())) return std::string_view();
+  EDDY_RETURN_IF_ERROR(found.status());
+  if (!*found) return std::string_view();
+  const int64_t span = read_.ColumnInt(1);
+  const std::string_view stored = read_.ColumnBlob(2);
+  if (BlockChecksum(stored, id, span) != static_cast<uint64_t>(read_.ColumnInt(0))) {
+    return std::string_view();
+  }
+  const absl::StatusOr<std::string_view> frames = StoredFrames(stored, span, memory);
+  if (!frames.ok()) return std::string_view();
+  if (*memory != nullptr) return *frames;
+  memory->reset(new char[stored.size()]);
+  std::memcpy(memory->get(), stored.data(), stored.size());
+  return std::string_view(memory->get(), stored.size());
+}
+
+absl::Status BlockWriter::Delete(int64_t id) { return delete_.Bind(1, id).Run(); }
 
 absl::StatusOr<std::unique_ptr<BlockStore>> BlockStore::Open(const std::string& path,
                                                              const sql::OpenOptions& options) {

@@ -30,6 +30,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_set.h"
@@ -68,6 +69,19 @@ struct BlockSum {
   uint64_t bytes = 0;  // as stored
 };
 
+// A row without its bytes.
+struct BlockRow {
+  int64_t id = 0;
+  LogId log = 0;
+  uint64_t first = 0;
+  uint64_t end = 0;
+  uint64_t frame_count = 0;
+  uint64_t bytes = 0;  // as stored
+  int64_t first_time_ms = 0;
+  int64_t last_time_ms = 0;
+  int64_t kept_ms = 0;
+};
+
 struct Block {
   LogId log = 0;
   uint64_t first = 0;
@@ -98,10 +112,18 @@ class BlockWriter {
   // before that is noted again (0: as it was). Both only grow.
   absl::Status SetEnd(LogId log, uint64_t end, uint64_t reserved);
 
+  // For the thinner. The log's rows that begin in [from, end), at most `most`, in order.
+  absl::Status List(LogId log, uint64_t from, uint64_t end, size_t most,
+                    std::vector<BlockRow>* rows);
+  // The frames of one, in `*memory`; none if it is damaged.
+  absl::StatusOr<std::string_view> Read(int64_t id, std::unique_ptr<char[]>* memory);
+  absl::Status Delete(int64_t id);
+
  private:
   std::string_view Pack(const BlockDraft& draft);
 
   sql::Statement insert_, find_below_, sum_below_, delete_below_, trim_log_, set_end_;
+  sql::Statement list_, read_, delete_;
   std::unique_ptr<char[]> packed_;  // used again for each block
   size_t packed_bytes_max_ = 0;
 };

@@ -44,6 +44,13 @@
 
 namespace eddy::log {
 
+// How far a view has been in its log.
+struct Passed {
+  Log* log = nullptr;
+  uint64_t head = 0;  // no frame below is of use
+  uint64_t scan = 0;  // between the two some are
+};
+
 // A view whose state is committed together with the logs.
 class Participant {
  public:
@@ -67,6 +74,18 @@ class Participant {
 
   // The capture is committed, or goes back among what has changed.
   virtual void Finish(bool committed) = 0;
+
+  // For a view alone with its log, whose frames become useless in any order: where
+  // blocks may be thinned out (thinner.h). Without a log, as here: nowhere.
+  virtual Passed passed() { return {}; }
+
+  // In the cut, after Capture, for [first, end) below the scan: the positions of the
+  // frames there that are still of use, in order. All others are useless by what is
+  // captured or committed. False: they are more than `most`.
+  virtual bool LiveWithin(uint64_t /*first*/, uint64_t /*end*/, size_t /*most*/,
+                          std::vector<uint64_t>* /*live*/) {
+    return false;
+  }
 
   // A journal frame of this view that the tables do not yet show. Frames hold
   // absolute values, so replaying one twice does no harm.

@@ -184,6 +184,7 @@ absl::Status EngineImpl::WriteRound(const std::vector<LogRound>& rounds,
   EDDY_RETURN_IF_ERROR(EnsureDatabase());
   EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, BeginOrJoin());
   EDDY_RETURN_IF_ERROR(keeper_->WriteDrops());  // first: the blocks use their pages
+  if (with_state) EDDY_RETURN_IF_ERROR(thinner_->Write());  // likewise
   const int64_t kept_ms = keeper_->NowMs();
   uint64_t stored_bytes = 0;
   for (const LogRound& round : rounds) {
@@ -269,6 +270,7 @@ EngineImpl::RoundResult EngineImpl::CommitRound(Extent extent) {
   if (!release_only) last_round_ = now;
   sealed_bytes_.store(0, std::memory_order_relaxed);
   SealQuietLogs();
+  PlanThinning(extent == Extent::kDue && transacting_ == nullptr);
   line_.Close();
 
   std::vector<LogRound> rounds;
@@ -287,6 +289,7 @@ EngineImpl::RoundResult EngineImpl::CommitRound(Extent extent) {
       captured.push_back(participant);
       work = work || all || !participant->MayWait();
     }
+    work = thinner_->Choose(now) || work;
   }
   bool complete = true;
   bool with_trims = false;
@@ -337,6 +340,7 @@ EngineImpl::RoundResult EngineImpl::CommitRound(Extent extent) {
     status = WriteRound(rounds, captured, complete);
     NoteCommit(status);
     keeper_->Finish(status.ok());
+    thinner_->Finish(status.ok() && complete);
   };
   if (work && status.ok()) {
     write();

@@ -28,6 +28,7 @@
 #include "src/log/keeper.h"
 #include "src/log/segment_log.h"
 #include "src/log/space.h"
+#include "src/log/thinner.h"
 #include "src/log/wear.h"
 #include "src/runtime/signal.h"
 #include "src/sql/counting_vfs.h"
@@ -158,6 +159,8 @@ class EngineImpl final : public Engine, public LogHost {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   absl::Status DecideDrops(const std::vector<LogRound>& rounds)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  // See thinner.h.
+  void PlanThinning(bool any) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   bool GiveUpReserve() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   void AdmitAndReport() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   // Takes what was written since the last call from the budget, and tells it.
@@ -213,6 +216,7 @@ class EngineImpl final : public Engine, public LogHost {
   std::unique_ptr<sql::Database> db_ ABSL_GUARDED_BY(commit_mu_);
   std::unique_ptr<BlockWriter> writer_ ABSL_GUARDED_BY(commit_mu_);
   std::unique_ptr<Keeper> keeper_ ABSL_GUARDED_BY(commit_mu_);
+  std::unique_ptr<Thinner> thinner_ ABSL_GUARDED_BY(commit_mu_);
   Space space_ ABSL_GUARDED_BY(commit_mu_);
   bool db_open_ ABSL_GUARDED_BY(commit_mu_) = true;  // false: a reopen has failed half way
   bool reopen_wanted_ ABSL_GUARDED_BY(commit_mu_) = false;   // a sync failed

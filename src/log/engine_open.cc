@@ -104,6 +104,7 @@ absl::Status EngineImpl::OpenDatabase() {
       db_.get(), writer_.get(), clock_,
       Keeper::Limits{plan_.database_bytes, db_->PageBytes(), options_.store.intake_bytes,
                      options_.store.at_quota});
+  thinner_ = std::make_unique<Thinner>(writer_.get(), keeper_.get());
 
   EDDY_ASSIGN_OR_RETURN(int64_t store_id, MetaInt(*db_, kMetaStoreId, 0));
   is_new_ = store_id == 0;

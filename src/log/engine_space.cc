@@ -1,5 +1,6 @@
 // Where commits meet limits: what is dropped for them, and what is refused. The
-// deciding is in retention.h, the doing in keeper.h, the disk in space.h.
+// deciding is in retention.h, the doing in keeper.h, the disk in space.h. And where
+// the blocks of queues are thinned out, for room: thinner.h.
 #include "src/base/status.h"
 #include "src/log/engine_impl.h"
 
@@ -19,6 +20,21 @@ absl::Status EngineImpl::DecideDrops(const std::vector<LogRound>& rounds) {
     drafts.insert(drafts.end(), round.drafts.begin(), round.drafts.end());
   }
   return keeper_->Decide(drafts, space_.GrowBytesMax());
+}
+
+void EngineImpl::PlanThinning(bool any) {
+  std::vector<Thinner::View> views;
+  if (any && db_open_) {
+    absl::ReaderMutexLock cut(&cut_);
+    for (const auto& [number, participant] : participants_) {
+      const Passed passed = participant->passed();
+      if (passed.log == nullptr || passed.scan <= passed.head) continue;
+      if (passed.log->stored_end() <= passed.head) continue;
+      views.push_back({participant, FindLog(passed.log->id()), passed.scan});
+    }
+  }
+  // A table that cannot be read is told by those who need what stands there.
+  thinner_->Plan(views).IgnoreError();
 }
 
 bool EngineImpl::GiveUpReserve() {

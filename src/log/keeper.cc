@@ -307,6 +307,13 @@ absl::Status Keeper::Trimmed(SegmentLog* log, uint64_t end, const BlockSum& trim
   return WriteCounted(Of(log), end);
 }
 
+absl::Status Keeper::Thinned(SegmentLog* log, const BlockSum& removed, const BlockSum& added,
+                             int64_t kept_ms) {
+  pending_.push_back({log, false, removed, 0});
+  if (added.blocks > 0) pending_.push_back({log, true, added, kept_ms});
+  return WriteCounted(Of(log), log->committed());
+}
+
 LogTotals Keeper::WithPending(const Place& place) {
   LogTotals totals = Totals(place);
   for (const Pending& pending : pending_) {

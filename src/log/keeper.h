@@ -84,6 +84,10 @@ class Keeper {
   absl::Status Inserted(SegmentLog* log, const BlockDraft& draft, uint64_t stored_bytes,
                         int64_t kept_ms);
   absl::Status Trimmed(SegmentLog* log, uint64_t end, const BlockSum& trimmed);
+  // Before the first Inserted of the round. `added` are in the place of some of the
+  // removed ones, and of their age.
+  absl::Status Thinned(SegmentLog* log, const BlockSum& removed, const BlockSum& added,
+                       int64_t kept_ms);
   void Finish(bool committed);
 
   // `closed`: nothing at all. Returns whether the store as a whole rejects.

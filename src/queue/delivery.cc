@@ -28,6 +28,8 @@ void DeliveryState::Restore(const DeliveryChange& change, bool committed,
       gone_[position].changed = true;
       changed_.push_back(position);
       ++changed_count_;
+    } else if (committed) {
+      NoteErased(position);  // a transaction's mark, which the scan has passed
     }
     return;
   }
@@ -54,6 +56,11 @@ void DeliveryState::Restore(const DeliveryChange& change, bool committed,
   // Its lease ended with the process that held it.
   Enter(entry, DeliveryPhase::kVisible, {});
   if (!committed) NoteChanged(entry);
+}
+
+void DeliveryState::Loaded(uint64_t next) {
+  AdvanceHead();  // the lowest rows may be gone
+  PassTo(next);
 }
 
 size_t DeliveryState::ExpireUntil(absl::Duration now) {
@@ -104,6 +111,17 @@ size_t DeliveryState::TouchedWithin(uint64_t first, uint64_t end) const {
     count += items_[i].live;
   }
   return count;
+}
+
+bool DeliveryState::LiveWithin(uint64_t first, uint64_t end, size_t most,
+                               std::vector<uint64_t>* live) const {
+  EDDY_CHECK(end <= scan_);
+  for (size_t i = LowerBound(first); i < items_.size() && items_[i].position < end; ++i) {
+    if (!items_[i].live) continue;
+    if (live->size() == most) return false;
+    live->push_back(items_[i].position);
+  }
+  return true;
 }
 
 std::vector<uint64_t> DeliveryState::VisibleEntries(size_t count) const {
@@ -234,6 +252,7 @@ void DeliveryState::Remove(uint64_t position, bool has_row) {
 }
 
 void DeliveryState::NoteErased(uint64_t position) {
+  frees_rows_ = true;
   erased_.push_back(position);
   erased_max_ = std::max(erased_max_, position);
 }
@@ -266,6 +285,7 @@ bool DeliveryState::TakeChanges(DeliverySnapshot* to) {
   to->head = head_;
   to->scan = scan_;
   to->moved = head_ != committed_head_ || passed_gone_;
+  to->frees_rows = std::exchange(frees_rows_, false);
   to->changes.clear();
   to->erased.clear();
   const auto put = [&](Item* item) {
@@ -311,6 +331,7 @@ void DeliveryState::Committed(const DeliverySnapshot& snapshot) {
 
 void DeliveryState::PutBack(const DeliverySnapshot& snapshot) {
   passed_gone_ = passed_gone_ || snapshot.moved;
+  frees_rows_ = frees_rows_ || snapshot.frees_rows;
   for (const uint64_t position : snapshot.erased) {
     if (position >= head_) NoteErased(position);
   }

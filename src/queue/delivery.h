@@ -72,6 +72,7 @@ struct DeliverySnapshot {
   uint64_t head = 0;                    // rows below it go
   uint64_t scan = 0;
   bool moved = false;                   // head and scan are to be written
+  bool frees_rows = false;              // some row is of a message that is gone
   std::vector<DeliveryChange> changes;  // rows to put, by position
   std::vector<uint64_t> erased;         // positions at or above the head; rows to delete
 };
@@ -84,8 +85,12 @@ class DeliveryState {
   DeliveryState(uint64_t head, uint64_t scan)
       : head_(head), scan_(scan), committed_head_(head), committed_scan_(scan) {}
 
-  // --- At open: rows (committed) in order, then the journal's records (not yet).
+  // --- At open: rows (committed) in order, then Loaded, then the journal's records
+  // (not committed yet).
   void Restore(const DeliveryChange& change, bool committed, absl::Duration now);
+  // No message lies at or above the scan and below `next`: what the journal says of
+  // one there, whose frame was never written, is passed over.
+  void Loaded(uint64_t next);
 
   // --- Time. All times are of the clock that counts suspend.
   // Makes visible what is due at `now`; returns how many messages.
@@ -96,12 +101,16 @@ class DeliveryState {
   uint64_t head() const { return head_; }
   uint64_t committed_head() const { return committed_head_; }
   uint64_t scan() const { return scan_; }
+  uint64_t committed_scan() const { return committed_scan_; }
   // Of a position at which a message lies.
   bool IsUntouched(uint64_t position) const;
   bool IsGone(uint64_t position) const;
   const Delivery* Find(uint64_t position) const;  // null: no entry
   // Messages with an entry in [first, end), and of the marked ones there.
   size_t TouchedWithin(uint64_t first, uint64_t end) const;
+  // The entries in [first, end) below the scan, where all else is gone, in order.
+  // False: they are more than `most`.
+  bool LiveWithin(uint64_t first, uint64_t end, size_t most, std::vector<uint64_t>* live) const;
   // Messages at or above the scan that are not untouched.
   size_t ahead_count() const { return ahead_.size() + gone_.size(); }
   // The lowest visible positions with an entry, at most `count`.
@@ -186,6 +195,7 @@ class DeliveryState {
   uint64_t committed_head_;
   uint64_t committed_scan_;
   bool passed_gone_ = false;  // below the scan, unknown to the committed one
+  bool frees_rows_ = false;   // since the last TakeChanges
 
   // Entries below the scan, by position, from first_ on. They come at the end, as
   // the scan passes them, and go mostly at the front; the others leave holes, which

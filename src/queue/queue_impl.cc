@@ -83,6 +83,16 @@ bool QueueImpl::Capture() {
   return state_.TakeChanges(&snapshot_);
 }
 
+// What the tables say is gone, or has never been written, may be gone for longer
+// than they know. Told they must be of every row that is out of date, and of every
+// message in a block that is gone: those lie at or above the committed scan, or have
+// rows.
+bool QueueImpl::MayWait() {
+  absl::MutexLock lock(&mu_);
+  return snapshot_.changes.empty() && snapshot_.erased.empty() && !snapshot_.frees_rows &&
+         log_->stored_end() <= state_.committed_scan();
+}
+
 absl::Status QueueImpl::Write(sql::Database& db) {
   return WriteDeliveries(db, row_.id, snapshot_);
 }
@@ -102,12 +112,50 @@ void QueueImpl::Finish(bool committed) {
   if (snapshot_.moved) log_->Trim(snapshot_.head).IgnoreError();
 }
 
+log::Passed QueueImpl::passed() {
+  absl::MutexLock lock(&mu_);
+  return {log_, state_.head(), state_.scan()};
+}
+
+bool QueueImpl::LiveWithin(uint64_t first, uint64_t end, size_t most,
+                           std::vector<uint64_t>* live) {
+  absl::MutexLock lock(&mu_);
+  return state_.LiveWithin(first, end, most, live);
+}
+
+// Takes the scan over what the journal has touched, so that what is gone leaves no mark,
+// and what lies below the head is not written. A message that waits for the end of its
+// delay is untouched as yet: only its frame says so.
+void QueueImpl::PassReplayed() {
+  while (replay_ != ReplayState::kAtEnd) {
+    if (replay_frames_.empty()) {
+      const absl::StatusOr<log::ReadResult> result = log_->Read(state_.scan(), {});
+      replay_ = ReplayState::kAtEnd;
+      // What cannot be read is as if it were there, and untouched.
+      if (!result.ok() || result->gap) return;
+      // Below where the next one will lie no message was ever written, or they are gone.
+      if (result->frames.empty()) return state_.Loaded(std::max(log_->tail(), log_->reach()));
+      replay_ = ReplayState::kGoesOn;
+      state_.Loaded(result->frames.front().position);
+      for (auto frame = result->frames.rbegin(); frame != result->frames.rend(); ++frame) {
+        replay_frames_.emplace_back(frame->position, frame->end);
+      }
+    }
+    const auto [position, end] = replay_frames_.back();
+    if (state_.IsUntouched(position)) return;
+    state_.PassTo(end);
+    replay_frames_.pop_back();
+  }
+}
+
 absl::Status QueueImpl::Replay(std::string_view op) {
   EDDY_ASSIGN_OR_RETURN(const std::vector<DeliveryChange> changes, DecodeChanges(op));
   absl::MutexLock lock(&mu_);
+  PassReplayed();  // before: of messages without a frame nothing is to be restored
   for (const DeliveryChange& change : changes) {
     state_.Restore(change, /*committed=*/false, clock_->SinceBoot());
   }
+  PassReplayed();
   return absl::OkStatus();
 }
 

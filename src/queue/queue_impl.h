@@ -19,7 +19,11 @@
 //       cut cannot take a moved message from both queues. What lies below the
 //       head before its frame was ever committed is not written at all, in the
 //       commit of that head (Log::SetDiscard): a message that is sent, received
-//       and deleted between two commits costs no block.
+//       and deleted between two commits costs no block. Nor does the head's move
+//       cost a commit then: while the tables know of nothing that has gone since
+//       they were written, they may stay as they are (MayWait), and the journal
+//       knows the rest. After a SIGKILL it names messages whose frames were never
+//       written; after a power cut neither is there.
 //   I4  Leases are in memory only: they end with the process. Receive counts,
 //       deletes and delays do not.
 //
@@ -41,6 +45,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -142,8 +147,12 @@ class QueueImpl final : public Queue, public log::Participant {
 
   // log::Participant
   bool Capture() override;
+  bool MayWait() override ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status Write(sql::Database& db) override;
   void Finish(bool committed) override;
+  log::Passed passed() override ABSL_LOCKS_EXCLUDED(mu_);
+  bool LiveWithin(uint64_t first, uint64_t end, size_t most,
+                  std::vector<uint64_t>* live) override ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status Replay(std::string_view op) override;
 
  private:
@@ -233,6 +242,7 @@ class QueueImpl final : public Queue, public log::Participant {
     return state_.in_flight_count() >= in_flight_max_;
   }
 
+  void PassReplayed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status MendMoves(const std::vector<std::unique_ptr<QueueImpl>>& queues);
   absl::Status CountUntouched() ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -258,6 +268,11 @@ class QueueImpl final : public Queue, public log::Participant {
   mutable absl::Mutex mu_;
   DeliveryState state_ ABSL_GUARDED_BY(mu_);
   uint64_t damage_counted_to_ ABSL_GUARDED_BY(mu_) = 0;  // see PassDamaged
+  // While the journal is replayed: the frames from the scan on, so far as they are
+  // known, the next one last.
+  enum class ReplayState { kGoesOn, kAtEnd };
+  ReplayState replay_ ABSL_GUARDED_BY(mu_) = ReplayState::kGoesOn;
+  std::vector<std::pair<uint64_t, uint64_t>> replay_frames_ ABSL_GUARDED_BY(mu_);
   size_t in_flight_max_ ABSL_GUARDED_BY(mu_) = kInFlightMax;
 
   DeliverySnapshot snapshot_;  // the committer's, from Capture to Finish

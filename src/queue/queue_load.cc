@@ -83,6 +83,7 @@ absl::StatusOr<std::vector<std::unique_ptr<QueueImpl>>> QueueImpl::LoadAll(
       for (const DeliveryChange& change : deliveries[i]) {
         queue->state_.Restore(change, /*committed=*/true, queue->clock_->SinceBoot());
       }
+      queue->state_.Loaded(0);
     }
     by_id[id] = queue.get();
     queue->Join();

@@ -287,5 +287,70 @@ TEST_CASE("restoring is the same however often the journal is replayed", "[queue
   }
 }
 
+TEST_CASE("a loaded head stands at the lowest message that is not gone", "[queue][delivery]") {
+  DeliveryState state(64, 96);
+  SECTION("at its row") {
+    state.Restore(Received(80), /*committed=*/true, kNow);
+    state.Loaded(0);
+    CHECK(state.head() == 80);
+  }
+  SECTION("at the scan, without any") {
+    state.Restore(Gone(68), true, kNow);
+    state.Loaded(0);
+    CHECK(state.head() == 96);
+  }
+  DeliverySnapshot snapshot;
+  REQUIRE(state.TakeChanges(&snapshot));
+  CHECK(snapshot.moved);
+  CHECK(snapshot.head == state.head());
+}
+
+TEST_CASE("the row of a message that a transaction took goes after the next open",
+          "[queue][delivery]") {
+  DeliveryState state(64, 96);
+  state.Restore(Received(64), /*committed=*/true, kNow);
+  state.Restore(Gone(68), true, kNow);
+  state.Loaded(0);
+  DeliverySnapshot snapshot;
+  REQUIRE(state.TakeChanges(&snapshot));
+  CHECK(snapshot.erased == std::vector<uint64_t>{68});
+  CHECK(snapshot.frees_rows);
+}
+
+TEST_CASE("what the journal says of messages that were never written leaves no trace",
+          "[queue][delivery]") {
+  DeliveryState state(64);
+  state.Loaded(96);  // the first that there is
+  for (const DeliveryChange& change : {Received(64), Gone(64), Received(92), Received(96)}) {
+    state.Restore(change, /*committed=*/false, kNow);
+  }
+  CHECK(state.entry_count() == 1);
+  CHECK(state.gone_count() == 0);
+  CHECK(state.VisibleEntries(9) == std::vector<uint64_t>{96});
+  CHECK(state.head() == 96);
+  CHECK(state.IsGone(92));
+}
+
+TEST_CASE("rows are out of date until a commit has told it", "[queue][delivery]") {
+  DeliveryState state(64);
+  DeliverySnapshot snapshot;
+  ReceiveNext(state, 64);
+  REQUIRE(state.TakeChanges(&snapshot));
+  CHECK_FALSE(snapshot.frees_rows);
+  state.Committed(snapshot);
+  state.Remove(64);  // its row goes with all below the head
+  REQUIRE(state.TakeChanges(&snapshot));
+  CHECK(snapshot.erased.empty());
+  CHECK(snapshot.frees_rows);
+  state.PutBack(snapshot);
+  REQUIRE(state.TakeChanges(&snapshot));
+  CHECK(snapshot.frees_rows);
+  state.Committed(snapshot);
+  ReceiveNext(state, 68);
+  state.Remove(68);  // it never had one
+  REQUIRE(state.TakeChanges(&snapshot));
+  CHECK_FALSE(snapshot.frees_rows);
+}
+
 }  // namespace
 }  // namespace eddy::queue

@@ -56,6 +56,7 @@ class Model {
       case 15: Change(); break;
       case 16: case 17:
         host_.device.clock.Advance(absl::Milliseconds(random_.Below(20000)));
+        if (random_.OneIn(2)) host_.engine().RunOnce();
         break;
       case 18: if (random_.OneIn(2)) REQUIRE(host_.engine().Flush().ok()); break;
       default: if (random_.OneIn(4)) Crash(); break;
