@@ -24,6 +24,7 @@
 #ifndef EDDY_SRC_LOG_BLOCK_STORE_H_
 #define EDDY_SRC_LOG_BLOCK_STORE_H_
 
+#include <atomic>
 #include <cstdint>
 #include <list>
 #include <memory>
@@ -90,6 +91,9 @@ struct Block {
   std::string_view frames;   // unpacked; they lie in:
   std::unique_ptr<char[]> memory;
   absl::Status damage;  // OK, or kDataLoss: then there are no frames
+  // Of some frame in it, or 0: where a read has stopped, so that the next one, which
+  // mostly goes on there, need not walk from the block's begin.
+  mutable std::atomic<uint64_t> place{0};
 };
 
 // Blocks that were found damaged, each counted once.

@@ -90,18 +90,26 @@ class SegmentLog::Collector {
   }
 
   // Adds the frames of `bytes` at or above the position. The first lies at
-  // `first`. False: a frame does not parse.
-  bool AddAll(std::string_view bytes, uint64_t first, std::shared_ptr<const void> pin) {
+  // `first`. False: a frame does not parse. `place`: see Block.
+  bool AddAll(std::string_view bytes, uint64_t first, std::shared_ptr<const void> pin,
+              std::atomic<uint64_t>* place = nullptr) {
     const size_t before = result_.frames.size();
-    for (size_t at = 0; at < bytes.size() && !full_;) {
+    // Relaxed: whatever is there begins a frame, and the bytes never change.
+    const uint64_t known = place == nullptr ? 0 : place->load(std::memory_order_relaxed);
+    const bool helps = known > first && known <= result_.next;
+    size_t at = helps ? static_cast<size_t>(known - first) : 0;
+    uint64_t last = first + at;
+    while (at < bytes.size() && !full_) {
       FrameView frame;
       if (!ParseFrame(bytes.data() + at, bytes.size() - at, first + at, &frame)) return false;
+      last = frame.position;
       if (frame.position >= result_.next) {
         log_.RepairTime(&frame);
         Add(frame);
       }
       at += static_cast<size_t>(frame.end - frame.position);
     }
+    if (place != nullptr) place->store(last, std::memory_order_relaxed);
     if (result_.frames.size() > before) result_.pins.push_back(std::move(pin));
     return true;
   }
@@ -140,7 +148,11 @@ absl::StatusOr<ReadResult> SegmentLog::Read(uint64_t position, const ReadOptions
 SegmentLog::Found SegmentLog::ReadRuns(Collector* collector, uint64_t* runs_first) {
   absl::ReaderMutexLock lock(&mu_);
   *runs_first = runs_.empty() ? UINT64_MAX : runs_.front().first;
-  if (collector->position() < *runs_first) return Found::kInBlocks;
+  // Above the last block there is none to look for. Here, where no run can become one
+  // in between (see Committed).
+  if (collector->position() < *runs_first && collector->position() < stored_end()) {
+    return Found::kInBlocks;
+  }
   for (const Run& run : runs_) {
     if (run.sealed && run.end <= collector->position()) continue;
     if (run.hidden) return Found::kNothing;
@@ -223,7 +235,7 @@ absl::StatusOr<SegmentLog::Found> SegmentLog::ReadBlocks(Collector* collector,
     }
     const uint64_t before = collector->position();
     collector->SkipTo(block->first);
-    if (!collector->AddAll(block->frames, block->first, block)) {
+    if (!collector->AddAll(block->frames, block->first, block, &block->place)) {
       return absl::DataLossError("a block with a right checksum holds no whole frames");
     }
     // Behind the block's last frame, if the position lay within that.

@@ -19,6 +19,30 @@ TEST_CASE("a reader sees a frame at once, before any commit", "[log][read]") {
   }
 }
 
+TEST_CASE("a block is read from any place in it, in any order", "[log][read]") {
+  LogFixture f(1 << 20);
+  std::vector<uint64_t> positions;
+  for (int i = 0; i < 500; ++i) {
+    positions.push_back(f.Append(absl::StrCat("body-", i, std::string(i % 7, 'x'))).position);
+  }
+  REQUIRE(f.engine->Flush().ok());
+  testing::FakeRandom random(11);
+  ReadOptions three;
+  three.frames_max = 3;
+  size_t i = 0;
+  for (int step = 0; step < 2000; ++step) {
+    // Mostly on, as readers go; else anywhere, and into the middle of a frame too.
+    if (i + 3 > positions.size() || random.OneIn(5)) i = random.Below(positions.size() - 3);
+    const bool within = i > 0 && random.OneIn(5);
+    const absl::StatusOr<ReadResult> read =
+        f.log->Read(within ? positions[i] - kFrameAlignment : positions[i], three);
+    REQUIRE(read.ok());
+    REQUIRE(read->frames.size() == 3);
+    for (const FrameView& frame : read->frames) REQUIRE(frame.position == positions[i++]);
+    REQUIRE(read->more == (i < positions.size()));
+  }
+}
+
 TEST_CASE("a reader does not notice the move from intake to block", "[log][read]") {
   LogFixture f;
   std::vector<std::string> want;
