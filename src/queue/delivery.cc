@@ -237,7 +237,8 @@ void DeliveryState::Remove(uint64_t position, bool has_row) {
   EDDY_CHECK(item != nullptr);
   item->has_row = item->has_row || has_row;
   Leave(*item);
-  if (item->changed) --changed_count_;
+  // What comes and goes leaves nothing behind that would have to be looked at later.
+  if (item->changed && --changed_count_ == 0) changed_.clear();
   if (position >= scan_) {
     gone_[position] = {/*changed=*/true, item->has_row};
     changed_.push_back(position);
@@ -419,6 +420,7 @@ void DeliveryState::Leave(const Item& item) {
     case DeliveryPhase::kInFlight: --in_flight_count_; break;
     case DeliveryPhase::kDelayed: --delayed_count_; break;
   }
+  if (in_flight_count_ + delayed_count_ == 0) timers_.clear();
 }
 
 bool DeliveryState::IsRunning(const Timer& timer) const {

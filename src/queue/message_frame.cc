@@ -135,11 +135,16 @@ absl::Duration DelayEnd(const Delay& delay, int64_t sent_wall_ms, const Moment& 
   return now.since_boot + std::clamp(left, absl::ZeroDuration(), whole);
 }
 
-MessageId NewMessageId(Random& random) {
+MessageId MessageIds::Next() {
   MessageId id;
-  const uint64_t words[2] = {random.Next(), random.Next()};
-  static_assert(sizeof(words) == sizeof(id));
-  std::memcpy(id.data(), words, sizeof(words));
+  for (size_t i = 0; i < 2; ++i) {
+    uint64_t word = (words_[i] += 0x9e3779b97f4a7c15u);
+    word = (word ^ (word >> 30)) * 0xbf58476d1ce4e5b9u;
+    word = (word ^ (word >> 27)) * 0x94d049bb133111ebu;
+    word ^= word >> 31;
+    std::memcpy(id.data() + i * sizeof(word), &word, sizeof(word));
+  }
+  static_assert(sizeof(words_) == sizeof(id));
   id[6] = static_cast<char>((id[6] & 0x0f) | 0x40);
   id[8] = static_cast<char>((id[8] & 0x3f) | 0x80);
   return id;

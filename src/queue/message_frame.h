@@ -102,7 +102,17 @@ struct Moment {
 // When the delay ends, on the clock of this boot; the past if it has ended.
 absl::Duration DelayEnd(const Delay& delay, int64_t sent_wall_ms, const Moment& now);
 
-MessageId NewMessageId(Random& random);  // a random UUID (RFC 9562, version 4)
+// Random UUIDs (RFC 9562, version 4) for one call: all from two words of `random`, each
+// of which goes on as a sequence of its own (SplitMix64). So two ids are the same only
+// if both words met, which is as unlikely as with fresh ones.
+class MessageIds {
+ public:
+  explicit MessageIds(Random& random) : words_{random.Next(), random.Next()} {}
+  MessageId Next();
+
+ private:
+  uint64_t words_[2];
+};
 std::string MessageIdText(const MessageId& id);
 uint64_t HashBootId(std::string_view boot_id);
 

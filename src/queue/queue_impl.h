@@ -49,6 +49,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
@@ -163,18 +164,21 @@ class QueueImpl final : public Queue, public log::Participant {
     MessageView message;     // points into a pin
     bool untouched = false;  // it had no entry
   };
+  // On the stack as a rule: of one receive.
+  using CandidateList = absl::InlinedVector<Candidate, kMessageBatchMax>;
   struct Candidates {
-    std::vector<Candidate> messages;
-    std::vector<std::shared_ptr<const void>> pins;
+    CandidateList messages;
+    absl::InlinedVector<std::shared_ptr<const void>, 2> pins;
     bool overtaken = false;  // one was deleted or taken under our eyes
   };
   struct Taken {
     const Candidate* candidate = nullptr;  // of the attempt
     DeliveryChange received;
   };
+  using TakenList = absl::InlinedVector<Taken, kMessageBatchMax>;
   // What one look at the queue has brought.
   struct Attempt {
-    std::vector<Taken> taken;
+    TakenList taken;
     std::vector<Candidate> large_moves;  // to be moved outside of the cut
     size_t moved_count = 0;
     uint64_t journal_end = 0;            // to wait for, at kPower
@@ -223,7 +227,7 @@ class QueueImpl final : public Queue, public log::Participant {
   // `all_are`: nothing was touched at or above `from` a moment ago.
   absl::Status FindUntouched(size_t count, uint64_t from, bool all_are, Candidates* found)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(receive_mu_) ABSL_LOCKS_EXCLUDED(mu_);
-  void DropTouched(size_t first, bool from_scan, std::vector<Candidate>* messages)
+  void DropTouched(size_t first, bool from_scan, CandidateList* messages)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(receive_mu_) ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status Claim(size_t count, absl::Duration visibility, Attempt* attempt)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(receive_mu_) ABSL_LOCKS_EXCLUDED(mu_);
@@ -233,8 +237,8 @@ class QueueImpl final : public Queue, public log::Participant {
       ABSL_LOCKS_EXCLUDED(mu_);
   MessageHead DeadLetterHead(const Candidate& candidate, uint32_t receive_count) const;
   bool ReceivedTooOften(const Candidate& candidate, const Delivery* entry) const;
-  void Release(const std::vector<Taken>& taken) ABSL_LOCKS_EXCLUDED(mu_);
-  std::vector<Message> HandOut(const std::vector<Taken>& taken) const;
+  void Release(const TakenList& taken) ABSL_LOCKS_EXCLUDED(mu_);
+  std::vector<Message> HandOut(const TakenList& taken) const;
 
   bool IsNewest(const Receipt& receipt, const Delivery* entry) const;
   // Whether receivers may be waiting for one in flight to go.

@@ -106,7 +106,9 @@ absl::Status QueueImpl::FindCandidates(size_t count, Candidates* found) {
   bool none_ahead = false;
   for (bool again = true; again;) {
     again = false;
-    *found = Candidates();
+    found->messages.clear();
+    found->pins.clear();
+    found->overtaken = false;
     {
       absl::MutexLock lock(&mu_);
       state_.ExpireUntil(clock_->SinceBoot());
@@ -124,7 +126,7 @@ absl::Status QueueImpl::FindCandidates(size_t count, Candidates* found) {
   // Either list may go on behind its end; what lies beyond the nearer of the two
   // ends would overtake what we have not seen.
   uint64_t known_to = entries.size() == count ? entries.back() : UINT64_MAX;
-  std::vector<Candidate>& messages = found->messages;
+  CandidateList& messages = found->messages;
   const size_t before = messages.size();
   if (older < count) {
     EDDY_RETURN_IF_ERROR(FindUntouched(count - older, scan, none_ahead, found));
@@ -145,7 +147,6 @@ absl::Status QueueImpl::FindCandidates(size_t count, Candidates* found) {
 
 absl::Status QueueImpl::FindEntries(const std::vector<uint64_t>& positions, Candidates* found,
                                     bool* still_delayed) {
-  found->messages.reserve(2 * positions.size());
   // Returned messages often lie side by side: one read takes in all that follow.
   for (size_t i = 0; i < positions.size();) {
     const uint64_t position = positions[i];
@@ -228,7 +229,7 @@ bool QueueImpl::DropDamaged(uint64_t position) {
 
 absl::Status QueueImpl::FindUntouched(size_t count, uint64_t from, bool all_are,
                                       Candidates* found) {
-  std::vector<Candidate>& messages = found->messages;
+  CandidateList& messages = found->messages;
   const size_t before = messages.size();
   messages.reserve(before + count);
   log::ReadOptions options;
@@ -261,7 +262,7 @@ absl::Status QueueImpl::FindUntouched(size_t count, uint64_t from, bool all_are,
 // Leaves of the messages from `first` on those that are untouched, and takes the
 // scan over those that come before them if `from_scan`. With the cut held: when the
 // scan is committed, so must be the frames that it has passed.
-void QueueImpl::DropTouched(size_t first, bool from_scan, std::vector<Candidate>* messages) {
+void QueueImpl::DropTouched(size_t first, bool from_scan, CandidateList* messages) {
   absl::ReaderMutexLock cut(&engine_.cut());
   absl::MutexLock lock(&mu_);
   const Moment now = Now();
@@ -297,7 +298,6 @@ absl::Status QueueImpl::Claim(size_t count, absl::Duration visibility, Attempt* 
   std::vector<const Candidate*> moves;
   std::string op;
   op.reserve(kReceivedBytes * std::min(count, attempt->candidates.messages.size()));
-  attempt->taken.reserve(std::min(count, attempt->candidates.messages.size()));
   for (const Candidate& candidate : attempt->candidates.messages) {
     // Since they were found only a Delete or ChangeVisibility can have come in
     // between: receivers exclude each other.
@@ -349,7 +349,7 @@ absl::Status QueueImpl::Claim(size_t count, absl::Duration visibility, Attempt* 
   return absl::OkStatus();
 }
 
-void QueueImpl::Release(const std::vector<Taken>& taken) {
+void QueueImpl::Release(const TakenList& taken) {
   if (taken.empty()) return;
   {
     absl::MutexLock lock(&mu_);
@@ -367,7 +367,7 @@ void QueueImpl::Release(const std::vector<Taken>& taken) {
   signal_.Notify();
 }
 
-std::vector<Message> QueueImpl::HandOut(const std::vector<Taken>& taken) const {
+std::vector<Message> QueueImpl::HandOut(const TakenList& taken) const {
   std::vector<Message> messages;
   messages.reserve(taken.size());
   for (const Taken& one : taken) {

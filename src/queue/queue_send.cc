@@ -62,7 +62,7 @@ absl::StatusOr<SendResult> QueueImpl::Accept(MessageHead head, std::string_view 
                                              absl::Duration delay,
                                              absl::Duration timeout) {
   EDDY_ASSIGN_OR_RETURN(head.delay, DelayFromNow(delay));
-  head.id = NewMessageId(*engine_.platform().random);
+  head.id = MessageIds(*engine_.platform().random).Next();
   const std::string encoded = EncodeHead(head);
   const log::FrameParts parts = MessageParts(head, encoded, body);
   EDDY_RETURN_IF_ERROR(log_->CheckRoom(parts.Bytes()));
@@ -96,6 +96,7 @@ void QueueImpl::AcceptAll(const SendEntry* entries, size_t count, const SendOpti
   Outgoing outgoing[kMessageBatchMax];
   log::FrameParts frames[kMessageBatchMax];
   log::Appended appended[kMessageBatchMax];
+  MessageIds ids(*engine_.platform().random);
   size_t good_count = 0;
   const absl::Duration delay = options.delay.value_or(*row_.options.delay);
   const Arrival arrival = arrival_.Now();
@@ -110,7 +111,7 @@ void QueueImpl::AcceptAll(const SendEntry* entries, size_t count, const SendOpti
         EDDY_ASSIGN_OR_RETURN(one.delay, DelayFromNow(wanted));
       }
       one.entry = i;
-      one.id = NewMessageId(*engine_.platform().random);
+      one.id = ids.Next();
       parts.kind = kMessageKind;
       parts.head = {one.head, EncodePlainHead(one.id, one.delay, one.head)};
       parts.body = entries[i].body;

@@ -19,7 +19,7 @@ absl::StatusOr<PendingSend> QueueImpl::Prepare(std::string_view body,
   MessageHead head;
   PendingSend send;
   EDDY_ASSIGN_OR_RETURN(head.delay, DelayFromNow(delay.value_or(*row_.options.delay)));
-  head.id = NewMessageId(*engine_.platform().random);
+  head.id = MessageIds(*engine_.platform().random).Next();
   send.delay = head.delay;
   const std::string encoded = EncodeHead(head);
   send.frame = log::PendingFrame(log_, MessageParts(head, encoded, body));

@@ -20,33 +20,49 @@ static_assert(kReceiptBytes % 3 == 0 && kHandleBytes == kReceiptBytes / 3 * 4);
 // Not Abseil's functions: they build strings, for each message of each receive.
 constexpr char kAlphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-// 0..63 of each character, or 64 for what is not in the alphabet.
-struct Digits {
-  constexpr Digits() : of() {
-    for (uint8_t& digit : of) digit = 64;
-    for (uint8_t i = 0; i < 64; ++i) of[static_cast<unsigned char>(kAlphabet[i])] = i;
+// Two digits for each twelve bits, side by side.
+struct DigitPairs {
+  constexpr DigitPairs() : of() {
+    for (size_t i = 0; i < 64 * 64; ++i) {
+      of[2 * i] = kAlphabet[i >> 6];
+      of[2 * i + 1] = kAlphabet[i & 63];
+    }
   }
-  uint8_t of[256];
+  char of[2 * 64 * 64];
 };
-constexpr Digits kDigits;
+constexpr DigitPairs kDigitPairs;
+
+// Six bits of each character, where they stand as the first to the fourth of a group,
+// or kBad for what is not in the alphabet.
+constexpr uint32_t kBad = 1 << 24;
+struct Sextets {
+  constexpr Sextets() : of() {
+    for (int place = 0; place < 4; ++place) {
+      for (uint32_t& bits : of[place]) bits = kBad;
+      for (uint32_t i = 0; i < 64; ++i) {
+        of[place][static_cast<unsigned char>(kAlphabet[i])] = i << (18 - 6 * place);
+      }
+    }
+  }
+  uint32_t of[4][256];
+};
+constexpr Sextets kSextets;
 
 // False: not 32 characters of the alphabet.
 bool Unescape(std::string_view handle, char* bytes) {
   if (handle.size() != kHandleBytes) return false;
-  uint32_t bad = 0;
-  const auto digit = [&bad, &handle](size_t at) {
-    const uint32_t value = kDigits.of[static_cast<unsigned char>(handle[at])];
-    bad |= value;
-    return value;
+  uint32_t all = 0;
+  const auto sextet = [&handle](size_t from, size_t place) {
+    return kSextets.of[place][static_cast<unsigned char>(handle[from + place])];
   };
   for (size_t from = 0; from < kHandleBytes; from += 4, bytes += 3) {
-    const uint32_t bits =
-        digit(from) << 18 | digit(from + 1) << 12 | digit(from + 2) << 6 | digit(from + 3);
+    const uint32_t bits = sextet(from, 0) | sextet(from, 1) | sextet(from, 2) | sextet(from, 3);
+    all |= bits;
     bytes[0] = static_cast<char>(bits >> 16);
     bytes[1] = static_cast<char>(bits >> 8);
     bytes[2] = static_cast<char>(bits);
   }
-  return (bad & 64) == 0;
+  return (all & kBad) == 0;
 }
 
 void Escape(const char* bytes, char* handle) {
@@ -55,10 +71,8 @@ void Escape(const char* bytes, char* handle) {
   };
   for (size_t from = 0; from < kReceiptBytes; from += 3, handle += 4) {
     const uint32_t bits = byte(from) << 16 | byte(from + 1) << 8 | byte(from + 2);
-    handle[0] = kAlphabet[bits >> 18];
-    handle[1] = kAlphabet[bits >> 12 & 63];
-    handle[2] = kAlphabet[bits >> 6 & 63];
-    handle[3] = kAlphabet[bits & 63];
+    std::memcpy(handle, kDigitPairs.of + 2 * (bits >> 12), 2);
+    std::memcpy(handle + 2, kDigitPairs.of + 2 * (bits & 4095), 2);
   }
 }
 

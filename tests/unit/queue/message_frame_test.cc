@@ -1,5 +1,6 @@
 #include "src/queue/message_frame.h"
 
+#include <optional>
 #include <set>
 
 #include <catch2/catch_test_macros.hpp>
@@ -22,7 +23,7 @@ log::FrameView Frame(uint8_t kind, const std::string& bytes) {
 MessageHead WholeHead() {
   MessageHead head;
   testing::FakeRandom random(5);
-  head.id = NewMessageId(random);
+  head.id = MessageIds(random).Next();
   head.delay = Delay{60000, 123456, 99};
   head.dead_letter = DeadLetter{4, 3, 640, 1111, "jobs", "receive count 5 above 4"};
   return head;
@@ -106,8 +107,10 @@ TEST_CASE("a delay ends by the clock within its boot, by the wall clock after it
 TEST_CASE("message ids are random UUIDs of version 4", "[queue][frame]") {
   testing::FakeRandom random(3);
   std::set<std::string> seen;
-  for (int i = 0; i < 100; ++i) {
-    const std::string text = MessageIdText(NewMessageId(random));
+  std::optional<MessageIds> ids;
+  for (int i = 0; i < 1000; ++i) {
+    if (i % 10 == 0) ids.emplace(random);  // calls of ten
+    const std::string text = MessageIdText(ids->Next());
     REQUIRE(text.size() == 36);
     CHECK(text[8] == '-');
     CHECK(text[14] == '4');

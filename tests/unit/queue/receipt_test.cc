@@ -19,6 +19,12 @@ TEST_CASE("a receipt handle is 32 characters that say which receive it was",
   CHECK(receipt->receive_count == kReceipt.receive_count);
 }
 
+// A handle outlives the process that gave it out. (Of a machine with the lowest byte
+// first, as a store does not travel between byte orders.)
+TEST_CASE("a handle is base64url of its fields and their check", "[queue][receipt]") {
+  CHECK(EncodeReceipt(kReceipt, kSalt) == "BQAAAAHvzau8mnhWNBIAAAMAAAB_grLE");
+}
+
 TEST_CASE("a handle changed anywhere is not a handle", "[queue][receipt]") {
   const std::string handle = EncodeReceipt(kReceipt, kSalt);
   for (size_t i = 0; i < handle.size(); ++i) {
