@@ -55,26 +55,33 @@ absl::Status Thinner::List(const View& view, size_t most) {
 
 bool Thinner::Choose(absl::Duration now) {
   bool one_is_due = false;
-  const auto is_left = [&](Look& look) {
+  size_t chosen = 0;
+  for (Look& look : looks_) {
     const uint64_t most = look.row.frame_count / kThinLiveShare;
     const bool few = look.view.participant->LiveWithin(look.row.first, look.row.end,
                                                        static_cast<size_t>(most), &look.live);
-    if (few && look.live.empty()) return false;
-    if (!few || look.row.bytes < kThinBytesMin) {
-      candidates_.erase(look.row.id);
-      return true;
+    if (!few || !look.live.empty()) {
+      if (one_is_due || !RewriteIsDue(look, few, now)) continue;
+      one_is_due = true;
     }
-    auto since = candidates_.find(look.row.id);
-    if (since == candidates_.end() && candidates_.size() < kCandidatesMax) {
-      since = candidates_.emplace(look.row.id, now).first;
-    }
-    if (one_is_due || since == candidates_.end() || now - since->second < kThinAfter) return true;
-    one_is_due = true;
-    since->second = now + kNotWorthPause;
+    std::swap(look, looks_[chosen++]);
+  }
+  looks_.erase(looks_.begin() + static_cast<std::ptrdiff_t>(chosen), looks_.end());
+  return chosen > 0;
+}
+
+bool Thinner::RewriteIsDue(const Look& look, bool few, absl::Duration now) {
+  if (!few || look.row.bytes < kThinBytesMin) {
+    candidates_.erase(look.row.id);
     return false;
-  };
-  looks_.erase(std::remove_if(looks_.begin(), looks_.end(), is_left), looks_.end());
-  return !looks_.empty();
+  }
+  auto since = candidates_.find(look.row.id);
+  if (since == candidates_.end() && candidates_.size() < kCandidatesMax) {
+    since = candidates_.emplace(look.row.id, now).first;
+  }
+  if (since == candidates_.end() || now - since->second < kThinAfter) return false;
+  since->second = now + kNotWorthPause;
+  return true;
 }
 
 absl::Status Thinner::Write() {

@@ -83,6 +83,7 @@ class Thinner {
   };
 
   absl::Status List(const View& view, size_t most);
+  bool RewriteIsDue(const Look& look, bool few, absl::Duration now);
   absl::Status Replace(const Look& look, BlockSum* added);
 
   BlockWriter* const writer_;
