@@ -43,7 +43,9 @@ bool IsReason(int64_t reason) { return reason >= 0 && reason < kGapReasonCount; 
 
 int64_t Keeper::SteadyMs() { return absl::ToInt64Milliseconds(clock_->SinceBoot()); }
 
-int64_t Keeper::TrustedWallMs() { return clock_->WallIsTrusted() ? clock_->WallCoarseMs() : 0; }
+int64_t Keeper::TrustedWallMs() {
+  return age_.WantsWall() && clock_->WallIsTrusted() ? clock_->WallCoarseMs() : 0;
+}
 
 Keeper::Place& Keeper::Of(SegmentLog* log) {
   const auto [at, is_new] = places_.try_emplace(log->id());

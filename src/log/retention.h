@@ -67,6 +67,8 @@ class AgeClock {
   void Resume(int64_t kept_ms, int64_t wall_ms, int64_t steady_ms);
   // `wall_ms` 0: not trusted.
   int64_t Now(int64_t steady_ms, int64_t wall_ms);
+  // Whether Now can make use of a wall time, which costs a system call to trust.
+  bool WantsWall() const { return last_wall_ms_ != 0; }
 
  private:
   int64_t base_ms_ = 0;    // at steady_base_ms_

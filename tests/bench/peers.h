@@ -10,6 +10,7 @@
 #define EDDY_TESTS_BENCH_PEERS_H_
 
 #include <cstddef>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -38,7 +39,8 @@ class SqliteRows {
   SqliteRows& operator=(const SqliteRows&) = delete;
 
   // Rows a second; `us`: what each transaction took, appended.
-  double Insert(int rows, int rows_per_transaction, std::vector<double>* us = nullptr);
+  double Insert(int rows, int rows_per_transaction, std::vector<double>* us = nullptr,
+                size_t data_bytes = 100);
 
  private:
   const std::string directory_;
@@ -46,7 +48,8 @@ class SqliteRows {
   sqlite3_stmt* insert_ = nullptr;
 };
 
-// A queue of one row a message, through the VFS of that name.
+// A queue of one row a message, through the VFS of that name. Threads: CyclesPerSecond
+// is for one caller at a time, which may have several workers.
 class SqliteQueue {
  public:
   SqliteQueue(const std::string& directory, bool full, const std::string& vfs);
@@ -54,16 +57,22 @@ class SqliteQueue {
   SqliteQueue(const SqliteQueue&) = delete;
   SqliteQueue& operator=(const SqliteQueue&) = delete;
 
-  // Messages a second through send, receive and delete of 256 B in batches of ten.
-  double CyclesPerSecond(int messages);
+  // Messages a second through send, receive and delete of 256 B in batches of ten, by
+  // so many threads in all.
+  double CyclesPerSecond(int messages, int workers = 1);
 
  private:
+  void Send(const std::string& body);
+  std::vector<long long> Receive();
+  void Delete(const std::vector<long long>& ids);
+
   const std::string directory_;
   sqlite3* db_ = nullptr;
   sqlite3_stmt* send_ = nullptr;
   sqlite3_stmt* find_ = nullptr;
   sqlite3_stmt* hide_ = nullptr;
   sqlite3_stmt* drop_ = nullptr;
+  std::mutex mu_;  // held by one transaction
   long long now_ms_ = 1700000000000;
 };
 

@@ -58,40 +58,55 @@ SqliteQueue::~SqliteQueue() {
   std::filesystem::remove_all(directory_);
 }
 
-double SqliteQueue::CyclesPerSecond(int messages) {
-  const std::string body(kBodyBytes, 'x');
-  const double start = Now();
-  for (int i = 0; i < messages; i += kCycleBatch, ++now_ms_) {
-    Exec(db_, "BEGIN IMMEDIATE");
-    for (int j = 0; j < kCycleBatch; ++j) {
-      sqlite3_bind_int64(send_, 1, now_ms_);
-      sqlite3_bind_blob(send_, 2, body.data(), static_cast<int>(body.size()), SQLITE_STATIC);
-      Step(db_, send_);
-    }
-    Exec(db_, "COMMIT");
-    Exec(db_, "BEGIN IMMEDIATE");
-    std::vector<sqlite3_int64> ids;
-    sqlite3_bind_int64(find_, 1, now_ms_);
-    while (sqlite3_step(find_) == SQLITE_ROW) {
-      if (sqlite3_column_bytes(find_, 1) != kBodyBytes) Die("a message is not as it was sent");
-      ids.push_back(sqlite3_column_int64(find_, 0));
-    }
-    sqlite3_reset(find_);
-    if (ids.size() != kCycleBatch) Die("the row queue gave fewer than it has");
-    for (const sqlite3_int64 id : ids) {
-      sqlite3_bind_int64(hide_, 1, now_ms_ + 30000);
-      sqlite3_bind_int64(hide_, 2, id);
-      Step(db_, hide_);
-    }
-    Exec(db_, "COMMIT");
-    Exec(db_, "BEGIN IMMEDIATE");
-    for (const sqlite3_int64 id : ids) {
-      sqlite3_bind_int64(drop_, 1, id);
-      Step(db_, drop_);
-    }
-    Exec(db_, "COMMIT");
+void SqliteQueue::Send(const std::string& body) {
+  const std::lock_guard<std::mutex> lock(mu_);
+  ++now_ms_;
+  Exec(db_, "BEGIN IMMEDIATE");
+  for (int j = 0; j < kCycleBatch; ++j) {
+    sqlite3_bind_int64(send_, 1, now_ms_);
+    sqlite3_bind_blob(send_, 2, body.data(), static_cast<int>(body.size()), SQLITE_STATIC);
+    Step(db_, send_);
   }
-  return messages / (Now() - start);
+  Exec(db_, "COMMIT");
+}
+
+std::vector<long long> SqliteQueue::Receive() {
+  std::vector<long long> ids;
+  const std::lock_guard<std::mutex> lock(mu_);
+  Exec(db_, "BEGIN IMMEDIATE");
+  sqlite3_bind_int64(find_, 1, now_ms_);
+  while (sqlite3_step(find_) == SQLITE_ROW) {
+    if (sqlite3_column_bytes(find_, 1) != kBodyBytes) Die("a message is not as it was sent");
+    ids.push_back(sqlite3_column_int64(find_, 0));
+  }
+  sqlite3_reset(find_);
+  // Whoever receives has sent as many, which are there or have gone in their place.
+  if (ids.size() != kCycleBatch) Die("the row queue gave fewer than it has");
+  for (const long long id : ids) {
+    sqlite3_bind_int64(hide_, 1, now_ms_ + 30000);
+    sqlite3_bind_int64(hide_, 2, id);
+    Step(db_, hide_);
+  }
+  Exec(db_, "COMMIT");
+  return ids;
+}
+
+void SqliteQueue::Delete(const std::vector<long long>& ids) {
+  const std::lock_guard<std::mutex> lock(mu_);
+  Exec(db_, "BEGIN IMMEDIATE");
+  for (const long long id : ids) {
+    sqlite3_bind_int64(drop_, 1, id);
+    Step(db_, drop_);
+  }
+  Exec(db_, "COMMIT");
+}
+
+double SqliteQueue::CyclesPerSecond(int messages, int workers) {
+  const std::string body(kBodyBytes, 'x');
+  return PerSecond(messages, workers, [&] {
+    Send(body);
+    Delete(Receive());
+  });
 }
 
 }  // namespace eddy::bench

@@ -39,8 +39,9 @@ SqliteRows::~SqliteRows() {
   std::filesystem::remove_all(directory_);
 }
 
-double SqliteRows::Insert(int rows, int rows_per_transaction, std::vector<double>* us) {
-  const std::string data(100, 'd');
+double SqliteRows::Insert(int rows, int rows_per_transaction, std::vector<double>* us,
+                          size_t data_bytes) {
+  const std::string data(data_bytes, 'd');
   const double start = Now();
   double begun = start;
   for (int i = 0; i < rows; ++i) {

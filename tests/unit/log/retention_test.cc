@@ -104,6 +104,7 @@ TEST_CASE("the age clock follows the steady clock, whatever the wall clock does"
           "[log][retention][time]") {
   AgeClock clock;
   clock.Resume(1000, /*wall_ms=*/0, /*steady_ms=*/50);
+  CHECK_FALSE(clock.WantsWall());
   CHECK(clock.Now(60, 0) == 1010);
   CHECK(clock.Now(70, int64_t{1} << 46) == 1020);
   CHECK(clock.Now(80, 5) == 1030);
@@ -114,7 +115,9 @@ TEST_CASE("time between two owners counts once, when both ends are trusted",
   AgeClock clock;
   clock.Resume(1000, /*wall_ms=*/500000, /*steady_ms=*/50);
   CHECK(clock.Now(60, 0) == 1010);                   // not yet trusted
+  CHECK(clock.WantsWall());
   CHECK(clock.Now(70, 500000 + 900) == 1900);        // 880 away, 20 here
+  CHECK_FALSE(clock.WantsWall());
   CHECK(clock.Now(80, 500000 + 10000000) == 1910);   // a step later on: nothing
   clock.Resume(1000, 500000, 50);
   CHECK(clock.Now(70, 400000) == 1020);              // it went back: nothing
