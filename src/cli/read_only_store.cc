@@ -37,7 +37,8 @@ constexpr char kAtOrBelow[] =
     "SELECT id, bytes, " EDDY_BLOCK_SPAN " FROM blocks WHERE id >= ? AND id <= ? "
     "ORDER BY id DESC LIMIT 1";
 constexpr char kStreams[] =
-    "SELECT id, name, created_ms, durability FROM streams ORDER BY name";
+    "SELECT id, name, created_ms, durability, keep_ms, keep_bytes, keep_records, at_limit, "
+    "priority, persist FROM streams ORDER BY name";
 constexpr char kStreamId[] = "SELECT id FROM streams WHERE name = ?";
 constexpr char kShards[] = "SELECT log_id FROM shards WHERE stream_id = ? ORDER BY shard";
 constexpr char kCursors[] =
@@ -124,6 +125,8 @@ absl::StatusOr<StoreSummary> ReadOnlyStore::Summary() {
   EDDY_ASSIGN_OR_RETURN(summary.free_bytes, db_.FreeBytes());
   EDDY_ASSIGN_OR_RETURN(const int64_t clean, log::MetaInt(db_, log::kMetaClean, 0));
   summary.closed_cleanly = clean != 0;
+  EDDY_ASSIGN_OR_RETURN(summary.health,
+                        LookAtHealth(directory_, db_, summary.owner_pid != 0));
   EDDY_ASSIGN_OR_RETURN(summary.streams, Streams());
   EDDY_ASSIGN_OR_RETURN(summary.queues, Queues());
   EDDY_RETURN_IF_ERROR(view.Commit());
@@ -260,6 +263,12 @@ absl::StatusOr<std::vector<StreamSummary>> ReadOnlyStore::Streams() {
     stream.name = std::string(rows.ColumnText(1));
     stream.created_ms = rows.ColumnInt(2);
     stream.power = IsPower(rows.ColumnInt(3));
+    stream.retention.age = absl::Milliseconds(rows.ColumnInt(4));
+    stream.retention.bytes = static_cast<uint64_t>(rows.ColumnInt(5));
+    stream.retention.records = static_cast<uint64_t>(rows.ColumnInt(6));
+    stream.retention.at_limit = static_cast<AtLimit>(rows.ColumnInt(7));
+    stream.retention.priority = static_cast<int32_t>(rows.ColumnInt(8));
+    stream.spills = static_cast<Persist>(rows.ColumnInt(9)) == Persist::kSpill;
     EDDY_ASSIGN_OR_RETURN(stream.shards, ShardsOf(id));
     EDDY_ASSIGN_OR_RETURN(stream.cursors, CursorsOf(id, stream.shards));
     streams.push_back(std::move(stream));

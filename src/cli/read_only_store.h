@@ -25,6 +25,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "eddy/retention.h"
+#include "src/cli/store_health.h"
 #include "src/log/block_store.h"
 #include "src/sql/database.h"
 
@@ -52,6 +53,8 @@ struct StreamSummary {
   std::string name;
   int64_t created_ms = 0;
   bool power = false;               // the durability of a Put that names none
+  Retention retention;
+  bool spills = false;              // Persist::kSpill
   std::vector<LogSummary> shards;   // by shard index
   std::vector<CursorSummary> cursors;
 };
@@ -73,6 +76,7 @@ struct StoreSummary {
   bool closed_cleanly = false;
   uint64_t file_bytes = 0;          // of the database, the WAL not counted
   uint64_t free_bytes = 0;          // of these, to be used again
+  StoreHealth health;
   std::vector<StreamSummary> streams;
   std::vector<QueueSummary> queues;
 };

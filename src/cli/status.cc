@@ -26,15 +26,33 @@ std::string Owner(const StoreSummary& store) {
          "and not committed";
 }
 
+std::string RetentionLine(const StreamSummary& stream) {
+  const Retention& retention = stream.retention;
+  std::string line = "keeps ";
+  if (retention.age != absl::ZeroDuration()) {
+    absl::StrAppend(&line, absl::FormatDuration(retention.age).c_str(), ", ");
+  }
+  if (retention.bytes != 0) absl::StrAppend(&line, FormatBytes(retention.bytes), ", ");
+  if (retention.records != 0) absl::StrAppend(&line, retention.records, " records, ");
+  if (line == "keeps ") line = "keeps all, ";
+  return absl::StrCat(line, retention.at_limit == AtLimit::kRejectNew
+                                ? "rejects new ones at a limit"
+                                : "drops the oldest at a limit",
+                      ", priority ", retention.priority,
+                      stream.spills ? ", writes only what its readers leave" : "");
+}
+
 void Print(const std::string& directory, const StoreSummary& store) {
   std::printf("store %s\n", directory.c_str());
   std::printf("  %s\n", Owner(store).c_str());
   std::printf("  schema %d, database %s, of these %s free\n", store.schema_version,
               FormatBytes(store.file_bytes).c_str(), FormatBytes(store.free_bytes).c_str());
+  std::fputs(HealthLines(store.health).c_str(), stdout);
   for (const StreamSummary& stream : store.streams) {
     std::printf("\nstream %s  (%zu shards, durability %s, created %s)\n", stream.name.c_str(),
                 stream.shards.size(), DurabilityName(stream.power),
                 FormatTime(stream.created_ms).c_str());
+    std::printf("  %s\n", RetentionLine(stream).c_str());
     for (size_t shard = 0; shard < stream.shards.size(); ++shard) {
       const LogSummary& log = stream.shards[shard];
       std::printf("  shard %zu: %" PRIu64 " records in %" PRIu64 " blocks, %s, sequence numbers "
@@ -70,7 +88,13 @@ void Print(const std::string& directory, const StoreSummary& store) {
 std::string StreamJson(const StreamSummary& stream) {
   std::string json =
       absl::StrCat("{\"name\":", JsonString(stream.name), ",\"created_ms\":", stream.created_ms,
-                   ",\"durability\":\"", DurabilityName(stream.power), "\",\"shards\":[");
+                   ",\"durability\":\"", DurabilityName(stream.power), "\",\"keep_ms\":",
+                   absl::ToInt64Milliseconds(stream.retention.age),
+                   ",\"keep_bytes\":", stream.retention.bytes,
+                   ",\"keep_records\":", stream.retention.records, ",\"at_limit\":\"",
+                   stream.retention.at_limit == AtLimit::kRejectNew ? "reject-new" : "drop-oldest",
+                   "\",\"priority\":", stream.retention.priority,
+                   ",\"spills\":", stream.spills ? "true" : "false", ",\"shards\":[");
   for (size_t shard = 0; shard < stream.shards.size(); ++shard) {
     const LogSummary& log = stream.shards[shard];
     // Sequence numbers are strings, as in the service's own JSON: they do not
@@ -112,7 +136,7 @@ void PrintJson(const std::string& directory, const StoreSummary& store) {
       store.owner_pid == 0 ? "null" : absl::StrCat(store.owner_pid),
       ",\"closed_cleanly\":", store.closed_cleanly ? "true" : "false",
       ",\"schema_version\":", store.schema_version, ",\"file_bytes\":", store.file_bytes,
-      ",\"free_bytes\":", store.free_bytes, ",\"streams\":[");
+      ",\"free_bytes\":", store.free_bytes, HealthJson(store.health), ",\"streams\":[");
   for (const StreamSummary& stream : store.streams) {
     absl::StrAppend(&json, &stream == store.streams.data() ? "" : ",", StreamJson(stream));
   }

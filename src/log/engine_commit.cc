@@ -238,6 +238,12 @@ void EngineImpl::NoteWrites() {
                                          std::memory_order_relaxed);
   intake_->live().payload_bytes_total.store(
       payload_bytes_before_ + stats_.payload_bytes_committed, std::memory_order_relaxed);
+  intake_->live().disk_state.store(static_cast<uint64_t>(health_.state()),
+                                   std::memory_order_relaxed);
+  intake_->live().disk_state_since_ms.store(absl::ToUnixMillis(health_.since()),
+                                            std::memory_order_relaxed);
+  intake_->live().flush_interval_ms.store(absl::ToInt64Milliseconds(stats_.flush_interval),
+                                          std::memory_order_relaxed);
 }
 
 // Trims alone: on a full disk they free the pages that the frames then need.

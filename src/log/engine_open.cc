@@ -54,10 +54,7 @@ EngineImpl::EngineImpl(EngineOptions options)
 }
 
 std::string EngineImpl::IntakePath(const std::string& directory) const {
-  if (directory.empty()) return options_.directory + kIntakeFile;
-  // Several stores may share a tmpfs: the name tells whose it is.
-  return absl::StrCat(directory, "/eddy-",
-                      absl::Hex(identity_.store, absl::kZeroPad16), ".intake");
+  return log::IntakePath(options_.directory, directory, identity_.store);
 }
 
 sql::OpenOptions EngineImpl::ConnectionOptions(sql::Mode mode) const {

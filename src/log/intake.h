@@ -71,6 +71,9 @@ struct LeftRun {
 struct LiveStats {
   std::atomic<uint64_t> disk_bytes_total;
   std::atomic<uint64_t> payload_bytes_total;
+  std::atomic<uint64_t> disk_state;          // DiskState
+  std::atomic<int64_t> disk_state_since_ms;  // wall time
+  std::atomic<int64_t> flush_interval_ms;    // in force
 };
 inline constexpr size_t kLiveStatsOffset = 512;  // in the file
 

@@ -1,5 +1,6 @@
 #include "src/log/meta.h"
 
+#include "absl/strings/str_cat.h"
 #include "src/base/status.h"
 
 namespace eddy::log {
@@ -9,6 +10,12 @@ constexpr char kGet[] = "SELECT value FROM meta WHERE name = ?";
 constexpr char kSet[] = "INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)";
 
 }  // namespace
+
+std::string IntakePath(const std::string& directory, const std::string& elsewhere,
+                       uint64_t store_id) {
+  if (elsewhere.empty()) return directory + kIntakeFile;
+  return absl::StrCat(elsewhere, "/eddy-", absl::Hex(store_id, absl::kZeroPad16), ".intake");
+}
 
 absl::StatusOr<int64_t> MetaInt(sql::Database& db, const char* name, int64_t otherwise) {
   EDDY_ASSIGN_OR_RETURN(sql::Statement get, db.Prepare(kGet));

@@ -31,6 +31,11 @@ inline constexpr char kMetaPayloadBytes[] = "payload_bytes_total";
 // Written to no end but to be written: see engine_reopen.cc.
 inline constexpr char kMetaReopens[] = "reopens";
 
+// `elsewhere` is StoreOptions::intake_directory. Several stores may share a tmpfs: the
+// name tells whose it is.
+std::string IntakePath(const std::string& directory, const std::string& elsewhere,
+                       uint64_t store_id);
+
 // The value, or `otherwise` ("") where there is no such row.
 absl::StatusOr<int64_t> MetaInt(sql::Database& db, const char* name, int64_t otherwise);
 absl::StatusOr<std::string> MetaText(sql::Database& db, const char* name);

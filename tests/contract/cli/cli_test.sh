@@ -119,9 +119,15 @@ run 0 queue send store empty x --create && run 0 queue receive store empty --del
 owner=$!
 trap 'kill -9 $owner 2>/dev/null' EXIT
 owned() { run 0 status store && says out "owned by process $owner"; }
+at_work() { owned && says out 'disk good; flush interval 1000 ms'; } # after its open
 tries=0
-until owned 2>/dev/null || [ $tries = 100 ]; do tries=$((tries + 1)); sleep 0.1; done
+until at_work 2>/dev/null || [ $tries = 100 ]; do tries=$((tries + 1)); sleep 0.1; done
 holds "status names the owner" owned
+holds "with the state of its disk and its flush interval" at_work
+holds "what was written to the disk, and how much of it a byte of payload" says out 'written to disk: .* ratio [0-9]'
+holds "and what the stream keeps" says out 'keeps all, drops the oldest'
+holds "status in JSON beside it" run 0 status store --json
+holds "with the same" says out '"write_ratio":[0-9.]*,"disk_state":"good"'
 holds "tail reads beside it" run 0 stream tail store s
 holds "all that is committed" lines out 5
 holds "check passes beside it" run 0 check store
