@@ -56,8 +56,9 @@ void FakeClock::Wait(std::unique_lock<std::mutex>& lock,
   }
   // One look, then back to the caller, who checks its condition and deadline: a
   // notification that comes just as a look ends must not be swallowed here.
-  condition.wait_for(lock, std::chrono::milliseconds(1));
+  const std::cv_status waited = condition.wait_for(lock, std::chrono::milliseconds(1));
   std::lock_guard<std::mutex> own(mu_);
+  if (waited == std::cv_status::timeout && timeout <= kBackOff) MoveLocked(timeout);
   --waiter_count_;
 }
 

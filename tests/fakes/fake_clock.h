@@ -10,7 +10,9 @@
 //   C2  Wait with auto_advance returns at once with the clock moved by the
 //       timeout; without it, Wait sleeps for a moment of real time or until
 //       notified: its caller looks at the clock, which other threads advance,
-//       and waits on. An infinite wait with auto_advance returns without moving
+//       and waits on. One of at most kBackOff that nobody ends moves the clock by
+//       it: who waits so shortly backs off for another thread, not for the test.
+//       An infinite wait with auto_advance returns without moving
 //       the clock (a spurious wake-up).
 #ifndef EDDY_TESTS_FAKES_FAKE_CLOCK_H_
 #define EDDY_TESTS_FAKES_FAKE_CLOCK_H_
@@ -29,6 +31,7 @@ namespace eddy::testing {
 class FakeClock : public Clock {
  public:
   static constexpr int64_t kStartUnixSeconds = 1700000000;
+  static constexpr absl::Duration kBackOff = absl::Milliseconds(20);
 
   explicit FakeClock(absl::Time wall = absl::FromUnixSeconds(kStartUnixSeconds),
                      absl::Duration since_boot = absl::Seconds(100));

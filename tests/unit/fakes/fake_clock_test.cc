@@ -90,6 +90,19 @@ TEST_CASE("a wait without auto_advance wakes early, and its caller waits on for 
   CHECK(clock.WaiterCount() == 0);
 }
 
+TEST_CASE("who backs off shortly without auto_advance is not left standing", "[fakes][clock]") {
+  FakeClock clock;
+  clock.SetAutoAdvance(false);
+  std::mutex mu;
+  std::condition_variable condition;
+  std::unique_lock<std::mutex> lock(mu);
+  const absl::Duration start = clock.SinceBoot();
+  while (clock.SinceBoot() < start + absl::Milliseconds(5)) {
+    clock.Wait(lock, condition, start + absl::Milliseconds(5) - clock.SinceBoot());
+  }
+  CHECK(clock.SinceBoot() == start + absl::Milliseconds(5));
+}
+
 TEST_CASE("the clock after the next boot is another one", "[fakes][time]") {
   FakeClock clock;
   clock.SetTrusted(false);
