@@ -1,9 +1,9 @@
 #!/bin/sh
 # Builds eddy and runs its tests; the README's and CI's one command.
 #
-#   tests/run.sh               everything: some 20 minutes on two cores
+#   tests/run.sh               everything: some 40 minutes on two cores from nothing
 #   tests/run.sh --quick       the native build and its tests, without the services:
-#                              under 3 minutes
+#                              under 3 minutes once it is built
 #   tests/run.sh --only STEP   one step (and what it needs)
 #
 # Steps, in this order:
