@@ -43,6 +43,7 @@ if [ $kind = full ]; then # openssl makes the certificates of the services with 
     aarch64-linux-gnu-g++:g++-aarch64-linux-gnu
     arm-linux-gnueabihf-g++:g++-arm-linux-gnueabihf
     qemu-aarch64-static:qemu-user-static mmdebstrap:mmdebstrap"
+  libraries="$libraries libclang-rt-dev" # the sanitizers, which clang only recommends
 fi
 
 missing_programs() {
