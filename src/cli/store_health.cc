@@ -43,12 +43,12 @@ std::string Ratio(const StoreHealth& health) {
                                      static_cast<double>(health.payload_bytes_total));
 }
 
-}  // namespace
-
 const char* DiskStateName(DiskState state) {
   const size_t index = static_cast<size_t>(state);
   return index < std::size(kStateNames) ? kStateNames[index] : "unknown";
 }
+
+}  // namespace
 
 absl::StatusOr<StoreHealth> LookAtHealth(const std::string& directory, sql::Database& db,
                                          bool owner_lives) {

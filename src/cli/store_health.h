@@ -26,8 +26,6 @@ struct StoreHealth {
   int64_t flush_interval_ms = 0;  // in force: stretched by a write budget
 };
 
-const char* DiskStateName(DiskState state);
-
 absl::StatusOr<StoreHealth> LookAtHealth(const std::string& directory, sql::Database& db,
                                          bool owner_lives);
 

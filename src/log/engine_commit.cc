@@ -231,10 +231,17 @@ void EngineImpl::NoteWrites() {
   budget_.Spend(written - std::exchange(disk_bytes_spent_, written), clock_->SinceBoot());
   if (intake_ == nullptr) return;  // while opening
   const absl::Duration debt = budget_.UntilAffordable(clock_->SinceBoot());
+  {
+    absl::MutexLock lock(&stats_mu_);
+    stats_.flush_interval = std::max(options_.store.flush_interval, debt);
+  }
+  TellLive();
+}
+
+void EngineImpl::TellLive() {
   absl::MutexLock lock(&stats_mu_);
-  stats_.flush_interval = std::max(options_.store.flush_interval, debt);
-  // Relaxed: each is right for itself, and nothing is concluded from both.
-  intake_->live().disk_bytes_total.store(disk_bytes_before_ + written,
+  // Relaxed: each is right for itself, and nothing is concluded from two of them.
+  intake_->live().disk_bytes_total.store(disk_bytes_before_ + vfs_->Counts().bytes(),
                                          std::memory_order_relaxed);
   intake_->live().payload_bytes_total.store(
       payload_bytes_before_ + stats_.payload_bytes_committed, std::memory_order_relaxed);

@@ -165,6 +165,8 @@ class EngineImpl final : public Engine, public LogHost {
   void AdmitAndReport() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   // Takes what was written since the last call from the budget, and tells it.
   void NoteWrites() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  // Brings LiveStats up to date.
+  void TellLive() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   // To be told the outcome of everything that syncs; see engine_reopen.cc.
   void NoteCommit(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   void NoteCheckpoint(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);

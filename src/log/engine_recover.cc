@@ -208,6 +208,7 @@ absl::Status EngineImpl::FinishOpen() {
   old_intake_.reset();
   // Nobody looks for it there again.
   if (moves && had_old) files->Remove(old_intake_path_).IgnoreError();
+  TellLive();  // not what the last owner has left there
   absl::MutexLock logs(&logs_mu_);
   for (auto& [id, log] : logs_) {
     log->SetIntake(intake_.get());
