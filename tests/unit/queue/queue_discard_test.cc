@@ -8,16 +8,6 @@
 namespace eddy::queue {
 namespace {
 
-QueueOptions AtProcess() {
-  QueueOptions options;
-  options.durability = Durability::kProcess;
-  return options;
-}
-
-void Delete(Queue& queue, const Message& message) {
-  REQUIRE(queue.Delete(message.receipt_handle, Durability::kDefault).ok());
-}
-
 // Sends, receives and deletes `count` messages; returns where the last one ended.
 uint64_t Cycle(Queue& queue, int count) {
   uint64_t end = 0;

@@ -104,6 +104,12 @@ class QueueHost {
   std::unique_ptr<Process> process_;
 };
 
+inline QueueOptions AtProcess() {
+  QueueOptions options;
+  options.durability = Durability::kProcess;
+  return options;
+}
+
 // Short forms, for tests in which nothing may fail.
 
 inline SendResult Send(Queue& queue, std::string_view body, const SendOptions& options = {}) {
@@ -135,6 +141,10 @@ inline Message Receive(Queue& queue, std::optional<absl::Duration> visibility = 
   std::vector<Message> messages = ReceiveUpTo(queue, 1, visibility);
   REQUIRE(messages.size() == 1);
   return messages.front();
+}
+
+inline void Delete(Queue& queue, const Message& message) {
+  REQUIRE(queue.Delete(message.receipt_handle, Durability::kDefault).ok());
 }
 
 inline bool IsEmpty(Queue& queue) { return ReceiveUpTo(queue, 1).empty(); }

@@ -12,12 +12,6 @@ namespace {
 
 using testing::CrashDisk;
 
-QueueOptions AtProcess() {
-  QueueOptions options;
-  options.durability = Durability::kProcess;
-  return options;
-}
-
 const std::string& Large() {
   static const std::string body(300000, 'L');
   return body;

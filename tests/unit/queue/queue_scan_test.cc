@@ -14,12 +14,6 @@ void EndProcess(QueueHost* host, End end) {
   if (end == End::kPowerCut) host->PowerCut(3);
 }
 
-QueueOptions AtProcess() {
-  QueueOptions options;
-  options.durability = Durability::kProcess;
-  return options;
-}
-
 int64_t DeliveryRows(QueueHost* host) {
   int64_t rows = -1;
   REQUIRE(host->engine()

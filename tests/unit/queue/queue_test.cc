@@ -7,12 +7,6 @@
 namespace eddy::queue {
 namespace {
 
-QueueOptions AtProcess() {
-  QueueOptions options;
-  options.durability = Durability::kProcess;
-  return options;
-}
-
 TEST_CASE("a killed process forgets no message, no count and no delete", "[queue][restart]") {
   QueueHost host;
   QueueImpl& queue = host.Create("jobs", AtProcess());

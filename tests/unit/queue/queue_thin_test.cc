@@ -17,9 +17,8 @@ constexpr size_t kIntakeBytes = 1 << 20;
 constexpr size_t kBodyBytes = 300;
 constexpr int kBlockMessages = 100;
 
-QueueOptions AtProcess() {
-  QueueOptions options;
-  options.durability = Durability::kProcess;
+QueueOptions WithLongLeases() {
+  QueueOptions options = AtProcess();
   options.visibility_timeout = absl::Hours(1);
   return options;
 }
@@ -30,10 +29,6 @@ std::string Body(int number) {
   return body;
 }
 int NumberOf(const Message& message) { return std::stoi(message.body); }
-
-void Delete(Queue& queue, const Message& message) {
-  REQUIRE(queue.Delete(message.receipt_handle, Durability::kDefault).ok());
-}
 
 void Round(QueueHost& host, absl::Duration time = absl::Seconds(1)) {
   host.device.clock.Advance(time);
@@ -129,7 +124,7 @@ void CheckHolds(QueueHost& host, const std::vector<Message>& kept) {
 TEST_CASE("blocks in which nothing is left go although an older message stays",
           "[queue][thin]") {
   QueueHost host(1, kIntakeBytes);
-  host.Create("jobs", AtProcess());
+  host.Create("jobs", WithLongLeases());
   const std::vector<Message> kept = Fill(host, 40, [](int i) { return i == 0; });
   Round(host);
   Round(host);
@@ -167,7 +162,7 @@ TEST_CASE("blocks in which nothing is left go although an older message stays",
 TEST_CASE("the last block of a log may go, and its positions do not come again",
           "[queue][thin]") {
   QueueHost host(1, kIntakeBytes);
-  Queue& queue = host.Create("jobs", AtProcess());
+  Queue& queue = host.Create("jobs", WithLongLeases());
   const std::vector<Message> kept = Fill(host, 3, [](int i) { return i == 0; });
   const uint64_t end = Send(queue, "x").token.end;
   Delete(queue, Receive(queue));
@@ -184,7 +179,7 @@ TEST_CASE("the last block of a log may go, and its positions do not come again",
 
 TEST_CASE("blocks with little left in them are written anew", "[queue][thin]") {
   QueueHost host(1, kIntakeBytes);
-  Queue& queue = host.Create("jobs", AtProcess());
+  Queue& queue = host.Create("jobs", WithLongLeases());
   const std::vector<Message> kept = Fill(host, 10, [](int i) { return i % 10 < 2 && i % 3 > 0; });
   Round(host);
   const Stored before = Blocks(host);
@@ -227,7 +222,7 @@ TEST_CASE("blocks with little left in them are written anew", "[queue][thin]") {
 
 TEST_CASE("blocks of which half is left stay as they are", "[queue][thin]") {
   QueueHost host(1, kIntakeBytes);
-  host.Create("jobs", AtProcess());
+  host.Create("jobs", WithLongLeases());
   Fill(host, 10, [](int i) { return i % 2 == 0; });
   Round(host);
   const Stored before = Blocks(host);
@@ -239,7 +234,7 @@ TEST_CASE("blocks of which half is left stay as they are", "[queue][thin]") {
 TEST_CASE("a damaged block that is to be thinned stays, and costs nothing else",
           "[queue][thin]") {
   QueueHost host(1, kIntakeBytes);
-  host.Create("jobs", AtProcess());
+  host.Create("jobs", WithLongLeases());
   const std::vector<Message> kept = Fill(host, 3, [](int i) { return i % 100 == 50; });
   REQUIRE(kept.size() == 3);
   Round(host);
@@ -271,7 +266,7 @@ TEST_CASE("a power cut at any step of the thinning takes nothing that stays",
   for (uint64_t step = 0; cut; step += stride) {
     INFO("step " << step);
     QueueHost host(step + 1, kIntakeBytes);
-    host.Create("jobs", AtProcess());
+    host.Create("jobs", WithLongLeases());
     const std::vector<Message> kept = Fill(host, 4, [](int i) { return i % 40 == 7; });
     REQUIRE(host.engine().Flush().ok());
     host.device.disk.CutAt(step);
@@ -292,7 +287,7 @@ TEST_CASE("a queue that is thinned out agrees with a plain list, whatever dies",
     INFO("seed " << seed);
     QueueHost host(static_cast<uint64_t>(seed), kIntakeBytes);
     testing::FakeRandom random(static_cast<uint64_t>(seed) * 101);
-    host.Create("jobs", AtProcess());
+    host.Create("jobs", WithLongLeases());
     std::vector<int> there;  // in order
     std::vector<Message> held;
     int sent = 0;

@@ -12,16 +12,6 @@ namespace {
 
 constexpr size_t kIntakeBytes = 1 << 20;
 
-QueueOptions AtProcess() {
-  QueueOptions options;
-  options.durability = Durability::kProcess;
-  return options;
-}
-
-void Delete(Queue& queue, const Message& message) {
-  REQUIRE(queue.Delete(message.receipt_handle, Durability::kDefault).ok());
-}
-
 void Cycle(Queue& queue, int count) {
   for (int i = 0; i < count; ++i) {
     Send(queue, "m" + std::to_string(i));
