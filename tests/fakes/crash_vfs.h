@@ -33,6 +33,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
+
 namespace eddy::testing {
 
 // A disk and the VFS registered over it. A *step* is whatever changes the disk:
@@ -105,6 +107,12 @@ class CrashDisk {
   void SetCapacity(uint64_t bytes);
 
   void LieAboutSyncs(bool lie);  // V6
+
+  // --- The system's own calls ------------------------------------------------
+
+  // As Files::Rename. Two steps: the renaming, of which a cut keeps both names' change
+  // or neither's, and the sync of the directories.
+  absl::Status Rename(const std::string& from, const std::string& to);
 
   // --- Counters and contents ---------------------------------------------
 
