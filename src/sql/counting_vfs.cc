@@ -25,6 +25,7 @@ struct CountingVfs::Vfs {
   std::atomic<uint64_t> sync_count{0};
   std::atomic<uint64_t> write_count{0};
   std::atomic<int> write_errno{0};
+  std::atomic<uint64_t> read_failures{0};
 };
 
 namespace {
@@ -37,6 +38,7 @@ struct File {
   std::atomic<uint64_t>* sync_count;
   std::atomic<uint64_t>* write_count;
   std::atomic<int>* write_errno;
+  std::atomic<uint64_t>* read_failures;
   sqlite3_vfs* base;
 };
 constexpr size_t kAlign = alignof(std::max_align_t);
@@ -53,7 +55,14 @@ const sqlite3_io_methods* BaseMethods(sqlite3_file* file) {
 
 int Close(sqlite3_file* f) { return BaseMethods(f)->xClose(Base(f)); }
 int Read(sqlite3_file* f, void* to, int bytes, sqlite3_int64 offset) {
-  return BaseMethods(f)->xRead(Base(f), to, bytes, offset);
+  const int code = BaseMethods(f)->xRead(Base(f), to, bytes, offset);
+  bool failed = code != SQLITE_OK;
+  if (code == SQLITE_IOERR_SHORT_READ) {  // the usual end of a file, or a disk that fails?
+    sqlite3_int64 size = 0;
+    failed = BaseMethods(f)->xFileSize(Base(f), &size) != SQLITE_OK || size >= offset + bytes;
+  }
+  if (failed) Self(f)->read_failures->fetch_add(1, std::memory_order_relaxed);
+  return code;
 }
 // Passes the outcome of a change on, and keeps the errno of a failure, which
 // SQLite forgets on the way out of a COMMIT. At once, on the same thread: the
@@ -177,6 +186,7 @@ struct CountingVfsMethods {
     self->sync_count = &owner->sync_count;
     self->write_count = &owner->write_count;
     self->write_errno = &owner->write_errno;
+    self->read_failures = &owner->read_failures;
     self->base = owner->base;
     sqlite3_file* below = eddy::sql::Base(file);
     const int code =
@@ -303,6 +313,10 @@ IoCounts CountingVfs::Counts() const {
   counts.sync_count = vfs_->sync_count.load(std::memory_order_relaxed);
   counts.write_count = vfs_->write_count.load(std::memory_order_relaxed);
   return counts;
+}
+
+uint64_t CountingVfs::ReadFailures() const {
+  return vfs_->read_failures.load(std::memory_order_relaxed);
 }
 
 int CountingVfs::WriteErrno() const { return vfs_->write_errno.load(std::memory_order_relaxed); }
