@@ -126,6 +126,8 @@ class TransactionWork {
 struct EngineOptions {
   std::string directory;
   StoreOptions store;      // platform members filled in
+  // Makes of the rows of views that came out of a damaged database such as can be loaded.
+  std::function<absl::Status(sql::Database&)> mend;
 };
 
 class Engine {
@@ -134,6 +136,15 @@ class Engine {
   // it. No view exists yet; FinishOpen() replays and commits.
   static absl::StatusOr<std::unique_ptr<Engine>> Open(EngineOptions options);
   virtual ~Engine() = default;
+
+  // What an error of opening, its views' too, comes from: kDataLoss stays so only if no
+  // read has failed, and is kUnavailable else.
+  virtual absl::Status TrueCause(const absl::Status& status) = 0;
+
+  // Sets the database aside, whose damage is `why`: see set_aside.h. No engine has it
+  // open.
+  static absl::StatusOr<std::string> SetAside(const EngineOptions& options,
+                                              const absl::Status& why);
 
   // Registers a view under a number of its own, before FinishOpen for those in
   // the tables. The view outlives the engine's last commit.
