@@ -159,8 +159,7 @@ absl::Status DamagedStore::FindBlocks(uint16_t source, std::vector<OldBlock>* bl
   const size_t before = lost->size();
   EDDY_RETURN_IF_ERROR(tree_->WalkTable(roots_.at("blocks"), note, lost));
   const size_t walked = cells.size();
-  // A frame of the WAL that does not say of which page it is: any may be older.
-  if (wal_is_damaged()) lost->push_back({});
+  if (file_->lacks_pages()) lost->push_back({});
   if (lost->size() > before) EDDY_RETURN_IF_ERROR(tree_->WalkLeaves(note));
   std::vector<std::tuple<int64_t, uint32_t, uint32_t>> known;  // those of the tree
   for (size_t i = 0; i < cells.size(); ++i) {

@@ -117,7 +117,7 @@ class EngineImpl final : public Engine, public LogHost {
   // See engine_salvage.cc.
   absl::Status LookAtFiles();
   bool IntakeWasUsed();
-  absl::Status CheckSuspect() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  absl::Status CheckAll() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   // Has the next open look, once a damage is met that readers or commits cannot pass.
   void NoteDamage(bool seen) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   absl::Status ForeignOrDamaged(const absl::Status& foreign);

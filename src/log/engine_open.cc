@@ -29,9 +29,6 @@ constexpr char kAddLog[] =
     "INSERT INTO logs (id, oldest_position, end_position) "
     "VALUES ((SELECT max(id) + 1 FROM logs), 0, ?)";
 
-// Position 0 comes before every record.
-constexpr uint64_t kFirstPosition = 64;
-
 bool IsPosition(int64_t number) {
   return number >= 0 && static_cast<uint64_t>(number) <= kPositionMax;
 }
@@ -142,7 +139,7 @@ absl::Status EngineImpl::OpenDatabase() {
   position_floor_ = std::max(kFirstPosition, static_cast<uint64_t>(floor));
   EDDY_ASSIGN_OR_RETURN(const std::string salvage, MetaText(*db_, kMetaSalvage));
   salvaged_ = !salvage.empty();
-  EDDY_RETURN_IF_ERROR(CheckSuspect());
+  EDDY_RETURN_IF_ERROR(CheckAll());
   const std::string boot = clock_->BootId();
   identity_ = {XXH3_64bits(boot.data(), boot.size()), static_cast<uint64_t>(store_id)};
   EDDY_RETURN_IF_ERROR(boot_clock_.Load(*db_, identity_.boot));

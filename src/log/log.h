@@ -39,6 +39,9 @@ namespace eddy::log {
 
 using LogId = uint32_t;  // 0 is the journal
 
+// Of a log. Position 0 comes before every record.
+inline constexpr uint64_t kFirstPosition = 64;
+
 // Where an append went.
 struct Appended {
   uint64_t position = 0;

@@ -156,7 +156,7 @@ bool Salvage::Describe(const SegmentLog& log, Copy* copy) const {
 }
 
 std::optional<GapPiece> Salvage::GapBefore(Work* work, uint64_t first, bool last) {
-  const uint64_t from = std::max(work->prepared_to, work->log->oldest());
+  const uint64_t from = std::max({work->prepared_to, work->log->oldest(), kFirstPosition});
   const bool failed = std::exchange(work->failed, false);
   const uint64_t failed_frames = std::exchange(work->failed_frames, 0);
   if (from >= first) return std::nullopt;

@@ -102,7 +102,7 @@ int64_t IntOr(const SqlValue& value, int64_t otherwise) {
   return number == nullptr ? otherwise : *number;
 }
 
-absl::Status CopyTable(DamagedStore& from, const Table& table, sql::Database& db) {
+absl::Status CopyTable(SalvageSources& from, const Table& table, sql::Database& db) {
   const size_t columns = std::string_view(table.types).size();
   std::string text = absl::StrCat("INSERT OR IGNORE INTO ", table.name, " (", table.columns,
                                   ") VALUES (?");
@@ -118,14 +118,15 @@ absl::Status CopyTable(DamagedStore& from, const Table& table, sql::Database& db
                                Bind(insert, static_cast<int>(i + 1), row[i]);
                              }
                              status = insert.Run();
-                           }).status());
+                           }));
   return status;
 }
 
-absl::Status CopyMeta(DamagedStore& from, sql::Database& db, int64_t store_id) {
+absl::Status CopyMeta(SalvageSources& from, sql::Database& db, int64_t store_id) {
   EDDY_ASSIGN_OR_RETURN(sql::Statement insert, db.Prepare(kInsertMeta));
   std::vector<Row> rows;
-  EDDY_RETURN_IF_ERROR(from.Rows("meta", [&](const Row& row) { rows.push_back(row); }).status());
+  EDDY_RETURN_IF_ERROR(from.Rows("meta", [&](const Row& row) { rows.push_back(row); }));
+  std::reverse(rows.begin(), rows.end());  // the newest has the last word
   for (const Row& row : rows) {
     const auto* const name = row.size() == 2 ? std::get_if<std::string>(&row[0]) : nullptr;
     if (name == nullptr) continue;
@@ -193,21 +194,22 @@ absl::Status SeparateLogs(sql::Database& db, LogId first_free, std::set<LogId>* 
 
 absl::Status TakeOverLogs(SalvageSources& sources, sql::Database& db) {
   std::map<LogId, OldLog> logs;
-  EDDY_RETURN_IF_ERROR(sources.newest().Rows("logs", [&](const Row& row) {
+  EDDY_RETURN_IF_ERROR(sources.Rows("logs", [&](const Row& row) {
                          if (row.size() != 8) return;
                          const int64_t id = IntOr(row[0], -1);
                          if (id < 0 || id > int64_t{kLogIdMax}) return;
                          const int64_t oldest = IntOr(row[1], 0);  // any number
                          const bool can_be =
                              oldest >= 0 && static_cast<uint64_t>(oldest) <= kPositionMax;
-                         logs[static_cast<LogId>(id)] = {true,
-                                                         can_be ? static_cast<uint64_t>(oldest) : 0,
-                                                         PositionOr0(row[2]), PositionOr0(row[3])};
-                       }).status());
+                         logs.emplace(static_cast<LogId>(id),
+                                      OldLog{true, can_be ? static_cast<uint64_t>(oldest) : 0,
+                                             PositionOr0(row[2]), PositionOr0(row[3])});
+                       }));
   logs[0];  // the journal
   // Whole blocks of a log in no row: its id and its positions were in use.
   LogId highest = logs.rbegin()->first;
   uint64_t orphans = 0;
+  uint64_t lost = 0;  // of these, as the old store had counted
   uint64_t highest_position = 0;
   for (const OldBlock& block : sources.blocks()) {
     if (block.log() > kLogIdMax || logs.count(block.log()) != 0) continue;
@@ -266,7 +268,13 @@ absl::Status TakeOverLogs(SalvageSources& sources, sql::Database& db) {
       EDDY_RETURN_IF_ERROR(
           SetMeta(db, SalvageEndName(id).c_str(), static_cast<int64_t>(salvage_end)));
     }
-    if (!has_owner && id != 0) orphans += end - begin;
+    if (!has_owner && id != 0) {
+      uint64_t found = 0;
+      for (size_t i = begin; i < end; ++i) found += sources.blocks()[i].frame_count;
+      const uint64_t frames = sources.counted(id).frames;
+      orphans += end - begin;
+      lost += frames - std::min(frames, found);
+    }
     const uint64_t beyond = log.known ? kBeyondBytes : kBeyondUnknownBytes;
     const uint64_t reserved =
         std::min((std::max({whole_end, claimed_end, log.end, log.reserved, seen}) /
@@ -283,6 +291,7 @@ absl::Status TakeOverLogs(SalvageSources& sources, sql::Database& db) {
                              .Run());
   }
   EDDY_RETURN_IF_ERROR(SetMeta(db, kMetaPositionFloor, static_cast<int64_t>(highest_position)));
+  EDDY_RETURN_IF_ERROR(SetMeta(db, kMetaSalvageLost, static_cast<int64_t>(lost)));
   return SetMeta(db, kMetaSalvageOrphans, static_cast<int64_t>(orphans));
 }
 
@@ -290,14 +299,13 @@ absl::Status TakeOverLogs(SalvageSources& sources, sql::Database& db) {
 
 absl::Status TakeOverCatalog(SalvageSources& sources, sql::Database& db, int64_t store_id,
                              const std::function<absl::Status(sql::Database&)>& mend) {
-  DamagedStore& from = sources.newest();
-  EDDY_RETURN_IF_ERROR(CopyMeta(from, db, store_id));
-  for (const Table& table : kTables) EDDY_RETURN_IF_ERROR(CopyTable(from, table, db));
+  EDDY_RETURN_IF_ERROR(CopyMeta(sources, db, store_id));
+  for (const Table& table : kTables) EDDY_RETURN_IF_ERROR(CopyTable(sources, table, db));
   EDDY_RETURN_IF_ERROR(db.Exec(kDropStrays));
   if (mend) EDDY_RETURN_IF_ERROR(mend(db));
   EDDY_RETURN_IF_ERROR(db.Exec(kAddViews));
   EDDY_RETURN_IF_ERROR(TakeOverLogs(sources, db));
-  EDDY_RETURN_IF_ERROR(TakeOverAppTables(from, db));
+  EDDY_RETURN_IF_ERROR(TakeOverAppTables(sources.newest(), db));
   return SetMeta(db, kMetaSalvage, kSalvageRunning);
 }
 

@@ -6,6 +6,7 @@
 #define EDDY_SRC_LOG_SALVAGE_SOURCES_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -33,6 +34,10 @@ class SalvageSources {
 
   const std::vector<std::string>& places() const { return places_; }
   DamagedStore& newest() { return *stores_.front(); }
+  // As DamagedStore::Rows, of the newest database; then, if some of them may be missing
+  // there, of the one before it, whose rows are older.
+  absl::Status Rows(const std::string& table,
+                    const std::function<void(const DamagedStore::Row&)>& row);
 
   // By id; of one id that of the newest database first. Not all are whole.
   const std::vector<OldBlock>& blocks() const { return blocks_; }

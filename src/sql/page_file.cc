@@ -22,6 +22,7 @@ constexpr char kMagic[] = "SQLite format 3";
 constexpr uint32_t kPageBytesMin = 512;
 constexpr uint32_t kPageBytesMax = 65536;
 constexpr uint32_t kPageBytesUsual = 4096;
+constexpr int kPageTriesMax = 64;  // of frames that do not fit
 constexpr uint64_t kSniffedBytes = 256 << 10;
 
 uint32_t Big16(const char* p) {
@@ -31,6 +32,30 @@ uint32_t Big32(const char* p) { return Big16(p) << 16 | Big16(p + 2); }
 
 bool IsPageSize(uint32_t bytes) {
   return bytes >= kPageBytesMin && bytes <= kPageBytesMax && (bytes & (bytes - 1)) == 0;
+}
+
+// Where the cell at `at` ends in a page of `bytes`; 0: it does not.
+uint32_t CellEnd(const char* page, uint32_t bytes, uint32_t at, int kind) {
+  const auto varint = [&](uint64_t* value) {
+    *value = 0;
+    for (int i = 0; i < 9 && at < bytes; ++i) {
+      const auto byte = static_cast<unsigned char>(page[at++]);
+      *value = i == 8 ? *value << 8 | byte : *value << 7 | (byte & 0x7f);
+      if ((byte & 0x80) == 0) return;
+    }
+  };
+  const bool is_index = kind == 2 || kind == 10;
+  uint64_t number = 0;
+  if (kind == 2 || kind == 5) at += 4;  // the child
+  varint(&number);
+  if (kind == 5) return at;
+  const uint64_t record = number;
+  if (!is_index) varint(&number);
+  const uint32_t most = is_index ? (bytes - 12) * 64 / 255 - 23 : bytes - 35;
+  const uint32_t least = (bytes - 12) * 32 / 255 - 23;
+  if (record <= most) return at + static_cast<uint32_t>(record);
+  const uint32_t fit = least + static_cast<uint32_t>((record - least) % (bytes - 4));
+  return at + (fit <= most ? fit : least) + 4;
 }
 
 // Whether a page of a tree begins here, and ends where one of this size would.
@@ -48,11 +73,13 @@ bool LooksLikeTree(const char* page, uint32_t bytes, uint32_t at) {
     if (cell < pointers + 2 * cells || cell >= bytes) return false;
     highest = std::max(highest, cell);
   }
-  return highest >= bytes / 2;  // cells lie from the end on
+  return at == 0 && CellEnd(page, bytes, highest, kind) == bytes;  // they lie from there on
 }
 
+}  // namespace
+
 // The WAL's running checksum.
-struct Checksum {
+struct PageFile::Checksum {
   uint32_t a = 0;
   uint32_t b = 0;
 
@@ -72,8 +99,6 @@ struct Checksum {
                             (word << 24);
   }
 };
-
-}  // namespace
 
 // One file, read through the VFS.
 class PageFile::Raw {
@@ -196,13 +221,16 @@ absl::Status PageFile::ReadWal() {
   Checksum before = Checksum::Stored(header + 24);  // as it stands there,
   Checksum reckoned = chain;                        // and as it should
   uint64_t unfit = 0;                               // the frame before; 0: it fits
-  uint32_t unfit_page = 0;
+  int tries = 0;
+  bool misplaced = false;  // some frame says of no page that can be
+  const uint32_t page_count_most =
+      page_count_ + static_cast<uint32_t>(std::min<uint64_t>(wal_->bytes() / frame_bytes, 1 << 20));
 
   // What SQLite would see, and whether it has come to its end.
   std::map<uint32_t, uint64_t> seen;
   uint32_t seen_pages = 0;
   bool ended = !header_fits;
-  std::map<uint32_t, uint64_t> transaction;  // the one at hand; 0: damaged
+  std::map<uint32_t, uint64_t> transaction;  // the one at hand
   bool whole = header_fits;                  // it is, so far
   bool behind_damage = false;                // whole ones came behind one that is not
   std::map<uint32_t, uint64_t> held;         // of transactions that are not whole, until
@@ -221,7 +249,7 @@ absl::Status PageFile::ReadWal() {
         if (first.Matches(frame + 16)) big = order;
       }
     }
-    const uint32_t page = Big32(frame);
+    uint32_t page = Big32(frame);
     const auto sum_from = [&](Checksum sum) {
       sum.Add(frame, 8, big);
       sum.Add(frame + kFrameHeaderBytes, page_bytes_, big);
@@ -229,19 +257,28 @@ absl::Status PageFile::ReadWal() {
     };
     const bool same = std::memcmp(frame + 8, salts, sizeof(salts)) == 0;
     const Checksum sum = sum_from(before);
-    bool fits = same && page != 0 && sum.Matches(frame + 16);
+    // The checksum does not cover the salts; but only a frame that follows one of these
+    // can do without them.
+    bool fits = (same || (unfit == 0 && at != kWalHeaderBytes)) && page != 0 &&
+                sum.Matches(frame + 16);
+    ended = ended || !fits || !same;
+    whole = whole && fits;
     if (!fits && same && page != 0 && unfit != 0 && sum_from(reckoned).Matches(frame + 16)) {
       fits = true;  // so of the one before only the checksum was damaged
-      transaction[unfit_page] = unfit;
+    }
+    if (!fits && same && ++tries <= kPageTriesMax) {
+      page = PageThatFits(before, frame, big);  // perhaps only that was damaged
+      fits = page != 0;
+      if (!fits) page = Big32(frame);
     }
     before = Checksum::Stored(frame + 16);
     reckoned = sum;
     unfit = fits ? 0 : at;
-    unfit_page = page;
     if (!fits) {
-      ended = true;
-      whole = false;
-      if (same && page != 0) transaction[page] = 0;
+      // What it holds may be right but for a byte; there is nothing better.
+      const bool has_place = page != 0 && page <= page_count_most;
+      if (same && has_place) transaction[page] = at;
+      misplaced = misplaced || (same && !has_place);
       continue;
     }
     transaction[page] = at;
@@ -267,8 +304,24 @@ absl::Status PageFile::ReadWal() {
     if (seen_pages != 0) page_count_ = std::max(page_count_, seen_pages);
     return absl::OkStatus();
   }
+  lacks_pages_ = misplaced;
   EDDY_ASSIGN_OR_RETURN(wal_is_damaged_, SaysOtherwise(seen));
   return absl::OkStatus();
+}
+
+// The only page number with which the frame fits; 0: there is none.
+uint32_t PageFile::PageThatFits(const Checksum& before, const char* frame, bool big) const {
+  char head[8];
+  std::memcpy(head, frame, sizeof(head));
+  for (int bit = 0; bit < 32; ++bit) {
+    head[bit / 8] = static_cast<char>(head[bit / 8] ^ (1 << (bit % 8)));
+    Checksum sum = before;
+    sum.Add(head, sizeof(head), big);
+    sum.Add(frame + kFrameHeaderBytes, page_bytes_, big);
+    if (sum.Matches(frame + 16)) return Big32(head);
+    head[bit / 8] = frame[bit / 8];
+  }
+  return 0;
 }
 
 // Of a WAL that was copied and is about to be begun anew, a power cut may tear the
@@ -276,7 +329,6 @@ absl::Status PageFile::ReadWal() {
 absl::StatusOr<bool> PageFile::SaysOtherwise(const std::map<uint32_t, uint64_t>& seen) {
   std::string other(page_bytes_, '\0');
   for (const auto& [page, place] : frames_) {
-    if (place == 0) return true;
     const auto found = seen.find(page);
     if (found != seen.end() && found->second == place) continue;
     EDDY_ASSIGN_OR_RETURN(const std::string_view newest, Read(page));
@@ -297,9 +349,6 @@ absl::StatusOr<std::string_view> PageFile::Read(uint32_t page) {
   page_.resize(page_bytes_);
   const auto frame = frames_.find(page);
   if (frame != frames_.end()) {
-    if (frame->second == 0) {
-      return absl::DataLossError(absl::StrCat("page ", page, " is damaged in the WAL"));
-    }
     EDDY_RETURN_IF_ERROR(
         wal_->Read(frame->second + kFrameHeaderBytes, page_bytes_, page_.data()));
     return std::string_view(page_);

@@ -13,8 +13,8 @@
 // synced. But each commit syncs before the next begins. So where whole transactions,
 // by the checksums that they bear, stand *behind* the one that does not fit, and say
 // something else than what SQLite would see, a synced frame was damaged: wal_is_damaged.
-// They are believed here, and a page whose newest frame is damaged is one that cannot be
-// read.
+// They are believed here; of a page whose newest frame is damaged that is taken as it is,
+// as any page of the file, which bears no checksum at all.
 //
 // Depends on SQLite's VFS, for tests' sake: no other part of it.
 #ifndef EDDY_SRC_SQL_PAGE_FILE_H_
@@ -48,16 +48,20 @@ class PageFile {
   uint32_t usable_bytes() const { return page_bytes_; }  // eddy reserves none
   uint32_t page_count() const { return page_count_; }    // pages are 1 to it
   bool wal_is_damaged() const { return wal_is_damaged_; }
+  // Some pages may be older than others, and nobody knows which.
+  bool lacks_pages() const { return lacks_pages_; }
 
   // Stays until the next Read.
-  //   kDataLoss   there is no such page, or its newest frame in the WAL is damaged.
+  //   kDataLoss   there is no such page.
   absl::StatusOr<std::string_view> Read(uint32_t page);
 
  private:
   class Raw;
+  struct Checksum;
   PageFile();
   absl::Status ReadWal();
   absl::Status FindPageBytes(uint32_t wal_page_bytes);
+  uint32_t PageThatFits(const Checksum& before, const char* frame, bool big) const;
   absl::StatusOr<bool> SaysOtherwise(const std::map<uint32_t, uint64_t>& seen);
 
   std::unique_ptr<Raw> database_;
@@ -65,7 +69,8 @@ class PageFile {
   uint32_t page_bytes_ = 0;
   uint32_t page_count_ = 0;
   bool wal_is_damaged_ = false;
-  std::map<uint32_t, uint64_t> frames_;  // page: where its newest one begins; 0: damaged
+  bool lacks_pages_ = false;
+  std::map<uint32_t, uint64_t> frames_;  // page: where its newest one begins
   std::string page_;
 };
 

@@ -163,6 +163,15 @@ struct SalvageFixture {
     }
   }
 
+  // The stream that `name` is now: itself, or the one that nobody knows. "": none.
+  std::string NameNow(const std::string& name) {
+    if (store->OpenStream(name).ok()) return name;
+    for (const std::string& other : store->ListStreams()) {
+      if (other != "a" && other != "b") return other;
+    }
+    return "";
+  }
+
   // Whether a table cannot be read to its end.
   bool MeetsDamage() {
     for (const auto& [place, all] : records) {
