@@ -126,6 +126,9 @@ class TransactionWork {
 struct EngineOptions {
   std::string directory;
   StoreOptions store;      // platform members filled in
+  // Of a new store: fills it from this directory, a store's or one of a database that was
+  // set aside, and leaves that as it is. Empty: from what was set aside in `directory`.
+  std::string salvage_from;
   // Makes of the rows of views that came out of a damaged database such as can be loaded.
   std::function<absl::Status(sql::Database&)> mend;
 };

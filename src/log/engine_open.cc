@@ -74,6 +74,9 @@ sql::OpenOptions EngineImpl::ConnectionOptions(sql::Mode mode) const {
 
 absl::Status EngineImpl::OpenFiles() {
   Files* const files = platform().files;
+  if (!options_.salvage_from.empty() && files->Exists(options_.directory + kDatabaseFile)) {
+    return absl::AlreadyExistsError(absl::StrCat(options_.directory, " holds a store already"));
+  }
   if (!options_.store.create_if_missing &&
       !files->Exists(options_.directory + kDatabaseFile) &&
       SetAsides(files, options_.directory).empty()) {

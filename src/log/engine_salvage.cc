@@ -128,7 +128,10 @@ absl::Status EngineImpl::ForeignOrDamaged(const absl::Status& foreign) {
 
 absl::Status EngineImpl::TakeOverDamaged(int64_t store_id) {
   Files* const files = platform().files;
-  const std::vector<std::string> places = Unsalvaged(files, options_.directory);
+  const bool copies = !options_.salvage_from.empty();
+  const std::vector<std::string> places =
+      copies ? std::vector<std::string>{options_.salvage_from}
+             : Unsalvaged(files, options_.directory);
   if (places.empty()) return absl::OkStatus();
   // Where the old database does not say whose it is, its intake may.
   const std::string path = options_.directory + kIntakeFile;
@@ -138,7 +141,11 @@ absl::Status EngineImpl::TakeOverDamaged(int64_t store_id) {
   }
   EDDY_ASSIGN_OR_RETURN(const std::unique_ptr<SalvageSources> sources,
                         SalvageSources::Open(places, vfs_->name()));
-  return TakeOverCatalog(*sources, *db_, store_id, options_.mend);
+  EDDY_RETURN_IF_ERROR(TakeOverCatalog(*sources, *db_, store_id, options_.mend));
+  if (!copies) return absl::OkStatus();
+  // Another store, which has nothing to do with the intake of the first.
+  EDDY_RETURN_IF_ERROR(SetMeta(*db_, kMetaStoreId, store_id));
+  return SetMeta(*db_, kMetaIntakeDirectory, "");
 }
 
 absl::Status EngineImpl::LoadSalvage() {
@@ -150,7 +157,8 @@ absl::Status EngineImpl::LoadSalvage() {
     }
   }
   salvage_ = std::make_unique<Salvage>(db_.get(), writer_.get(), keeper_.get(),
-                                       platform().files, options_.directory, vfs_->name());
+                                       platform().files, options_.directory,
+                                       options_.salvage_from, vfs_->name());
   EDDY_RETURN_IF_ERROR(salvage_->Load(logs));
   NoteSalvage(absl::OkStatus());
   return absl::OkStatus();

@@ -28,12 +28,13 @@ constexpr char kForget[] = "DELETE FROM meta WHERE name = ?";
 }  // namespace
 
 Salvage::Salvage(sql::Database* db, BlockWriter* writer, Keeper* keeper, Files* files,
-                 std::string directory, std::string vfs)
+                 std::string directory, std::string from, std::string vfs)
     : db_(db),
       writer_(writer),
       keeper_(keeper),
       files_(files),
       directory_(std::move(directory)),
+      from_(std::move(from)),
       vfs_(std::move(vfs)) {}
 
 absl::Status Salvage::Load(const std::vector<SegmentLog*>& logs) {
@@ -69,8 +70,10 @@ absl::Status Salvage::Load(const std::vector<SegmentLog*>& logs) {
 
 absl::Status Salvage::OpenSources() {
   if (sources_ != nullptr) return absl::OkStatus();
-  EDDY_ASSIGN_OR_RETURN(sources_,
-                        SalvageSources::Open(Unsalvaged(files_, directory_), vfs_));
+  EDDY_ASSIGN_OR_RETURN(
+      sources_, SalvageSources::Open(from_.empty() ? Unsalvaged(files_, directory_)
+                                                   : std::vector<std::string>{from_},
+                                     vfs_));
   return absl::OkStatus();
 }
 

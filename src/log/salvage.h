@@ -52,7 +52,7 @@ inline constexpr size_t kSalvageStepLooks = 256;
 class Salvage {
  public:
   Salvage(sql::Database* db, BlockWriter* writer, Keeper* keeper, Files* files,
-          std::string directory, std::string vfs);
+          std::string directory, std::string from, std::string vfs);
 
   // While opening: what is left to do, which the logs are told. Null: nothing.
   absl::Status Load(const std::vector<SegmentLog*>& logs);
@@ -107,6 +107,7 @@ class Salvage {
   Keeper* const keeper_;
   Files* const files_;
   const std::string directory_;
+  const std::string from_;  // not what was set aside in directory_, but this; see engine.h
   const std::string vfs_;
 
   bool running_ = false;

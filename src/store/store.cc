@@ -119,7 +119,10 @@ class StoreImpl final : public Store, private ViewFinder {
   // A database that cannot be read back is set aside only if a second look, with new
   // connections, says the same; and once: what fails then is no damage of the old.
   absl::Status Open(const std::string& directory, const StoreOptions& options) {
-    log::EngineOptions engine{directory, options, MendCatalog};
+    log::EngineOptions engine;
+    engine.directory = directory;
+    engine.store = options;
+    engine.mend = MendCatalog;
     absl::Status opened = TryOpen(engine, options);
     if (!absl::IsDataLoss(opened) || options.on_damage == OnDamage::kRefuse) return opened;
     opened = TryOpen(engine, options);
