@@ -52,11 +52,11 @@ std::optional<uint32_t> SpanOf(int64_t column) {
 absl::StatusOr<std::unique_ptr<DamagedStore>> DamagedStore::Open(const std::string& path,
                                                                  const std::string& vfs) {
   std::unique_ptr<DamagedStore> store(new DamagedStore());
-  EDDY_ASSIGN_OR_RETURN(store->roots_, sql::TableRoots());
   absl::StatusOr<std::unique_ptr<sql::PageFile>> file = sql::PageFile::Open(path, vfs);
   if (absl::IsNotFound(file.status())) return store;
   EDDY_RETURN_IF_ERROR(file.status());
   store->file_ = *std::move(file);
+  EDDY_ASSIGN_OR_RETURN(store->roots_, sql::TableRoots(store->file_->page_bytes()));
   store->tree_ = std::make_unique<sql::PageTree>(store->file_.get());
   return store;
 }
@@ -88,6 +88,7 @@ absl::StatusOr<bool> DamagedStore::Walk(uint32_t root, bool has_rowid,
 
 absl::StatusOr<bool> DamagedStore::Rows(const std::string& table,
                                         const std::function<void(const Row&)>& row) {
+  if (file_ == nullptr) return false;
   const auto root = roots_.find(table);
   EDDY_CHECK(root != roots_.end());
   const bool has_rowid = HasRowid(table);

@@ -49,7 +49,6 @@ class DamagedStore {
 
   // Whether it is one of eddy's, by what only such a one has.
   absl::StatusOr<bool> IsOurs();
-  bool wal_is_damaged() const { return file_ != nullptr && file_->wal_is_damaged(); }
 
   // The rows of one of eddy's tables; in place of the id of a table with rowids, that.
   // False: there may be others.

@@ -126,6 +126,9 @@ class TransactionWork {
 struct EngineOptions {
   std::string directory;
   StoreOptions store;      // platform members filled in
+  // Where the store's lock is kept, beyond the engine's life, so that nobody else comes
+  // between two engines. Null: it is the engine's own.
+  std::unique_ptr<FileLock>* lock = nullptr;
   // Of a new store: fills it from this directory, a store's or one of a database that was
   // set aside, and leaves that as it is. Empty: from what was set aside in `directory`.
   std::string salvage_from;
@@ -145,7 +148,7 @@ class Engine {
   virtual absl::Status TrueCause(const absl::Status& status) = 0;
 
   // Sets the database aside, whose damage is `why`: see set_aside.h. No engine has it
-  // open.
+  // open, and options.lock has been held since the damage was seen.
   static absl::StatusOr<std::string> SetAside(const EngineOptions& options,
                                               const absl::Status& why);
 

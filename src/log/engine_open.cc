@@ -84,7 +84,10 @@ absl::Status EngineImpl::OpenFiles() {
         absl::StrCat(options_.directory, " holds no store, and create_if_missing is false"));
   }
   EDDY_RETURN_IF_ERROR(files->PrepareDirectory(options_.directory));
-  EDDY_ASSIGN_OR_RETURN(lock_, files->Lock(options_.directory + kLockFile));
+  std::unique_ptr<FileLock>* const held = options_.lock == nullptr ? &lock_ : options_.lock;
+  if (*held == nullptr) {
+    EDDY_ASSIGN_OR_RETURN(*held, files->Lock(options_.directory + kLockFile));
+  }
   EDDY_RETURN_IF_ERROR(OpenDatabase());
   EDDY_RETURN_IF_ERROR(FindIntake());
   EDDY_RETURN_IF_ERROR(ProveDatabase());
@@ -188,7 +191,8 @@ absl::Status EngineImpl::LoadLogs() {
     logs_[id]->SetBootStarts(boot_clock_.StartsOf(id));
     if (id != 0) EDDY_RETURN_IF_ERROR(keeper_->Load(logs_[id].get()));
   }
-  keeper_->Loaded();
+  EDDY_ASSIGN_OR_RETURN(const int64_t kept_ms, MetaInt(*db_, kMetaSalvageKept, 0));
+  keeper_->Loaded(kept_ms);
   EDDY_ASSIGN_OR_RETURN(sql::Statement shared, db_->Prepare(kSharedLog));
   EDDY_ASSIGN_OR_RETURN(const bool is_shared, shared.Step());
   if (is_shared) {

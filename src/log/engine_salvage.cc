@@ -35,10 +35,8 @@ constexpr uint64_t kCheckedBytesMax = 1 << 20;
 
 absl::StatusOr<std::string> Engine::SetAside(const EngineOptions& options,
                                              const absl::Status& why) {
-  Files* const files = options.store.platform.files;
-  EDDY_ASSIGN_OR_RETURN(const std::unique_ptr<FileLock> lock,
-                        files->Lock(options.directory + kLockFile));
-  return log::SetAside(files, options.directory, why.ToString(),
+  EDDY_CHECK(options.lock != nullptr && *options.lock != nullptr);
+  return log::SetAside(options.store.platform.files, options.directory, why.ToString(),
                        options.store.platform.clock->WallNow());
 }
 
@@ -78,9 +76,9 @@ absl::Status EngineImpl::LookAtFiles() {
     return absl::DataLossError(absl::StrCat(path, " is empty, but the intake beside it was used"));
   }
   if (wal_bytes == 0) return absl::OkStatus();
-  EDDY_ASSIGN_OR_RETURN(const std::unique_ptr<DamagedStore> store,
-                        DamagedStore::Open(path, vfs_->name()));
-  if (store->wal_is_damaged()) {
+  EDDY_ASSIGN_OR_RETURN(const std::unique_ptr<sql::PageFile> pages,
+                        sql::PageFile::Open(path, vfs_->name()));
+  if (pages->wal_is_damaged()) {
     return absl::DataLossError(
         absl::StrCat(path, "-wal: a frame that was synced is damaged, and others come behind it"));
   }

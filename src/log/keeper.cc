@@ -125,7 +125,13 @@ absl::Status Keeper::Load(SegmentLog* log) {
   }
 }
 
-void Keeper::Loaded() { age_.Resume(last_kept_ms_, last_wall_ms_, SteadyMs()); }
+void Keeper::Loaded(int64_t kept_ms) {
+  if (kept_ms > last_kept_ms_) {
+    last_kept_ms_ = kept_ms;
+    last_wall_ms_ = 0;
+  }
+  age_.Resume(last_kept_ms_, last_wall_ms_, SteadyMs());
+}
 
 void Keeper::Freeze(SegmentLog* log, bool frozen) {
   Of(log).frozen = frozen;

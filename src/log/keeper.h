@@ -59,7 +59,8 @@ class Keeper {
 
   // Of the rows of the log. Once for each, then Loaded().
   absl::Status Load(SegmentLog* log);
-  void Loaded();
+  // `kept_ms`: where the age clock was at the least, whatever blocks there are.
+  void Loaded(int64_t kept_ms);
 
   // A log that was just made; also one in place of another that a transaction took
   // back before it had anything.

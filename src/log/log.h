@@ -103,7 +103,8 @@ class Log {
   // No frame and no gap means: nothing there yet. A damaged block is a gap, and the
   // read goes on behind it.
   //   kDataLoss     the table of blocks cannot be read at all there.
-  //   kUnavailable  try again: the disk, or a database that is being opened anew.
+  //   kUnavailable  try again: the disk, a database that is being opened anew, or
+  //                 frames that are still being salvaged.
   virtual absl::StatusOr<ReadResult> Read(uint64_t position,
                                           const ReadOptions& options) = 0;
 

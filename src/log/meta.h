@@ -41,6 +41,7 @@ inline constexpr char kMetaSalvageBlocks[] = "salvage_blocks";
 inline constexpr char kMetaSalvageRecords[] = "salvage_records";
 inline constexpr char kMetaSalvageLost[] = "salvage_records_lost";
 inline constexpr char kMetaSalvageOrphans[] = "salvage_blocks_orphaned";
+inline constexpr char kMetaSalvageKept[] = "salvage_kept_ms";  // where its age clock was
 inline constexpr char kMetaPositionFloor[] = "position_floor";
 inline constexpr char kSalvageRunning[] = "running";
 inline constexpr char kSalvageDone[] = "done";

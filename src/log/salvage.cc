@@ -227,6 +227,7 @@ absl::Status Salvage::Write() {
   uint64_t at = work.at;
   std::vector<GapPiece> gaps;
   BlockSum added;
+  const int64_t now_ms = keeper_->NowMs();
   int64_t kept_ms = 0;
   const auto write = [&]() -> absl::Status {
     EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
@@ -236,7 +237,7 @@ absl::Status Salvage::Write() {
       const BlockDraft& draft = found.copy->draft;
       at = draft.end;
       if (draft.end <= work.log->oldest()) continue;  // trimmed meanwhile
-      kept_ms = std::max<int64_t>(found.copy->whole.kept_ms, 0);
+      kept_ms = std::clamp<int64_t>(found.copy->whole.kept_ms, 0, now_ms);
       EDDY_ASSIGN_OR_RETURN(const uint64_t stored, writer_->Insert(draft, kept_ms));
       ++added.blocks;
       added.frames += draft.frame_count;

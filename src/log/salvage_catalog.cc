@@ -71,6 +71,9 @@ DELETE FROM deliveries WHERE queue_id NOT IN (SELECT id FROM queues);
 DELETE FROM gaps WHERE first_position < 0 OR first_position >= end_position;
 )sql";
 
+// A hundred years. The column has no checksum: what is above is not believed.
+constexpr int64_t kKeptMsMax = int64_t{100} * 366 * 24 * 3600 * 1000;
+
 bool HasType(const SqlValue& value, char type) {
   switch (type) {
     case 'i':
@@ -210,6 +213,7 @@ absl::Status TakeOverLogs(SalvageSources& sources, sql::Database& db) {
   LogId highest = logs.rbegin()->first;
   uint64_t orphans = 0;
   uint64_t lost = 0;  // of these, as the old store had counted
+  int64_t kept_ms = 0;
   uint64_t highest_position = 0;
   for (const OldBlock& block : sources.blocks()) {
     if (block.log() > kLogIdMax || logs.count(block.log()) != 0) continue;
@@ -234,12 +238,13 @@ absl::Status TakeOverLogs(SalvageSources& sources, sql::Database& db) {
       const OldBlock& block = sources.blocks()[i];
       claimed_end = std::max(claimed_end, block.end());
       if (whole_end >= block.end()) continue;
-      const absl::Status read = sources.Read(block).status();
+      const absl::StatusOr<DamagedStore::Whole> read = sources.Read(block);
       if (read.ok()) {
         whole_end = std::max(whole_end, block.end());
+        if (read->kept_ms <= kKeptMsMax) kept_ms = std::max(kept_ms, read->kept_ms);
         break;
       }
-      if (!absl::IsDataLoss(read)) return read;
+      if (!absl::IsDataLoss(read.status())) return read.status();
     }
     // A number that nobody vouches for does not use up the positions that are left.
     claimed_end = std::min(claimed_end, std::max(whole_end, log.end) + kBeyondUnknownBytes);
@@ -291,6 +296,8 @@ absl::Status TakeOverLogs(SalvageSources& sources, sql::Database& db) {
                              .Run());
   }
   EDDY_RETURN_IF_ERROR(SetMeta(db, kMetaPositionFloor, static_cast<int64_t>(highest_position)));
+  // Its blocks and the new ones are of one clock.
+  EDDY_RETURN_IF_ERROR(SetMeta(db, kMetaSalvageKept, kept_ms));
   EDDY_RETURN_IF_ERROR(SetMeta(db, kMetaSalvageLost, static_cast<int64_t>(lost)));
   return SetMeta(db, kMetaSalvageOrphans, static_cast<int64_t>(orphans));
 }

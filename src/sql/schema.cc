@@ -178,10 +178,12 @@ absl::Status PrepareSchema(Database& db) {
   return transaction.Commit();
 }
 
-absl::StatusOr<std::map<std::string, uint32_t>> TableRoots() {
+absl::StatusOr<std::map<std::string, uint32_t>> TableRoots(uint32_t page_bytes) {
   sqlite3* db = nullptr;
   std::map<std::string, uint32_t> roots;
   int code = sqlite3_open(":memory:", &db);
+  const std::string size = absl::StrCat("PRAGMA page_size=", page_bytes);
+  if (code == SQLITE_OK) code = sqlite3_exec(db, size.c_str(), nullptr, nullptr, nullptr);
   if (code == SQLITE_OK) code = sqlite3_exec(db, kTables, nullptr, nullptr, nullptr);
   if (code == SQLITE_OK) {
     const auto add = [](void* to, int, char** values, char**) {

@@ -21,10 +21,10 @@ inline constexpr int kSchemaVersionOldest = 2;
 //   kFailedPrecondition   a newer eddy wrote it, or one older than any release.
 absl::Status PrepareSchema(Database& db);
 
-// Where the trees of the tables begin, by name, in every database that PrepareSchema has
-// made: tables are made once, in one order, and nothing moves them. The first page of a
-// database, which says it too, may be damaged.
-absl::StatusOr<std::map<std::string, uint32_t>> TableRoots();
+// Where the trees of the tables begin, by name, in every database of such pages that
+// PrepareSchema has made: tables are made once, in one order, and nothing moves them. The
+// first page of a database, which says it too, may be damaged.
+absl::StatusOr<std::map<std::string, uint32_t>> TableRoots(uint32_t page_bytes);
 
 }  // namespace eddy::sql
 

@@ -123,6 +123,7 @@ class StoreImpl final : public Store, private ViewFinder {
     engine.directory = directory;
     engine.store = options;
     engine.mend = MendCatalog;
+    engine.lock = &lock_;
     absl::Status opened = TryOpen(engine, options);
     if (!absl::IsDataLoss(opened) || options.on_damage == OnDamage::kRefuse) return opened;
     opened = TryOpen(engine, options);
@@ -300,6 +301,7 @@ class StoreImpl final : public Store, private ViewFinder {
     return nullptr;
   }
 
+  std::unique_ptr<FileLock> lock_;  // the store's; outlives the engine
   std::unique_ptr<log::Engine> engine_;
   bool opened_ = false;
 

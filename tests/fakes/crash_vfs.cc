@@ -583,7 +583,11 @@ struct CrashVfsMethods {
     if (!disk.Works(handle)) return SQLITE_IOERR_READ;
     Fault fault = Fault::kIoError;
     if (disk.Hit(Op::kRead, handle.inode->name, &fault)) {
-      return SQLITE_IOERR_READ;
+      if (fault == Fault::kIoError) return SQLITE_IOERR_READ;
+      std::memset(to, 0, static_cast<size_t>(bytes));
+      // The unix VFS's answer to EIO, which SQLite passes on as SQLITE_CORRUPT; and a read
+      // that brings nothing.
+      return fault == Fault::kReadOnly ? SQLITE_IOERR_CORRUPTFS : SQLITE_IOERR_SHORT_READ;
     }
     const std::string& from = handle.inode->visible;
     const auto want = static_cast<size_t>(bytes);

@@ -56,6 +56,8 @@ class CrashDisk {
     kFull,     // SQLITE_FULL, as for ENOSPC
     kIoError,  // SQLITE_IOERR_WRITE, _FSYNC, ... as the operation has it
     kReadOnly,  // the same with EROFS, as after a remount
+    // Of a read: kFull brings zeros and says that the file ends there; kReadOnly is EIO
+    // as the unix VFS tells it, which SQLite passes on as SQLITE_CORRUPT.
   };
 
   CrashDisk();
