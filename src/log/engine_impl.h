@@ -37,8 +37,8 @@
 
 namespace eddy::log {
 
-// So long whoever needs a frame that is claimed and not yet published sleeps before
-// the next round.
+// So long whoever needs a frame that is claimed and not yet published, or a segment
+// that others were quicker to take, sleeps before the next round.
 inline constexpr absl::Duration kIncompletePauseMin = absl::Milliseconds(1);
 inline constexpr absl::Duration kIncompletePauseMax = absl::Milliseconds(20);
 

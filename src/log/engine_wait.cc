@@ -139,10 +139,10 @@ absl::Status EngineImpl::WaitForRoom(absl::Duration timeout) {
                              absl::FormatDuration(debt).c_str())));
       break;
     }
-    // A round that failed, or left something, is tried again soon, not at once.
-    const bool done = round.status.ok() && round.complete;
-    absl::Duration sleep = done ? left : std::min(left, kIncompletePauseMax);
-    if (debt > absl::ZeroDuration()) sleep = std::min(left, debt);
+    // Tried again soon, not at once. Also after a round that did all there was to do:
+    // what it made free somebody else has taken, who may not make a round for us.
+    const absl::Duration sleep =
+        std::min(left, debt > absl::ZeroDuration() ? debt : kIncompletePauseMax);
     committed_.Wait(seen, sleep);
   }
   room_wanted_.fetch_sub(1);

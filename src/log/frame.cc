@@ -1,10 +1,9 @@
 #include "src/log/frame.h"
 
-#include <cstring>
-
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "absl/base/optimization.h"
 #include "src/base/short_bytes.h"
 #include "src/base/status.h"
 
@@ -26,13 +25,14 @@ uint32_t FillFrame(const FrameParts& parts, uint64_t position, uint64_t salt, ch
   const uint32_t word0 = FrameWord0(size, parts.kind);
   const uint64_t time = FrameTimeWord(static_cast<uint64_t>(parts.time_ms), parts.time_trusted,
                                       parts.key.size());
-  std::memcpy(to + 8, &time, sizeof(time));
+  // The padding first: what follows covers the rest of the word that it is in.
+  StoreAt<uint32_t>(to + AlignFrame(size) - kFrameAlignment, 0);
+  StoreAt(to + 8, time);
   char* at = CopyShort(to + kFrameHeaderBytes, parts.key);
-  at = CopyShort(at, parts.head);
-  at = CopyShort(at, parts.body);
-  for (size_t i = size; i < AlignFrame(size); ++i) *at++ = 0;
+  if (ABSL_PREDICT_FALSE(!parts.head.empty())) at = CopyShort(at, parts.head);
+  CopyShort(at, parts.body);
   const uint32_t checksum = Checksum(to, word0, position, salt);
-  std::memcpy(to + 4, &checksum, sizeof(checksum));
+  StoreAt(to + 4, checksum);
   return word0;
 }
 

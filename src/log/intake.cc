@@ -61,6 +61,7 @@ Intake::Intake(std::unique_ptr<Mapping> mapping, const IntakeGeometry& geometry)
   static_assert(sizeof(Header) == kHeaderChecked + 16);
   static_assert(kSegmentBytesMin % kPageBytes == 0);
   static_assert(sizeof(SegmentHeader) == kSegmentHeaderBytes);
+  static_assert(offsetof(SegmentHeader, first_position) == 0);  // first_position()
 }
 
 absl::StatusOr<std::unique_ptr<Intake>> Intake::Map(Files* files, const std::string& path,
@@ -150,10 +151,6 @@ bool Intake::IsOfEarlierBoot(const IntakeIdentity& identity) const {
 void Intake::MarkSuspect() { header()->suspect.store(1, std::memory_order_relaxed); }
 void Intake::ClearSuspect() { header()->suspect.store(0, std::memory_order_relaxed); }
 bool Intake::IsSuspect() const { return header()->suspect.load(std::memory_order_relaxed) != 0; }
-
-uint64_t Intake::first_position(uint32_t segment) const {
-  return segment_header(segment)->first_position;
-}
 
 Intake::SegmentHeader* Intake::segment_header(uint32_t segment) {
   return reinterpret_cast<SegmentHeader*>(data(segment));

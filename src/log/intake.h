@@ -27,6 +27,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "eddy/platform.h"
+#include "src/base/short_bytes.h"
 
 namespace eddy::log {
 
@@ -133,7 +134,11 @@ class Intake {
     return base_ + kIntakeHeaderBytes + size_t{geometry_.segment_bytes} * segment;
   }
   // Of the first frame in the segment; stays while a claim in it is unpublished.
-  uint64_t first_position(uint32_t segment) const;
+  // (The header's first word, here for the sake of the path of an append.)
+  uint64_t first_position(uint32_t segment) const {
+    return LoadAt<uint64_t>(base_ + kIntakeHeaderBytes +
+                            size_t{geometry_.segment_bytes} * segment);
+  }
   uint64_t salt() const { return salt_; }
   const IntakeGeometry& geometry() const { return geometry_; }
   uint32_t free_count() const { return free_count_.load(std::memory_order_acquire); }

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
+#include "src/sql/write_gather.h"
 
 namespace eddy::sql {
 
@@ -40,6 +41,10 @@ struct File {
   std::atomic<int>* write_errno;
   std::atomic<uint64_t>* read_failures;
   sqlite3_vfs* base;
+  // Of a WAL always; of a database while a checkpoint copies, see ShmLock. Else each
+  // write is handed on at once.
+  bool gathers;
+  WriteGather gather;
 };
 constexpr size_t kAlign = alignof(std::max_align_t);
 constexpr size_t kFileBytes = (sizeof(File) + kAlign - 1) / kAlign * kAlign;
@@ -53,17 +58,6 @@ const sqlite3_io_methods* BaseMethods(sqlite3_file* file) {
   return Base(file)->pMethods;
 }
 
-int Close(sqlite3_file* f) { return BaseMethods(f)->xClose(Base(f)); }
-int Read(sqlite3_file* f, void* to, int bytes, sqlite3_int64 offset) {
-  const int code = BaseMethods(f)->xRead(Base(f), to, bytes, offset);
-  bool failed = code != SQLITE_OK;
-  if (code == SQLITE_IOERR_SHORT_READ) {  // the usual end of a file, or a disk that fails?
-    sqlite3_int64 size = 0;
-    failed = BaseMethods(f)->xFileSize(Base(f), &size) != SQLITE_OK || size >= offset + bytes;
-  }
-  if (failed) Self(f)->read_failures->fetch_add(1, std::memory_order_relaxed);
-  return code;
-}
 // Passes the outcome of a change on, and keeps the errno of a failure, which
 // SQLite forgets on the way out of a COMMIT. At once, on the same thread: the
 // unix VFS answers with the thread's errno.
@@ -74,7 +68,7 @@ int Noted(sqlite3_file* f, int code) {
   }
   return code;
 }
-int Write(sqlite3_file* f, const void* from, int bytes, sqlite3_int64 offset) {
+int WriteBelow(sqlite3_file* f, const void* from, int bytes, sqlite3_int64 offset) {
   const int code = BaseMethods(f)->xWrite(Base(f), from, bytes, offset);
   if (code == SQLITE_OK) {
     Self(f)->bytes->fetch_add(static_cast<uint64_t>(bytes),
@@ -83,26 +77,59 @@ int Write(sqlite3_file* f, const void* from, int bytes, sqlite3_int64 offset) {
   }
   return Noted(f, code);
 }
+int Flush(sqlite3_file* f) { return Self(f)->gather.Flush(); }
+
+int Close(sqlite3_file* f) {
+  // What no sync has asked for nobody relies on.
+  Flush(f);
+  const int code = BaseMethods(f)->xClose(Base(f));
+  Self(f)->~File();
+  return code;
+}
+int Read(sqlite3_file* f, void* to, int bytes, sqlite3_int64 offset) {
+  const int flushed = Flush(f);
+  if (flushed != SQLITE_OK) return flushed;
+  const int code = BaseMethods(f)->xRead(Base(f), to, bytes, offset);
+  bool failed = code != SQLITE_OK;
+  if (code == SQLITE_IOERR_SHORT_READ) {  // the usual end of a file, or a disk that fails?
+    sqlite3_int64 size = 0;
+    failed = BaseMethods(f)->xFileSize(Base(f), &size) != SQLITE_OK || size >= offset + bytes;
+  }
+  if (failed) Self(f)->read_failures->fetch_add(1, std::memory_order_relaxed);
+  return code;
+}
+int Write(sqlite3_file* f, const void* from, int bytes, sqlite3_int64 offset) {
+  return Self(f)->gathers ? Self(f)->gather.Write(from, bytes, offset)
+                          : WriteBelow(f, from, bytes, offset);
+}
 int Truncate(sqlite3_file* f, sqlite3_int64 bytes) {
-  return Noted(f, BaseMethods(f)->xTruncate(Base(f), bytes));
+  const int flushed = Flush(f);
+  return flushed != SQLITE_OK ? flushed
+                              : Noted(f, BaseMethods(f)->xTruncate(Base(f), bytes));
 }
 int Sync(sqlite3_file* f, int flags) {
+  // A write that fails here is no sync that failed: nothing was told durable by it.
+  const int flushed = Flush(f);
+  if (flushed != SQLITE_OK) return flushed;
   Self(f)->sync_count->fetch_add(1, std::memory_order_relaxed);
   return Noted(f, BaseMethods(f)->xSync(Base(f), flags));
 }
 int FileSize(sqlite3_file* f, sqlite3_int64* bytes) {
-  return BaseMethods(f)->xFileSize(Base(f), bytes);
+  const int flushed = Flush(f);
+  return flushed != SQLITE_OK ? flushed : BaseMethods(f)->xFileSize(Base(f), bytes);
 }
 int Lock(sqlite3_file* f, int level) {
   return BaseMethods(f)->xLock(Base(f), level);
 }
 int Unlock(sqlite3_file* f, int level) {
+  Self(f)->gather.FlushAndRemember();
   return BaseMethods(f)->xUnlock(Base(f), level);
 }
 int CheckReservedLock(sqlite3_file* f, int* result) {
   return BaseMethods(f)->xCheckReservedLock(Base(f), result);
 }
 int FileControl(sqlite3_file* f, int op, void* arg) {
+  Self(f)->gather.FlushAndRemember();
   return BaseMethods(f)->xFileControl(Base(f), op, arg);
 }
 int SectorSize(sqlite3_file* f) {
@@ -120,14 +147,34 @@ int ShmMap(sqlite3_file* f, int region, int bytes, int extend,
            void volatile** to) {
   return BaseMethods(f)->xShmMap(Base(f), region, bytes, extend, to);
 }
+// A checkpoint copies pages into the database under SQLite's lock for it. Where it
+// copies all of the WAL it syncs the database before it says so to the readers. Where
+// a reader is in the way it copies less, does not sync, and says so at once: from then
+// on other processes read those pages. It finds the reader by its lock, here; then
+// nothing is gathered.
+constexpr int kCheckpointLock = 1;
+constexpr int kFirstReadLock = 3;
 int ShmLock(sqlite3_file* f, int offset, int n, int flags) {
-  return BaseMethods(f)->xShmLock(Base(f), offset, n, flags);
+  Self(f)->gather.FlushAndRemember();
+  const int code = BaseMethods(f)->xShmLock(Base(f), offset, n, flags);
+  const bool exclusive = (flags & SQLITE_SHM_EXCLUSIVE) != 0;
+  if (exclusive && offset == kCheckpointLock) {
+    Self(f)->gathers = code == SQLITE_OK && (flags & SQLITE_SHM_LOCK) != 0;
+  } else if (exclusive && offset >= kFirstReadLock && code != SQLITE_OK) {
+    Self(f)->gathers = false;
+  }
+  return code;
 }
-void ShmBarrier(sqlite3_file* f) { BaseMethods(f)->xShmBarrier(Base(f)); }
+void ShmBarrier(sqlite3_file* f) {
+  Self(f)->gather.FlushAndRemember();
+  BaseMethods(f)->xShmBarrier(Base(f));
+}
 int ShmUnmap(sqlite3_file* f, int delete_file) {
   return BaseMethods(f)->xShmUnmap(Base(f), delete_file);
 }
 int Fetch(sqlite3_file* f, sqlite3_int64 offset, int bytes, void** to) {
+  const int flushed = Flush(f);
+  if (flushed != SQLITE_OK) return flushed;
   return BaseMethods(f)->xFetch(Base(f), offset, bytes, to);
 }
 int Unfetch(sqlite3_file* f, sqlite3_int64 offset, void* page) {
@@ -179,7 +226,11 @@ struct CountingVfsMethods {
   static int Open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file,
                   int flags, int* out_flags) {
     CountingVfs::Vfs* owner = Owner(vfs);
-    File* self = new (file) File();
+    File* self = new (file) File{
+        {}, nullptr, nullptr, nullptr, nullptr, owner->base, (flags & SQLITE_OPEN_WAL) != 0,
+        WriteGather([file](const void* from, int bytes, int64_t offset) {
+          return WriteBelow(file, from, bytes, offset);
+        })};
     self->bytes = (flags & SQLITE_OPEN_MAIN_DB) != 0 ? &owner->database_bytes
                   : (flags & SQLITE_OPEN_WAL) != 0   ? &owner->wal_bytes
                                                      : &owner->other_bytes;
@@ -187,7 +238,6 @@ struct CountingVfsMethods {
     self->write_count = &owner->write_count;
     self->write_errno = &owner->write_errno;
     self->read_failures = &owner->read_failures;
-    self->base = owner->base;
     sqlite3_file* below = eddy::sql::Base(file);
     const int code =
         owner->base->xOpen(owner->base, name, below, flags, out_flags);
@@ -197,6 +247,8 @@ struct CountingVfsMethods {
       file->pMethods = version >= 3   ? &kMethods3
                        : version == 2 ? &kMethods2
                                       : &kMethods1;
+    } else {
+      self->~File();
     }
     return code;
   }

@@ -1,10 +1,11 @@
 // A SQLite VFS that counts what reaches the disk, for the store's statistics
-// and the benchmarks' write amplification. Everything is passed on to the VFS
-// below, shared memory and mapped reads included.
+// and the benchmarks' write amplification, and makes one write of those that follow
+// one another (write_gather.h). Everything is passed on to the VFS below, shared
+// memory and mapped reads included.
 //
 // Counted are writes and syncs of database, WAL and journal files. The -shm
 // file is not: it is memory that SQLite never syncs.
-// Depends on error.h and base/.
+// Depends on write_gather.h, error.h and base/.
 #ifndef EDDY_SRC_SQL_COUNTING_VFS_H_
 #define EDDY_SRC_SQL_COUNTING_VFS_H_
 

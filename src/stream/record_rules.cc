@@ -6,7 +6,6 @@
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
 #include "src/base/strings.h"
-#include "src/base/utf8.h"
 
 namespace eddy::stream {
 namespace {

@@ -1,7 +1,7 @@
 // What Kinesis accepts: names, partition keys, records, options. Pure.
 //
 // All return kInvalidArgument; the message says what was given and what is
-// allowed. Depends on eddy/stream.h.
+// allowed. Depends on eddy/stream.h and base/.
 #ifndef EDDY_SRC_STREAM_RECORD_RULES_H_
 #define EDDY_SRC_STREAM_RECORD_RULES_H_
 
@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "eddy/stream.h"
+#include "src/base/utf8.h"
 
 namespace eddy::stream {
 
@@ -29,6 +30,12 @@ absl::Status CheckDurability(Durability durability);
 absl::Status CheckPartitionKey(std::string_view key);
 // The key, and that it and the data are at most 1 MiB together.
 absl::Status CheckRecord(std::string_view key, std::string_view data);
+// Whether it is in order for certain: the usual record, whose key is of ASCII.
+inline bool IsPlainRecord(std::string_view key, std::string_view data) {
+  return !key.empty() && key.size() <= kPartitionKeyCharactersMax &&
+         data.size() <= kStreamRecordBytesMax - kPartitionKeyCharactersMax &&
+         IsAscii(key);
+}
 // 1..500 entries of at most 5 MiB together; not the entries themselves.
 absl::Status CheckRequest(const std::vector<PutRecordsEntry>& entries);
 

@@ -108,6 +108,7 @@ StreamImpl::StreamImpl(log::Engine& engine, StreamRow row,
                        std::vector<log::Log*> logs)
     : engine_(engine),
       clock_(engine.platform().clock),
+      append_timeout_(engine.options().append_timeout),
       row_(std::move(row)),
       router_(row_.ranges),
       iterators_(row_.id, row_.name, row_.created_ms),

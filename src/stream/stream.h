@@ -103,6 +103,7 @@ class StreamImpl final : public Stream {
 
   log::Engine& engine_;  // not owned
   Clock* const clock_;
+  const absl::Duration append_timeout_;  // the store's
   const StreamRow row_;
   const ShardRouter router_;
   const ShardIteratorCodec iterators_;

@@ -14,24 +14,6 @@
 
 namespace eddy::stream {
 
-absl::StatusOr<PutResult> StreamImpl::Put(std::string_view partition_key,
-                                          std::string_view data,
-                                          const PutOptions& options) {
-  if (ABSL_PREDICT_FALSE(options.durability > Durability::kPower)) {
-    return CheckDurability(options.durability);  // says why
-  }
-  if (IsPower(options.durability, row_.durability)) {
-    EDDY_RETURN_IF_ERROR(engine_.CheckMayCommit());
-  }
-  absl::StatusOr<PutResult> result =
-      Accept({partition_key, data, options.explicit_hash_key},
-             options.timeout.value_or(engine_.options().append_timeout));
-  if (result.ok() && IsPower(options.durability, row_.durability)) {
-    EDDY_RETURN_IF_ERROR(WaitCommitted(engine_, result->token));
-  }
-  return result;
-}
-
 namespace {
 
 // A record that is too large for the intake is accepted by its commit. If that
@@ -49,7 +31,9 @@ absl::Status NotAccepted(const absl::Status& append) {
 ABSL_ATTRIBUTE_ALWAYS_INLINE inline absl::Status StreamImpl::Frame(
     const PutRecordsEntry& entry, char* hash_key, ShardId* shard,
     log::FrameParts* parts) const {
-  EDDY_RETURN_IF_ERROR(CheckRecord(entry.partition_key, entry.data));
+  if (ABSL_PREDICT_FALSE(!IsPlainRecord(entry.partition_key, entry.data))) {
+    EDDY_RETURN_IF_ERROR(CheckRecord(entry.partition_key, entry.data));
+  }
   parts->kind = kRecordKind;
   parts->key = entry.partition_key;
   parts->body = entry.data;
@@ -82,8 +66,8 @@ absl::StatusOr<PendingPut> StreamImpl::Prepare(const PutRecordsEntry& entry) {
   return put;
 }
 
-absl::StatusOr<PutResult> StreamImpl::Accept(const PutRecordsEntry& entry,
-                                             absl::Duration timeout) {
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline absl::StatusOr<PutResult> StreamImpl::Accept(
+    const PutRecordsEntry& entry, absl::Duration timeout) {
   char hash_key[kHashKeyBytes];
   ShardId shard;
   log::FrameParts parts;
@@ -95,6 +79,24 @@ absl::StatusOr<PutResult> StreamImpl::Accept(const PutRecordsEntry& entry,
   const absl::StatusOr<log::Appended> appended = log.Append(parts, timeout);
   if (ABSL_PREDICT_FALSE(!appended.ok())) return NotAccepted(appended.status());
   return PutResult{shard, appended->position, {log.id(), appended->end}};
+}
+
+absl::StatusOr<PutResult> StreamImpl::Put(std::string_view partition_key,
+                                          std::string_view data,
+                                          const PutOptions& options) {
+  if (ABSL_PREDICT_FALSE(options.durability > Durability::kPower)) {
+    return CheckDurability(options.durability);  // says why
+  }
+  if (IsPower(options.durability, row_.durability)) {
+    EDDY_RETURN_IF_ERROR(engine_.CheckMayCommit());
+  }
+  absl::StatusOr<PutResult> result =
+      Accept({partition_key, data, options.explicit_hash_key},
+             options.timeout.value_or(append_timeout_));
+  if (result.ok() && IsPower(options.durability, row_.durability)) {
+    EDDY_RETURN_IF_ERROR(WaitCommitted(engine_, result->token));
+  }
+  return result;
 }
 
 absl::StatusOr<std::vector<absl::StatusOr<PutResult>>> StreamImpl::PutRecords(
@@ -153,7 +155,7 @@ absl::StatusOr<std::vector<absl::StatusOr<PutResult>>> StreamImpl::PutRecords(
   // One bound for the whole call: in a store whose disk is gone it must not
   // wait once for each of 500 records.
   const absl::Duration timeout =
-      options.timeout.value_or(engine_.options().append_timeout);
+      options.timeout.value_or(append_timeout_);
   const absl::Duration deadline = clock_->SinceBoot() + timeout;
   absl::Duration left = timeout;
   for (size_t at = 0; at < sorted.size();) {

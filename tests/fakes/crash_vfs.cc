@@ -33,6 +33,7 @@ namespace eddy::testing {
 namespace {
 
 constexpr size_t kSectorBytes = 512;
+constexpr size_t kPageBytes = 4096;  // of the page cache
 constexpr int kShmLockCount = SQLITE_SHM_NLOCK;
 
 struct Version {
@@ -600,8 +601,27 @@ struct CrashVfsMethods {
     return SQLITE_IOERR_SHORT_READ;
   }
 
+  // A long write is to the page cache one a page, and the power may go between two. A
+  // fault meets it as a whole.
   static int Write(sqlite3_file* f, const void* from, int bytes,
                    sqlite3_int64 offset) {
+    const auto* data = static_cast<const char*>(from);
+    const auto count = static_cast<size_t>(bytes);
+    const auto to = static_cast<size_t>(offset);
+    size_t done = 0;
+    do {
+      const size_t at = to + done;
+      const size_t piece = std::min(count - done, kPageBytes - at % kPageBytes);
+      const size_t left_on_fault = done == 0 ? count / 2 : 0;  // V4
+      const int code = WritePiece(f, data + done, piece, at, done == 0, left_on_fault);
+      if (code != SQLITE_OK) return code;
+      done += piece;
+    } while (done < count);
+    return SQLITE_OK;
+  }
+
+  static int WritePiece(sqlite3_file* f, const char* data, size_t count, size_t at,
+                        bool first, size_t left_on_fault) {
     Disk& disk = DiskOf(f);
     Lock lock(disk);
     Handle& handle = HandleOf(f);
@@ -609,13 +629,10 @@ struct CrashVfsMethods {
     if (!disk.Works(handle)) return SQLITE_IOERR_WRITE;
     if ((handle.flags & SQLITE_OPEN_READONLY) != 0) return SQLITE_READONLY;
     disk.Step();
-    const auto* data = static_cast<const char*>(from);
-    const auto count = static_cast<size_t>(bytes);
-    const auto at = static_cast<size_t>(offset);
     int code = SQLITE_OK;
     Fault fault = Fault::kIoError;
-    if (disk.Hit(Op::kWrite, inode.name, &fault)) {
-      if (count / 2 > 0) disk.WriteBytes(inode, data, count / 2, at);  // V4
+    if (first && disk.Hit(Op::kWrite, inode.name, &fault)) {
+      if (left_on_fault > 0) disk.WriteBytes(inode, data, left_on_fault, at);
       code = fault == Fault::kFull ? SQLITE_FULL : SQLITE_IOERR_WRITE;
     } else if (at + count > inode.visible.size() &&
                disk.BytesUsed() + (at + count - inode.visible.size()) >

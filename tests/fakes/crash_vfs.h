@@ -7,8 +7,9 @@
 //       be created if need be (also if it was there), and with a deletion that
 //       asks for it, as in SQLite's unix VFS.
 //   V2  Of what was not synced a cut keeps, drops or tears each write for
-//       itself, so that later writes may survive earlier ones. Tearing decides
-//       for each 512-byte sector: old, new, or garbage where the write lay.
+//       itself (of a long one each page of 4 KiB), so that later writes may
+//       survive earlier ones. Tearing decides for each 512-byte sector: old, new,
+//       or garbage where the write lay.
 //       Bytes outside a write are never harmed (SQLite's "powersafe overwrite",
 //       which its unix VFS also assumes). A file that grew may keep its new
 //       size with zeros inside; a truncation happens or does not. Each name
@@ -38,7 +39,8 @@
 namespace eddy::testing {
 
 // A disk and the VFS registered over it. A *step* is whatever changes the disk:
-// a write, truncation, sync, creation or deletion; steps count from 1.
+// a write (of a long one each page), truncation, sync, creation or deletion; steps
+// count from 1.
 //
 //   CrashDisk disk;
 //   disk.CutAt(17);                 // the 17th step is the last that works

@@ -58,6 +58,31 @@ TEST_CASE("a clock that is set is trusted from the next record on",
   }
 }
 
+TEST_CASE("while it is not trusted, time goes on from boot, whatever steps the wall clock takes",
+          "[runtime][time]") {
+  CountingClock clock;
+  clock.SetTrusted(false);
+  clock.SetWall(absl::FromUnixSeconds(5));
+  const int64_t base = BaseOf(clock);
+  ArrivalClock arrival(&clock, base);
+  const auto expected = [&] { return base + absl::ToInt64Milliseconds(clock.SinceBoot()); };
+  for (int i = 0; i < 3000; ++i) {
+    clock.Advance(absl::Milliseconds(7));
+    REQUIRE(arrival.Now().time_ms == expected());
+  }
+  CHECK(clock.looks < 30);
+  clock.SetWall(clock.WallNow() + absl::Hours(24 * 365 * 50));
+  CHECK(arrival.Now().time_ms == expected());
+  clock.SetWall(absl::FromUnixSeconds(1));
+  CHECK(arrival.Now().time_ms == expected());
+
+  // Too small to be seen at once: it is gone with the next look.
+  clock.SetWall(clock.WallNow() + absl::Milliseconds(600));
+  CHECK(arrival.Now().time_ms == expected() + 600);
+  clock.Advance(absl::Milliseconds(400));
+  CHECK(arrival.Now().time_ms == expected());
+}
+
 TEST_CASE("a wall clock outside of what a frame holds is brought to its border",
           "[runtime][time]") {
   testing::FakeClock clock;
