@@ -227,7 +227,8 @@ struct CountingVfsMethods {
                   int flags, int* out_flags) {
     CountingVfs::Vfs* owner = Owner(vfs);
     File* self = new (file) File{
-        {}, nullptr, nullptr, nullptr, nullptr, owner->base, (flags & SQLITE_OPEN_WAL) != 0,
+        {}, nullptr, nullptr, nullptr, nullptr, nullptr, owner->base,
+        (flags & SQLITE_OPEN_WAL) != 0,
         WriteGather([file](const void* from, int bytes, int64_t offset) {
           return WriteBelow(file, from, bytes, offset);
         })};

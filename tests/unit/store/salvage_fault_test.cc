@@ -36,6 +36,9 @@ TEST_CASE("a read that fails sets nothing aside, wherever in an open it comes",
   const CrashDisk::Fault fault =
       GENERATE(CrashDisk::Fault::kIoError, CrashDisk::Fault::kReadOnly, CrashDisk::Fault::kFull);
   const bool sticky = GENERATE(false, true);
+  const std::string database = f.Database();
+  const std::string wal = f.device.disk.Content(kWal);
+  const std::string intake = f.device.files.Content("/store/eddy.intake");
   int reads = 0;
   for (int nth = 1;; ++nth) {
     f.device.disk.FailNth(CrashDisk::Op::kRead, static_cast<uint64_t>(nth), fault, sticky);
@@ -46,12 +49,11 @@ TEST_CASE("a read that fails sets nothing aside, wherever in an open it comes",
     INFO("read " << nth << ": " << opened.ToString());
     REQUIRE_FALSE(f.device.disk.Exists("/store/damaged-1/eddy.db"));
     if (!opened.ok()) REQUIRE(absl::IsUnavailable(opened));
-    if (opened.ok()) {
-      f.device.disk.KillProcess();
-      const std::string intake = f.device.files.Content("/store/eddy.intake");
-      f.store.reset();
-      f.device.files.SetContent("/store/eddy.intake", intake);
-    }
+    f.device.disk.KillProcess();
+    f.store.reset();
+    f.Damage(database);  // as it was
+    f.device.disk.SetContent(kWal, wal);
+    f.device.files.SetContent("/store/eddy.intake", intake);
     if (!hit) break;
     ++reads;
   }
