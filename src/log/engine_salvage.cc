@@ -41,12 +41,13 @@ absl::StatusOr<std::string> Engine::SetAside(const EngineOptions& options,
 }
 
 absl::Status EngineImpl::TrueCause(const absl::Status& status) {
-  if (!absl::IsDataLoss(status) && !sql::IsUnknownName(status)) return status;
+  const bool foreign = sql::IsForeign(status);
+  if (!absl::IsDataLoss(status) && !sql::IsUnknownName(status) && !foreign) return status;
   CommitLock lock(this);
   // It is evidence, and may be all that there is of the newest commits.
   if (db_ != nullptr) db_->KeepWalOnClose();
   const uint64_t failures = vfs_ == nullptr ? 0 : vfs_->ReadFailures();
-  if (failures == 0) return absl::DataLossError(status.message());
+  if (failures == 0) return foreign ? status : absl::DataLossError(status.message());
   return absl::UnavailableError(absl::StrCat(
       "the disk failed ", failures, " reads, so this is no sign of damage: ", status.message()));
 }
