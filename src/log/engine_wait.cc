@@ -89,7 +89,9 @@ absl::Status EngineImpl::WaitCommitted(LogId log_id, uint64_t end, absl::Duratio
       break;
     }
     woken = line_.Wait(place, std::min(left, sleep_max));
-    if (woken == CommitLine::Woken::kReleased) place = line_.Join();
+    if (woken != CommitLine::Woken::kReleased) continue;
+    if (log->committed() >= end) return absl::OkStatus();  // as a rule; it has left
+    place = line_.Join();
   }
   line_.Leave(place);
   if (woken == CommitLine::Woken::kChosen) line_.Release();

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
+#include "src/sql/read_ahead.h"
 #include "src/sql/write_gather.h"
 
 namespace eddy::sql {
@@ -45,6 +46,10 @@ struct File {
   // write is handed on at once.
   bool gathers;
   WriteGather gather;
+  // Of a database; and of a WAL from its first write on, since only the owner, who is
+  // the only one to change it, hears of each change.
+  bool reads_ahead;
+  ReadAhead ahead;
 };
 constexpr size_t kAlign = alignof(std::max_align_t);
 constexpr size_t kFileBytes = (sizeof(File) + kAlign - 1) / kAlign * kAlign;
@@ -68,7 +73,11 @@ int Noted(sqlite3_file* f, int code) {
   }
   return code;
 }
+int ReadBelow(sqlite3_file* f, void* to, int bytes, sqlite3_int64 offset) {
+  return BaseMethods(f)->xRead(Base(f), to, bytes, offset);
+}
 int WriteBelow(sqlite3_file* f, const void* from, int bytes, sqlite3_int64 offset) {
+  Self(f)->ahead.Forget();
   const int code = BaseMethods(f)->xWrite(Base(f), from, bytes, offset);
   if (code == SQLITE_OK) {
     Self(f)->bytes->fetch_add(static_cast<uint64_t>(bytes),
@@ -89,7 +98,8 @@ int Close(sqlite3_file* f) {
 int Read(sqlite3_file* f, void* to, int bytes, sqlite3_int64 offset) {
   const int flushed = Flush(f);
   if (flushed != SQLITE_OK) return flushed;
-  const int code = BaseMethods(f)->xRead(Base(f), to, bytes, offset);
+  const int code = Self(f)->reads_ahead ? Self(f)->ahead.Read(to, bytes, offset)
+                                        : ReadBelow(f, to, bytes, offset);
   bool failed = code != SQLITE_OK;
   if (code == SQLITE_IOERR_SHORT_READ) {  // the usual end of a file, or a disk that fails?
     sqlite3_int64 size = 0;
@@ -99,10 +109,12 @@ int Read(sqlite3_file* f, void* to, int bytes, sqlite3_int64 offset) {
   return code;
 }
 int Write(sqlite3_file* f, const void* from, int bytes, sqlite3_int64 offset) {
+  Self(f)->reads_ahead = true;
   return Self(f)->gathers ? Self(f)->gather.Write(from, bytes, offset)
                           : WriteBelow(f, from, bytes, offset);
 }
 int Truncate(sqlite3_file* f, sqlite3_int64 bytes) {
+  Self(f)->ahead.Forget();
   const int flushed = Flush(f);
   return flushed != SQLITE_OK ? flushed
                               : Noted(f, BaseMethods(f)->xTruncate(Base(f), bytes));
@@ -119,6 +131,7 @@ int FileSize(sqlite3_file* f, sqlite3_int64* bytes) {
   return flushed != SQLITE_OK ? flushed : BaseMethods(f)->xFileSize(Base(f), bytes);
 }
 int Lock(sqlite3_file* f, int level) {
+  Self(f)->ahead.Forget();
   return BaseMethods(f)->xLock(Base(f), level);
 }
 int Unlock(sqlite3_file* f, int level) {
@@ -147,6 +160,10 @@ int ShmMap(sqlite3_file* f, int region, int bytes, int extend,
            void volatile** to) {
   return BaseMethods(f)->xShmMap(Base(f), region, bytes, extend, to);
 }
+// A reader's transaction begins and ends here. Within it the pages that it reads from
+// the database do not change: a checkpoint copies only pages that it would find in the
+// WAL. Between two of them they may.
+//
 // A checkpoint copies pages into the database under SQLite's lock for it. Where it
 // copies all of the WAL it syncs the database before it says so to the readers. Where
 // a reader is in the way it copies less, does not sync, and says so at once: from then
@@ -156,6 +173,7 @@ constexpr int kCheckpointLock = 1;
 constexpr int kFirstReadLock = 3;
 int ShmLock(sqlite3_file* f, int offset, int n, int flags) {
   Self(f)->gather.FlushAndRemember();
+  Self(f)->ahead.Forget();
   const int code = BaseMethods(f)->xShmLock(Base(f), offset, n, flags);
   const bool exclusive = (flags & SQLITE_SHM_EXCLUSIVE) != 0;
   if (exclusive && offset == kCheckpointLock) {
@@ -231,6 +249,10 @@ struct CountingVfsMethods {
         (flags & SQLITE_OPEN_WAL) != 0,
         WriteGather([file](const void* from, int bytes, int64_t offset) {
           return WriteBelow(file, from, bytes, offset);
+        }),
+        (flags & SQLITE_OPEN_MAIN_DB) != 0,
+        ReadAhead([file](void* to, int bytes, int64_t offset) {
+          return ReadBelow(file, to, bytes, offset);
         })};
     self->bytes = (flags & SQLITE_OPEN_MAIN_DB) != 0 ? &owner->database_bytes
                   : (flags & SQLITE_OPEN_WAL) != 0   ? &owner->wal_bytes

@@ -1,11 +1,11 @@
 // A SQLite VFS that counts what reaches the disk, for the store's statistics
-// and the benchmarks' write amplification, and makes one write of those that follow
-// one another (write_gather.h). Everything is passed on to the VFS below, shared
+// and the benchmarks' write amplification, and makes one write, or one read, of those
+// that follow one another (write_gather.h, read_ahead.h). Everything is passed on to the VFS below, shared
 // memory and mapped reads included.
 //
 // Counted are writes and syncs of database, WAL and journal files. The -shm
 // file is not: it is memory that SQLite never syncs.
-// Depends on write_gather.h, error.h and base/.
+// Depends on read_ahead.h, write_gather.h, error.h and base/.
 #ifndef EDDY_SRC_SQL_COUNTING_VFS_H_
 #define EDDY_SRC_SQL_COUNTING_VFS_H_
 
