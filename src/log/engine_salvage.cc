@@ -28,7 +28,8 @@ constexpr absl::Duration kSalvagePause = absl::Milliseconds(2);
 constexpr absl::Duration kSalvageRetryPause = absl::Seconds(1);
 
 // Of a database up to this size an open looks at every row: a changed id or pointer within
-// a tree may hide rows, which nobody who looks for them would notice. It takes 5 ms.
+// a tree may hide rows, which nobody who looks for them would notice. It takes a
+// millisecond, and the reading of the file.
 constexpr uint64_t kCheckedBytesMax = 1 << 20;
 
 }  // namespace
