@@ -184,8 +184,9 @@ TEST_CASE("a flip of any byte of a small store is no end of it, and gives out no
   // The judge has seen what it judges.
   CHECK((killed || account.gaps > 0));
   CHECK(account.set_aside > 0);
-  // The checksums of the WAL tell what is right in it.
-  if (killed) CHECK(account.as_before + account.renamed >= flips);
+  // The checksums of the WAL tell what is right in it; its newest copy of a block may be
+  // what is hit.
+  if (killed) CHECK(account.as_before >= flips - flips / 50);
 }
 
 }  // namespace
