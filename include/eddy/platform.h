@@ -102,6 +102,12 @@ class Files {
   virtual bool Exists(const std::string& path) = 0;
   virtual absl::Status Remove(const std::string& path) = 0;
 
+  // Gives a file another name on the same file system, and syncs both directories:
+  // once this returns OK a power cut does not undo it.
+  //   kAlreadyExists   there is something at `to`, which stays.
+  //   kNotFound        there is nothing at `from`.
+  virtual absl::Status Rename(const std::string& from, const std::string& to) = 0;
+
   // Maps `bytes` of the file, creating it and allocating its space, so that a
   // full disk is an error here and not a SIGBUS later. That holds for tmpfs and
   // for file systems that write in place (ext4, xfs); those that write elsewhere

@@ -145,7 +145,9 @@ class Queue {
   //                       the raised counts or for a dead letter: nothing was
   //                       received, and what was to be moved stays.
   //   kUnavailable        kPower only: the disk failed to sync. The counts are
-  //                       raised, nothing was received, all is visible again.
+  //                       raised, nothing was received, all is visible again. At any
+  //                       level: the oldest messages are still being salvaged out of
+  //                       a damaged database (StoreStats::salvage).
   //   kDataLoss           a block does not match its checksum, or what it holds
   //                       is no message.
   virtual absl::StatusOr<std::vector<Message>> Receive(

@@ -30,6 +30,15 @@
 
 namespace eddy {
 
+// What an open does with a database that cannot be read back as written.
+enum class OnDamage : uint8_t {
+  // It is set aside, in a directory damaged-<n> of the store's, and never deleted; a new
+  // one is begun, and what is intact of the old goes into it: streams, queues, cursors
+  // and the user's tables at the open, records and messages in the background.
+  kSetAside,
+  kRefuse,  // Open fails with kDataLoss, and nothing is changed
+};
+
 struct StoreOptions {
   // Accepted records are committed at the latest after this time: the loss
   // window of kProcess in a power cut. 1 ms to 1 h.
@@ -98,6 +107,8 @@ struct StoreOptions {
   // written.
   uint64_t reserve_bytes = 0;
 
+  OnDamage on_damage = OnDamage::kSetAside;
+
   Platform platform;  // null members: the operating system's
 };
 
@@ -112,6 +123,27 @@ enum class DiskState : uint8_t {
   kReadOnly,    // the file system was remounted, or the files' rights are gone
   kSyncFailed,  // the database is being opened anew: see StoreStats::reopens
   kDamaged,     // a page of the database is not as it was written
+};
+
+enum class SalvageState : uint8_t {
+  kNone,     // no database of this store was ever set aside
+  kRunning,  // a reader may be told kUnavailable where its records are not there yet
+  kPaused,   // the same, but it does not go on: see SalvageStats::cause
+  kDone,     // everything that was intact is there
+};
+
+// What has become of a database that was set aside: of the last one, or of the last
+// few together if the next was damaged before all of it was taken over.
+struct SalvageStats {
+  uint64_t set_asides = 0;       // how many lie in the store's directory
+  SalvageState state = SalvageState::kNone;
+  absl::Status cause;            // kPaused: why
+  uint64_t blocks = 0;           // taken over, with:
+  uint64_t records = 0;          // records and messages
+  // Told by gaps, as best as can be known.
+  uint64_t records_lost = 0;
+  // Whose stream or queue nobody knows any more: they stay where they are.
+  uint64_t blocks_orphaned = 0;
 };
 
 struct StoreStats {
@@ -148,6 +180,7 @@ struct StoreStats {
   // behind it.
   uint64_t blocks_damaged = 0;
   uint64_t records_damaged = 0;
+  SalvageStats salvage;
   absl::Status last_commit;          // OK, or why the last commit failed
 };
 
@@ -164,9 +197,12 @@ class Store {
   //   kPermissionDenied    the directory cannot be written.
   //   kUnimplemented       files cannot be mapped here: see intake_in_memory.
   //   kResourceExhausted   the disk is full, or the system gives no further thread.
+  //   kUnavailable         the disk fails to be read, or a process is in the way.
+  //   kDataLoss            OnDamage::kRefuse: the database cannot be read back as
+  //                        written.
   // After an error the store is as it was; what a first open leaves of itself
-  // (the directory, empty or unfinished files) the next one takes over.
-  //   kDataLoss            the database cannot be read back as written.
+  // (the directory, empty or unfinished files) the next one takes over. But a damaged
+  // database may have been set aside already: the next open goes on from there.
   static absl::StatusOr<std::unique_ptr<Store>> Open(std::string_view directory,
                                                      StoreOptions options = {});
 

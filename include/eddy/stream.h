@@ -235,7 +235,10 @@ class Stream {
       ShardId shard, const ShardIteratorPosition& position) = 0;
 
   //   kInvalidArgument   not an iterator of this stream; limit out of range.
-  //   kDataLoss          a block does not match its checksum.
+  //   kDataLoss          the table of blocks cannot be read there; the next open of the
+  //                      store looks at all of it, and mends what it can.
+  //   kUnavailable       the disk; or the records there are still being salvaged out of
+  //                      a damaged database: the message says how far that is.
   virtual absl::StatusOr<RecordBatch> GetRecords(
       std::string_view shard_iterator, const GetRecordsOptions& options = {}) = 0;
 

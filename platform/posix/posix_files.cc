@@ -256,6 +256,16 @@ absl::Status PosixFiles::Remove(const std::string& path) {
                        absl::StrCat("remove ", path));
 }
 
+absl::Status PosixFiles::Rename(const std::string& from, const std::string& to) {
+  const std::string doing = absl::StrCat("rename ", from, " to ", to);
+  // Not at once with the renaming, which not every file system can: the store's lock
+  // keeps others away.
+  if (Exists(to)) return absl::AlreadyExistsError(absl::StrCat(doing, ": it is there already"));
+  if (rename(from.c_str(), to.c_str()) != 0) return ErrnoToStatus(errno, doing);
+  EDDY_RETURN_IF_ERROR(SyncDirectory(ParentOf(to)));
+  return SyncDirectory(ParentOf(from));
+}
+
 absl::StatusOr<std::unique_ptr<Mapping>> PosixFiles::MapShared(
     const std::string& path, size_t bytes) {
   const std::string doing = absl::StrCat("map ", bytes, " bytes of ", path);

@@ -32,6 +32,7 @@ class PosixFiles : public Files {
 
   bool Exists(const std::string& path) override;
   absl::Status Remove(const std::string& path) override;
+  absl::Status Rename(const std::string& from, const std::string& to) override;
 
   // A longer file is mapped in part; holes in an existing one are filled.
   absl::StatusOr<std::unique_ptr<Mapping>> MapShared(const std::string& path,

@@ -2,7 +2,7 @@
 // each block, is a read transaction of its own, so that a living owner can start
 // its WAL anew in between, and what it does meanwhile is no damage.
 //
-//   database   SQLite's own quick_check. It reads the whole file in one
+//   database   SQLite's own integrity_check. It reads the whole file in one
 //              transaction, beside which the owner's WAL only grows: so only if
 //              no owner lives, or on demand
 //   blocks     checksum; whole frames up to the last byte, each a record or a
@@ -26,7 +26,7 @@ namespace eddy::cli {
 class Checker {
  public:
   // `found` is called with one line for each thing that is damaged. `deep`: with
-  // SQLite's quick_check.
+  // SQLite's integrity_check.
   Checker(ReadOnlyStore& store, bool deep, std::function<void(const std::string&)> found)
       : db_(store.database()), deep_(deep), found_(std::move(found)) {}
 

@@ -19,8 +19,8 @@ namespace eddy::cli {
 
 enum ExitCode : int {
   kExitOk = 0,
-  kExitFailed = 1,   // the work failed; check: something is damaged
-  kExitUsage = 2,    // wrong arguments, or the store could not be opened
+  kExitFailed = 1,   // the work failed; check: something is damaged; salvage: was lost
+  kExitUsage = 2,    // wrong arguments, or the store could not be opened or salvaged
   kExitNothing = 3,  // queue receive: no message
 };
 
@@ -34,6 +34,7 @@ int RunQueueSend(const Words& words);
 int RunQueueReceive(const Words& words);
 int RunQueueDelete(const Words& words);
 int RunCheck(const Words& words);
+int RunSalvage(const Words& words);
 
 // Says on stderr why, and returns `code`.
 int Fail(const absl::Status& status, ExitCode code = kExitFailed);

@@ -47,10 +47,20 @@ These need the store for themselves, and fail when another process owns it:
   eddy queue delete DIR QUEUE RECEIPT...
       ends messages by their receipt handles
 
+  eddy salvage DIR
+      if the database is damaged, sets it aside as DIR/damaged-<n>, as every open of a
+      store does, and waits until what is intact of it is in the new one
+  eddy salvage DIR --into NEWDIR
+      leaves DIR as it is, a store or one of its damaged-<n>, and writes what is intact
+      of its database into a new store in NEWDIR. What a process has accepted and not
+      committed stays in DIR
+
 Exit codes, for init scripts:
-  0  done; check: all is well
-  1  it failed; check: something is damaged
-  2  wrong arguments, or the store cannot be opened
+  0  done; check: all is well; salvage: nothing was lost
+  1  it failed; check: something is damaged, perhaps beyond opening; salvage: done, but
+     something was lost
+  2  wrong arguments, or the store cannot be opened: it is none, another process has it,
+     or the disk fails; salvage: it could not be done
   3  queue receive: there was no message
 
 With --create a missing store, stream or queue is made with default options.
@@ -66,6 +76,7 @@ struct Command {
 constexpr Command kCommands[] = {
     {"status", nullptr, RunStatus},
     {"check", nullptr, RunCheck},
+    {"salvage", nullptr, RunSalvage},
     {"stream", "put", RunStreamPut},
     {"stream", "tail", RunStreamTail},
     {"queue", "send", RunQueueSend},

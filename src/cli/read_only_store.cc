@@ -75,16 +75,17 @@ absl::StatusOr<StoreSummary> ReadOnlyStore::Look(const std::string& directory) {
     return changed;
   };
   const std::optional<Time> before = traces();
-  EDDY_ASSIGN_OR_RETURN(ReadOnlyStore store, Open(directory, before.has_value()));
+  EDDY_ASSIGN_OR_RETURN(ReadOnlyStore store, Open(directory, before.has_value(), ""));
   const absl::StatusOr<StoreSummary> summary = store.Summary();
   if (!before.has_value()) return summary;
   if (traces() == before) return summary;
   return absl::UnavailableError(absl::StrCat(directory, ": an owner came meanwhile"));
 }
 
-absl::StatusOr<ReadOnlyStore> ReadOnlyStore::Open(const std::string& directory,
-                                                  bool immutable) {
+absl::StatusOr<ReadOnlyStore> ReadOnlyStore::Open(const std::string& directory, bool immutable,
+                                                  const std::string& vfs) {
   sql::OpenOptions options;
+  options.vfs = vfs;
   options.mode = sql::Mode::kReadOnly;
   options.immutable = immutable;
   const std::string path = directory + log::kDatabaseFile;
@@ -104,10 +105,10 @@ absl::StatusOr<ReadOnlyStore> ReadOnlyStore::Open(const std::string& directory,
   return ReadOnlyStore(directory, *std::move(db), std::move(blocks));
 }
 
-int ReadOnlyStore::OwnerPid() const {
+int ReadOnlyStore::OwnerPidOf(const std::string& directory) {
   // The owner writes its pid into the lock's file and empties it when it closes.
   // To ask the lock itself we would have to take it.
-  std::FILE* const file = std::fopen((directory_ + log::kLockFile).c_str(), "re");
+  std::FILE* const file = std::fopen((directory + log::kLockFile).c_str(), "re");
   if (file == nullptr) return 0;
   int pid = 0;
   if (std::fscanf(file, "%d", &pid) != 1) pid = 0;

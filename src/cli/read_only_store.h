@@ -87,8 +87,10 @@ class ReadOnlyStore {
   //   kNotFound            no store in `directory`.
   //   kFailedPrecondition  not an eddy store, or a newer eddy wrote it.
   //   kPermissionDenied, kUnavailable, kDataLoss   as sql::ToStatus.
-  static absl::StatusOr<ReadOnlyStore> Open(const std::string& directory) {
-    return Open(directory, /*immutable=*/false);
+  // `vfs`: through which SQLite reads; empty: its default.
+  static absl::StatusOr<ReadOnlyStore> Open(const std::string& directory,
+                                            const std::string& vfs = "") {
+    return Open(directory, /*immutable=*/false, vfs);
   }
 
   // For one short look: as Open, but of a store that is closed, and has no WAL,
@@ -116,10 +118,12 @@ class ReadOnlyStore {
   // The living process that last took the store's lock; 0: none. An owner that
   // was killed leaves its pid behind: once the system has given that to another
   // process, this one is taken for the owner.
-  int OwnerPid() const;
+  int OwnerPid() const { return OwnerPidOf(directory_); }
+  static int OwnerPidOf(const std::string& directory);
 
  private:
-  static absl::StatusOr<ReadOnlyStore> Open(const std::string& directory, bool immutable);
+  static absl::StatusOr<ReadOnlyStore> Open(const std::string& directory, bool immutable,
+                                            const std::string& vfs);
   ReadOnlyStore(std::string directory, sql::Database db, std::unique_ptr<log::BlockStore> blocks)
       : directory_(std::move(directory)), db_(std::move(db)), blocks_(std::move(blocks)) {}
 

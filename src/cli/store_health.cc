@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdio>
 #include <iterator>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -11,6 +12,7 @@
 #include "src/cli/text.h"
 #include "src/log/intake.h"
 #include "src/log/meta.h"
+#include "src/log/set_aside.h"
 
 namespace eddy::cli {
 namespace {
@@ -43,6 +45,20 @@ std::string Ratio(const StoreHealth& health) {
                                      static_cast<double>(health.payload_bytes_total));
 }
 
+const char* SalvageName(SalvageState state) {
+  switch (state) {
+    case SalvageState::kNone:
+      return "none";
+    case SalvageState::kRunning:
+      return "running";
+    case SalvageState::kPaused:
+      return "paused";
+    case SalvageState::kDone:
+      return "done";
+  }
+  return "unknown";
+}
+
 const char* DiskStateName(DiskState state) {
   const size_t index = static_cast<size_t>(state);
   return index < std::size(kStateNames) ? kStateNames[index] : "unknown";
@@ -58,6 +74,21 @@ absl::StatusOr<StoreHealth> LookAtHealth(const std::string& directory, sql::Data
   EDDY_ASSIGN_OR_RETURN(const int64_t store_id, log::MetaInt(db, log::kMetaStoreId, 0));
   EDDY_ASSIGN_OR_RETURN(const std::string elsewhere,
                         log::MetaText(db, log::kMetaIntakeDirectory));
+  health.salvage.set_asides = log::SetAsides(DefaultPlatform().files, directory).size();
+  EDDY_ASSIGN_OR_RETURN(const std::string salvage, log::MetaText(db, log::kMetaSalvage));
+  if (!salvage.empty()) {
+    health.salvage.state =
+        salvage == log::kSalvageRunning ? SalvageState::kRunning : SalvageState::kDone;
+  }
+  const std::pair<const char*, uint64_t*> counts[] = {
+      {log::kMetaSalvageBlocks, &health.salvage.blocks},
+      {log::kMetaSalvageRecords, &health.salvage.records},
+      {log::kMetaSalvageLost, &health.salvage.records_lost},
+      {log::kMetaSalvageOrphans, &health.salvage.blocks_orphaned}};
+  for (const auto& [name, count] : counts) {
+    EDDY_ASSIGN_OR_RETURN(const int64_t number, log::MetaInt(db, name, 0));
+    *count = static_cast<uint64_t>(std::max<int64_t>(number, 0));
+  }
   const uint64_t at_close = static_cast<uint64_t>(std::max<int64_t>(disk, 0));
   health.disk_bytes_total = at_close;
   health.payload_bytes_total = static_cast<uint64_t>(std::max<int64_t>(payload, 0));
@@ -86,6 +117,17 @@ std::string HealthLines(const StoreHealth& health) {
     }
     absl::StrAppend(&lines, "; flush interval ", health.flush_interval_ms, " ms\n");
   }
+  const SalvageStats& salvage = health.salvage;
+  if (salvage.set_asides > 0) {
+    absl::StrAppend(&lines, "  damaged databases set aside: ", salvage.set_asides,
+                    ", in damaged-<n>\n");
+  }
+  if (salvage.state != SalvageState::kNone) {
+    absl::StrAppend(&lines, "  salvage ", SalvageName(salvage.state), ": ", salvage.records,
+                    " records in ", salvage.blocks, " blocks, ", salvage.records_lost,
+                    " records lost, ", salvage.blocks_orphaned,
+                    " blocks of no known stream or queue\n");
+  }
   return lines;
 }
 
@@ -99,6 +141,11 @@ std::string HealthJson(const StoreHealth& health) {
                     "\",\"disk_state_since_ms\":", health.disk_state_since_ms,
                     ",\"flush_interval_ms\":", health.flush_interval_ms);
   }
+  absl::StrAppend(&json, ",\"set_asides\":", health.salvage.set_asides, ",\"salvage\":\"",
+                  SalvageName(health.salvage.state), "\",\"salvaged_blocks\":",
+                  health.salvage.blocks, ",\"salvaged_records\":", health.salvage.records,
+                  ",\"salvage_records_lost\":", health.salvage.records_lost,
+                  ",\"salvage_blocks_orphaned\":", health.salvage.blocks_orphaned);
   return json;
 }
 

@@ -20,6 +20,8 @@ struct StoreHealth {
   uint64_t disk_bytes_lately = 0;
   uint64_t payload_bytes_total = 0;
 
+  SalvageStats salvage;  // as committed: never paused
+
   bool live = false;             // of a living owner; what follows counts only then
   DiskState disk_state = DiskState::kGood;
   int64_t disk_state_since_ms = 0;

@@ -288,7 +288,10 @@ absl::StatusOr<std::shared_ptr<const Block>> BlockStore::TakeDamaged(sql::Statem
                                                                      const absl::Status& damage) {
   sql::AutoReset reset(locate);
   const absl::StatusOr<bool> found = locate.Step();
-  if (!found.ok() || !*found) return damage;  // not the block alone
+  if (!found.ok() || !*found) {  // not the block alone
+    table_is_damaged_.store(true, std::memory_order_relaxed);
+    return damage;
+  }
   return Damaged(locate.ColumnInt(0), locate.ColumnInt(1), locate.ColumnInt(2), damage);
 }
 

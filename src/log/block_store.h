@@ -153,6 +153,8 @@ class BlockStore {
   absl::StatusOr<std::shared_ptr<const Block>> FindTime(LogId log, int64_t time_ms);
 
   DamageCounts damage() const ABSL_LOCKS_EXCLUDED(mu_);
+  // Whether the table itself could not be read somewhere.
+  bool table_is_damaged() const { return table_is_damaged_.load(std::memory_order_relaxed); }
 
  private:
   BlockStore() = default;
@@ -168,6 +170,7 @@ class BlockStore {
   std::shared_ptr<const Block> Cache(std::shared_ptr<const Block> block)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
+  std::atomic<bool> table_is_damaged_{false};  // never false again; alone
   mutable absl::Mutex mu_;
   std::optional<sql::Database> db_ ABSL_GUARDED_BY(mu_);  // the statements' base
   sql::Statement find_ ABSL_GUARDED_BY(mu_);

@@ -126,6 +126,14 @@ class TransactionWork {
 struct EngineOptions {
   std::string directory;
   StoreOptions store;      // platform members filled in
+  // Where the store's lock is kept, beyond the engine's life, so that nobody else comes
+  // between two engines. Null: it is the engine's own.
+  std::unique_ptr<FileLock>* lock = nullptr;
+  // Of a new store: fills it from this directory, a store's or one of a database that was
+  // set aside, and leaves that as it is. Empty: from what was set aside in `directory`.
+  std::string salvage_from;
+  // Makes of the rows of views that came out of a damaged database such as can be loaded.
+  std::function<absl::Status(sql::Database&)> mend;
 };
 
 class Engine {
@@ -134,6 +142,15 @@ class Engine {
   // it. No view exists yet; FinishOpen() replays and commits.
   static absl::StatusOr<std::unique_ptr<Engine>> Open(EngineOptions options);
   virtual ~Engine() = default;
+
+  // What an error of opening, its views' too, comes from: kDataLoss stays so only if no
+  // read has failed, and is kUnavailable else.
+  virtual absl::Status TrueCause(const absl::Status& status) = 0;
+
+  // Sets the database aside, whose damage is `why`: see set_aside.h. No engine has it
+  // open, and options.lock has been held since the damage was seen.
+  static absl::StatusOr<std::string> SetAside(const EngineOptions& options,
+                                              const absl::Status& why);
 
   // Registers a view under a number of its own, before FinishOpen for those in
   // the tables. The view outlives the engine's last commit.

@@ -82,7 +82,13 @@ absl::StatusOr<Appended> EngineImpl::TryJournal(uint32_t view, std::string_view 
 
 absl::Duration EngineImpl::RunOnce() {
   if (!CheckMayCommit().ok()) return options_.store.flush_interval;
+  const absl::Duration due = RunCommits();
+  return std::min(due, RunSalvage());
+}
+
+absl::Duration EngineImpl::RunCommits() {
   CommitLock lock(this);
+  NoteDamage(blocks_->table_is_damaged());
   const absl::Duration interval = options_.store.flush_interval;
   const absl::Duration now = clock_->SinceBoot();
   CheckpointAbove(WalBytesMax());

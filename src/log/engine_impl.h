@@ -1,7 +1,7 @@
 // EngineImpl: see engine.h. Opening is in engine_open.cc, recovery in
 // engine_recover.cc, commits in engine_commit.cc, who waits for them in
 // engine_wait.cc, transactions of the user in engine_transact.cc, what follows a
-// failed sync in engine_reopen.cc.
+// failed sync in engine_reopen.cc, a damaged database in engine_salvage.cc.
 #ifndef EDDY_SRC_LOG_ENGINE_IMPL_H_
 #define EDDY_SRC_LOG_ENGINE_IMPL_H_
 
@@ -26,6 +26,7 @@
 #include "src/log/health.h"
 #include "src/log/intake.h"
 #include "src/log/keeper.h"
+#include "src/log/salvage.h"
 #include "src/log/segment_log.h"
 #include "src/log/space.h"
 #include "src/log/thinner.h"
@@ -41,7 +42,7 @@ namespace eddy::log {
 inline constexpr absl::Duration kIncompletePauseMin = absl::Milliseconds(1);
 inline constexpr absl::Duration kIncompletePauseMax = absl::Milliseconds(20);
 
-// Threads: safe. Lock order: commit_mu_, cut_, logs_mu_, views' locks, a log's
+// Threads: safe. Lock order: salvage_mu_, commit_mu_, cut_, logs_mu_, views' locks, a log's
 // mu_, the intake's pool.
 class EngineImpl final : public Engine, public LogHost {
  public:
@@ -52,6 +53,7 @@ class EngineImpl final : public Engine, public LogHost {
 
   absl::Status OpenFiles();  // first call, once
 
+  absl::Status TrueCause(const absl::Status& status) override;
   void AddParticipant(uint32_t view, Participant* participant) override;
   absl::Status FinishOpen() override;
   absl::Status Close() override;
@@ -112,6 +114,21 @@ class EngineImpl final : public Engine, public LogHost {
   };
 
   absl::Status OpenDatabase();
+  // See engine_salvage.cc.
+  absl::Status LookAtFiles();
+  bool IntakeWasUsed();
+  absl::Status CheckAll() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  // Has the next open look, once a damage is met that readers or commits cannot pass.
+  void NoteDamage(bool seen) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  absl::Status ForeignOrDamaged(const absl::Status& foreign);
+  absl::Status TakeOverDamaged(int64_t store_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  absl::Status LoadSalvage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  void NoteSalvage(const absl::Status& cause) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  absl::Duration RunSalvage() ABSL_LOCKS_EXCLUDED(salvage_mu_, commit_mu_);
+  absl::Duration RunSalvageLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(salvage_mu_)
+      ABSL_LOCKS_EXCLUDED(commit_mu_);
+  absl::Status CheckSalvageRoom() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  absl::Duration RunCommits() ABSL_LOCKS_EXCLUDED(commit_mu_);
   absl::Status FindIntake();
   absl::Status ProveDatabase();
   absl::Status LoadLogs();
@@ -214,11 +231,17 @@ class EngineImpl final : public Engine, public LogHost {
   Signal committed_;  // commit_mu_ was let go: a round may have ended
   CommitLine line_;   // the same, for those who wait for a commit of theirs
 
+  absl::Mutex salvage_mu_ ABSL_ACQUIRED_BEFORE(commit_mu_);  // whoever runs a step
   absl::Mutex commit_mu_;
   std::unique_ptr<sql::Database> db_ ABSL_GUARDED_BY(commit_mu_);
   std::unique_ptr<BlockWriter> writer_ ABSL_GUARDED_BY(commit_mu_);
   std::unique_ptr<Keeper> keeper_ ABSL_GUARDED_BY(commit_mu_);
   std::unique_ptr<Thinner> thinner_ ABSL_GUARDED_BY(commit_mu_);
+  std::unique_ptr<Salvage> salvage_;  // set while opening; see there for its locks
+  absl::Duration salvage_due_ ABSL_GUARDED_BY(commit_mu_);  // SinceBoot
+  bool suspect_ ABSL_GUARDED_BY(commit_mu_) = false;  // noted
+  uint64_t position_floor_ = 0;       // no new log begins below; constant once open
+  bool salvaged_ = false;             // from a damaged database, ever; likewise
   Space space_ ABSL_GUARDED_BY(commit_mu_);
   bool db_open_ ABSL_GUARDED_BY(commit_mu_) = true;  // false: a reopen has failed half way
   bool reopen_wanted_ ABSL_GUARDED_BY(commit_mu_) = false;   // a sync failed

@@ -10,24 +10,24 @@
 #include "src/base/strings.h"
 #include "src/log/engine_impl.h"
 #include "src/log/meta.h"
+#include "src/log/set_aside.h"
 #include "src/sql/schema.h"
 
 namespace eddy::log {
 namespace {
-
-constexpr int64_t kByteOrderMark = 0x0102030405060708;
 
 constexpr char kLogRows[] =
     "SELECT id, oldest_position, end_position, reserved_position FROM logs ORDER BY id";
 constexpr char kLastBlock[] =
     "SELECT id, " EDDY_BLOCK_SPAN " FROM blocks WHERE id >= ? AND id < ? "
     "ORDER BY id DESC LIMIT 1";
+// Their records would be taken for each other's.
+constexpr char kSharedLog[] =
+    "SELECT log_id FROM (SELECT log_id FROM shards UNION ALL SELECT log_id FROM queues) "
+    "GROUP BY log_id HAVING count(*) > 1 OR log_id = 0 LIMIT 1";
 constexpr char kAddLog[] =
     "INSERT INTO logs (id, oldest_position, end_position) "
-    "VALUES ((SELECT max(id) + 1 FROM logs), 0, 0)";
-
-// Position 0 comes before every record.
-constexpr uint64_t kFirstPosition = 64;
+    "VALUES ((SELECT max(id) + 1 FROM logs), 0, ?)";
 
 bool IsPosition(int64_t number) {
   return number >= 0 && static_cast<uint64_t>(number) <= kPositionMax;
@@ -37,7 +37,8 @@ bool IsPosition(int64_t number) {
 
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Open(EngineOptions options) {
   auto engine = std::make_unique<EngineImpl>(std::move(options));
-  EDDY_RETURN_IF_ERROR(engine->OpenFiles());
+  const absl::Status opened = engine->OpenFiles();
+  if (!opened.ok()) return engine->TrueCause(opened);
   return std::unique_ptr<Engine>(std::move(engine));
 }
 
@@ -73,28 +74,41 @@ sql::OpenOptions EngineImpl::ConnectionOptions(sql::Mode mode) const {
 
 absl::Status EngineImpl::OpenFiles() {
   Files* const files = platform().files;
+  if (!options_.salvage_from.empty() && files->Exists(options_.directory + kDatabaseFile)) {
+    return absl::AlreadyExistsError(absl::StrCat(options_.directory, " holds a store already"));
+  }
   if (!options_.store.create_if_missing &&
-      !files->Exists(options_.directory + kDatabaseFile)) {
+      !files->Exists(options_.directory + kDatabaseFile) &&
+      SetAsides(files, options_.directory).empty()) {
     return absl::NotFoundError(
         absl::StrCat(options_.directory, " holds no store, and create_if_missing is false"));
   }
   EDDY_RETURN_IF_ERROR(files->PrepareDirectory(options_.directory));
-  EDDY_ASSIGN_OR_RETURN(lock_, files->Lock(options_.directory + kLockFile));
+  std::unique_ptr<FileLock>* const held = options_.lock == nullptr ? &lock_ : options_.lock;
+  if (*held == nullptr) {
+    EDDY_ASSIGN_OR_RETURN(*held, files->Lock(options_.directory + kLockFile));
+  }
   EDDY_RETURN_IF_ERROR(OpenDatabase());
   EDDY_RETURN_IF_ERROR(FindIntake());
   EDDY_RETURN_IF_ERROR(ProveDatabase());
   EDDY_RETURN_IF_ERROR(LoadLogs());
+  {
+    CommitLock lock(this);
+    EDDY_RETURN_IF_ERROR(LoadSalvage());
+  }
   return RecoverIntake();
 }
 
 absl::Status EngineImpl::OpenDatabase() {
   EDDY_ASSIGN_OR_RETURN(vfs_, sql::CountingVfs::Register(platform().sqlite_vfs));
   const std::string path = options_.directory + kDatabaseFile;
+  EDDY_RETURN_IF_ERROR(LookAtFiles());
   CommitLock lock(this);
-  EDDY_ASSIGN_OR_RETURN(
-      sql::Database db,
-      sql::Database::Open(path, ConnectionOptions(sql::Mode::kOwner)));
-  db_ = std::make_unique<sql::Database>(std::move(db));
+  absl::StatusOr<sql::Database> db =
+      sql::Database::Open(path, ConnectionOptions(sql::Mode::kOwner));
+  if (sql::IsForeign(db.status())) return ForeignOrDamaged(db.status());
+  EDDY_RETURN_IF_ERROR(db.status());
+  db_ = std::make_unique<sql::Database>(*std::move(db));
   EDDY_RETURN_IF_ERROR(sql::PrepareSchema(*db_));
   EDDY_ASSIGN_OR_RETURN(writer_, BlockWriter::Create(*db_));
   keeper_ = std::make_unique<Keeper>(
@@ -112,13 +126,26 @@ absl::Status EngineImpl::OpenDatabase() {
     EDDY_RETURN_IF_ERROR(SetMeta(*db_, kMetaStoreId, store_id));
     EDDY_RETURN_IF_ERROR(SetMeta(*db_, kMetaByteOrder, kByteOrderMark));
     EDDY_RETURN_IF_ERROR(SetMeta(*db_, kMetaClean, 1));
+    EDDY_RETURN_IF_ERROR(TakeOverDamaged(store_id));
     EDDY_RETURN_IF_ERROR(transaction.Commit());
+    EDDY_ASSIGN_OR_RETURN(store_id, MetaInt(*db_, kMetaStoreId, store_id));
   }
   EDDY_ASSIGN_OR_RETURN(const int64_t order, MetaInt(*db_, kMetaByteOrder, kByteOrderMark));
-  if (order != kByteOrderMark) {
+  if (order == kOtherByteOrder) {
     return absl::FailedPreconditionError(
         absl::StrCat(path, " was written on a machine of another byte order"));
   }
+  if (order != kByteOrderMark) {
+    return absl::DataLossError(absl::StrCat(path, ": meta: ", kMetaByteOrder, " is ", order));
+  }
+  EDDY_ASSIGN_OR_RETURN(const int64_t floor, MetaInt(*db_, kMetaPositionFloor, 0));
+  if (!IsPosition(floor) || floor % int64_t{kFrameAlignment} != 0) {
+    return absl::DataLossError(absl::StrCat(path, ": meta: ", kMetaPositionFloor, " is ", floor));
+  }
+  position_floor_ = std::max(kFirstPosition, static_cast<uint64_t>(floor));
+  EDDY_ASSIGN_OR_RETURN(const std::string salvage, MetaText(*db_, kMetaSalvage));
+  salvaged_ = !salvage.empty();
+  EDDY_RETURN_IF_ERROR(CheckAll());
   const std::string boot = clock_->BootId();
   identity_ = {XXH3_64bits(boot.data(), boot.size()), static_cast<uint64_t>(store_id)};
   EDDY_RETURN_IF_ERROR(boot_clock_.Load(*db_, identity_.boot));
@@ -164,7 +191,14 @@ absl::Status EngineImpl::LoadLogs() {
     logs_[id]->SetBootStarts(boot_clock_.StartsOf(id));
     if (id != 0) EDDY_RETURN_IF_ERROR(keeper_->Load(logs_[id].get()));
   }
-  keeper_->Loaded();
+  EDDY_ASSIGN_OR_RETURN(const int64_t kept_ms, MetaInt(*db_, kMetaSalvageKept, 0));
+  keeper_->Loaded(kept_ms);
+  EDDY_ASSIGN_OR_RETURN(sql::Statement shared, db_->Prepare(kSharedLog));
+  EDDY_ASSIGN_OR_RETURN(const bool is_shared, shared.Step());
+  if (is_shared) {
+    return absl::DataLossError(
+        absl::StrCat("log ", shared.ColumnInt(0), " belongs to two shards or queues"));
+  }
   const auto journal = logs_.find(0);
   if (journal == logs_.end()) return absl::DataLossError("the journal's row is missing in logs");
   journal_ = journal->second.get();
@@ -182,6 +216,7 @@ absl::Status EngineImpl::Close() {
   if (intake_ == nullptr) return absl::FailedPreconditionError("the store was not opened");
   const absl::Status flushed = Flush();
   CommitLock lock(this);
+  NoteDamage(blocks_->table_is_damaged());
   if (flushed.ok()) {
     EDDY_RETURN_IF_ERROR(CommitRound(Extent::kEverything).status);
     EDDY_RETURN_IF_ERROR(EnsureDatabase());
@@ -213,14 +248,14 @@ absl::Status EngineImpl::Close() {
 
 absl::StatusOr<Log*> EngineImpl::AddLog(sql::Database& db) {
   EDDY_ASSIGN_OR_RETURN(sql::Statement add, db.Prepare(kAddLog));
-  EDDY_RETURN_IF_ERROR(add.Run());
+  EDDY_RETURN_IF_ERROR(add.Bind(1, static_cast<int64_t>(position_floor_)).Run());
   const LogId id = static_cast<LogId>(db.LastInsertRowid());
   if (id > kLogIdMax) {
     return absl::ResourceExhaustedError(absl::StrCat("a store holds at most ", kLogIdMax, " logs"));
   }
   absl::MutexLock logs(&logs_mu_);
   auto& log = logs_[id];
-  log = std::make_unique<SegmentLog>(id, 0, kFirstPosition, 0, intake_.get(), blocks_.get(), this,
+  log = std::make_unique<SegmentLog>(id, 0, position_floor_, 0, intake_.get(), blocks_.get(), this,
                                      clock_);
   EDDY_RETURN_IF_ERROR(boot_clock_.BeginLog(db, id));
   log->SetBootStarts(boot_clock_.StartsOf(id));

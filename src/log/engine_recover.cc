@@ -115,7 +115,7 @@ absl::Status EngineImpl::RecoverIntake() {
 absl::Status EngineImpl::JumpPositions() {
   constexpr int64_t kMost = kIntakeBytesMax + kIntakeHeaderBytes;
   EDDY_ASSIGN_OR_RETURN(const int64_t intake_bytes, MetaInt(*db_, kMetaIntakeBytes, kMost));
-  if (intake_bytes < 0 || intake_bytes > kMost) {
+  if (!IsIntakeBytes(intake_bytes)) {
     return absl::DataLossError(
         absl::StrCat("meta: ", kMetaIntakeBytes, " is ", intake_bytes, ", which cannot be"));
   }
@@ -153,7 +153,10 @@ absl::Status EngineImpl::ReplayJournal() {
       // A view that is in no table was never committed, and neither was a
       // frame of its own log: there is nothing its state could refer to.
       if (participant == nullptr) continue;
-      EDDY_RETURN_IF_ERROR(participant->Replay(frame.body.substr(sizeof(view))));
+      const absl::Status replayed = participant->Replay(frame.body.substr(sizeof(view)));
+      // What it speaks of may be lost with a page of the damaged database.
+      if (absl::IsDataLoss(replayed) && salvaged_) continue;
+      EDDY_RETURN_IF_ERROR(replayed);
     }
   }
   journal_leftovers_.clear();

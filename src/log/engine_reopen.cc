@@ -52,6 +52,7 @@ void EngineImpl::NoteSync(const absl::Status& status) {
 void EngineImpl::NoteCommit(const absl::Status& status) {
   if (sql::IsSyncFailure(status) && intake_ != nullptr) wal_in_doubt_ = true;
   NoteSync(status);
+  NoteDamage(absl::IsDataLoss(status));
   if (status.ok() && !reopen_wanted_) {
     reopen_pause_ = absl::ZeroDuration();
     reopens_in_a_row_ = 0;

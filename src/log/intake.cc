@@ -117,6 +117,14 @@ absl::StatusOr<IntakeGeometry> Intake::ReadGeometry(Files* files, const std::str
   return geometry;
 }
 
+absl::StatusOr<IntakeIdentity> Intake::ReadIdentity(Files* files, const std::string& path) {
+  EDDY_RETURN_IF_ERROR(ReadGeometry(files, path).status());
+  EDDY_ASSIGN_OR_RETURN(std::unique_ptr<Mapping> mapping,
+                        files->MapShared(path, kIntakeHeaderBytes));
+  const Header& header = *reinterpret_cast<const Header*>(mapping->data());
+  return IntakeIdentity{header.boot, header.store};
+}
+
 absl::StatusOr<bool> Intake::IsForeign(Files* files, const std::string& path) {
   EDDY_ASSIGN_OR_RETURN(const uint64_t size, files->Size(path));
   if (size < sizeof(kMagic)) return size != 0;

@@ -37,6 +37,11 @@ inline constexpr size_t kIntakeBytesMin = 32 << 10;
 inline constexpr size_t kIntakeBytesMax = size_t{1} << 30;
 inline constexpr uint32_t kNoSegment = 0xffff;
 
+// Whether an intake's file can be of this size.
+constexpr bool IsIntakeBytes(int64_t bytes) {
+  return bytes >= 0 && bytes <= static_cast<int64_t>(kIntakeBytesMax + kIntakeHeaderBytes);
+}
+
 struct IntakeGeometry {
   uint32_t segment_bytes = 0;
   uint32_t segment_count = 0;
@@ -91,6 +96,10 @@ class Intake {
   //   kNotFound            it holds no intake that is whole.
   //   kFailedPrecondition  a newer eddy made it.
   static absl::StatusOr<IntakeGeometry> ReadGeometry(Files* files, const std::string& path);
+
+  // Of whose frames an existing file holds.
+  //   kNotFound   it holds no intake that is whole.
+  static absl::StatusOr<IntakeIdentity> ReadIdentity(Files* files, const std::string& path);
 
   // Whether an existing file begins as no intake of ours ever did, whole or not.
   static absl::StatusOr<bool> IsForeign(Files* files, const std::string& path);

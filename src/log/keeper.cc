@@ -125,7 +125,25 @@ absl::Status Keeper::Load(SegmentLog* log) {
   }
 }
 
-void Keeper::Loaded() { age_.Resume(last_kept_ms_, last_wall_ms_, SteadyMs()); }
+void Keeper::Loaded(int64_t kept_ms) {
+  if (kept_ms > last_kept_ms_) {
+    last_kept_ms_ = kept_ms;
+    last_wall_ms_ = 0;
+  }
+  age_.Resume(last_kept_ms_, last_wall_ms_, SteadyMs());
+}
+
+void Keeper::Freeze(SegmentLog* log, bool frozen) {
+  Of(log).frozen = frozen;
+  NoteFrozen();
+}
+
+void Keeper::NoteFrozen() {
+  for (KeepGroup& group : groups_) group.frozen = false;
+  for (const auto& [id, place] : places_) {
+    if (place.frozen) groups_[place.group].frozen = true;
+  }
+}
 
 void Keeper::SetGroup(const std::vector<SegmentLog*>& logs, const KeepLimits& limits) {
   for (SegmentLog* log : logs) Of(log);  // may add groups: before the index is taken
@@ -142,6 +160,7 @@ void Keeper::SetGroup(const std::vector<SegmentLog*>& logs, const KeepLimits& li
   }
   groups_.push_back(std::move(group));
   group_logs_.push_back(logs);
+  NoteFrozen();
   any_limits_ = any_limits_ || limits.age_ms != 0 || limits.bytes != 0 || limits.frames != 0;
 }
 

@@ -59,11 +59,15 @@ class Keeper {
 
   // Of the rows of the log. Once for each, then Loaded().
   absl::Status Load(SegmentLog* log);
-  void Loaded();
+  // `kept_ms`: where the age clock was at the least, whatever blocks there are.
+  void Loaded(int64_t kept_ms);
 
   // A log that was just made; also one in place of another that a transaction took
   // back before it had anything.
   void Add(SegmentLog* log);
+
+  // Until it is thawed, nothing is dropped of the log's group.
+  void Freeze(SegmentLog* log, bool frozen);
 
   // `logs` are those of one stream or queue; without this a log is a group of its
   // own that has no limits and is not dropped from.
@@ -107,6 +111,7 @@ class Keeper {
     size_t index = 0;
     SegmentLog* log = nullptr;
     bool oldest_known = true;
+    bool frozen = false;
     uint64_t dropped_to = 0;  // since open: no block is kept below
     uint64_t blocks_uncounted = 0;
     std::array<Dropped, kGapReasonCount> dropped = {};
@@ -124,6 +129,7 @@ class Keeper {
   LogTotals& Totals(const Place& place) { return groups_[place.group].logs[place.index]; }
   absl::Status LearnOldest();
   absl::Status DropOldest(const Drop& drop);
+  void NoteFrozen();
   void Count(Place* place, const GapPiece& gap, uint64_t bytes);
   LogTotals WithPending(const Place& place);
   static void Apply(const Pending& pending, LogTotals* totals);

@@ -39,6 +39,9 @@ namespace eddy::log {
 
 using LogId = uint32_t;  // 0 is the journal
 
+// Of a log. Position 0 comes before every record.
+inline constexpr uint64_t kFirstPosition = 64;
+
 // Where an append went.
 struct Appended {
   uint64_t position = 0;
@@ -100,7 +103,8 @@ class Log {
   // No frame and no gap means: nothing there yet. A damaged block is a gap, and the
   // read goes on behind it.
   //   kDataLoss     the table of blocks cannot be read at all there.
-  //   kUnavailable  try again: the disk, or a database that is being opened anew.
+  //   kUnavailable  try again: the disk, a database that is being opened anew, or
+  //                 frames that are still being salvaged.
   virtual absl::StatusOr<ReadResult> Read(uint64_t position,
                                           const ReadOptions& options) = 0;
 

@@ -17,6 +17,9 @@ std::string IntakePath(const std::string& directory, const std::string& elsewher
   return absl::StrCat(elsewhere, "/eddy-", absl::Hex(store_id, absl::kZeroPad16), ".intake");
 }
 
+std::string SalvageAtName(uint32_t log) { return absl::StrCat("salvage_at/", log); }
+std::string SalvageEndName(uint32_t log) { return absl::StrCat("salvage_end/", log); }
+
 absl::StatusOr<int64_t> MetaInt(sql::Database& db, const char* name, int64_t otherwise) {
   EDDY_ASSIGN_OR_RETURN(sql::Statement get, db.Prepare(kGet));
   get.BindText(1, name);

@@ -16,6 +16,9 @@ namespace eddy::log {
 inline constexpr char kDatabaseFile[] = "/eddy.db";
 inline constexpr char kLockFile[] = "/eddy.lock";
 inline constexpr char kIntakeFile[] = "/eddy.intake";
+// There, if the database was found damaged while it was in use: the next open looks at
+// all of it.
+inline constexpr char kSuspectFile[] = "/eddy.suspect";
 
 inline constexpr char kMetaStoreId[] = "store_id";
 inline constexpr char kMetaByteOrder[] = "byte_order";
@@ -30,6 +33,24 @@ inline constexpr char kMetaPayloadBytes[] = "payload_bytes_total";
 
 // Written to no end but to be written: see engine_reopen.cc.
 inline constexpr char kMetaReopens[] = "reopens";
+
+// Of a store whose last database was set aside: kSalvageRunning or kSalvageDone, what has
+// become of it, and below which position no new log begins. See salvage.h.
+inline constexpr char kMetaSalvage[] = "salvage";
+inline constexpr char kMetaSalvageBlocks[] = "salvage_blocks";
+inline constexpr char kMetaSalvageRecords[] = "salvage_records";
+inline constexpr char kMetaSalvageLost[] = "salvage_records_lost";
+inline constexpr char kMetaSalvageOrphans[] = "salvage_blocks_orphaned";
+inline constexpr char kMetaSalvageKept[] = "salvage_kept_ms";  // where its age clock was
+inline constexpr char kMetaPositionFloor[] = "position_floor";
+inline constexpr char kSalvageRunning[] = "running";
+inline constexpr char kSalvageDone[] = "done";
+// Of one log that is not yet done.
+std::string SalvageAtName(uint32_t log);
+std::string SalvageEndName(uint32_t log);
+
+inline constexpr int64_t kByteOrderMark = 0x0102030405060708;
+inline constexpr int64_t kOtherByteOrder = 0x0807060504030201;
 
 // `elsewhere` is StoreOptions::intake_directory. Several stores may share a tmpfs: the
 // name tells whose it is.

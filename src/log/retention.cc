@@ -50,7 +50,7 @@ std::optional<Drop> NextDrop(const std::vector<KeepGroup>& groups, int64_t now_m
   std::tuple<int64_t, int64_t> least;  // priority, age
   for (size_t i = 0; i < groups.size(); ++i) {
     const std::optional<size_t> log = OldestLog(groups[i]);
-    if (!log) continue;
+    if (!log || groups[i].frozen) continue;
     const int64_t oldest_ms = groups[i].logs[*log].oldest_kept_ms;
     if (const auto reason = OwnReason(groups[i], oldest_ms, now_ms)) {
       return Drop{i, *log, *reason};
@@ -79,7 +79,7 @@ bool RejectsNew(const KeepGroup& group) {
 uint64_t DroppableBytes(const std::vector<KeepGroup>& groups) {
   uint64_t bytes = 0;
   for (const KeepGroup& group : groups) {
-    if (group.limits.droppable) bytes += Sum(group).bytes;
+    if (group.limits.droppable && !group.frozen) bytes += Sum(group).bytes;
   }
   return bytes;
 }

@@ -36,6 +36,7 @@ struct KeepLimits {
 
 struct KeepGroup {
   KeepLimits limits;
+  bool frozen = false;  // its oldest blocks may not be there yet: see salvage.h
   std::vector<LogTotals> logs;
   uint64_t bytes_coming = 0;   // what the commit at hand will add
   uint64_t frames_coming = 0;

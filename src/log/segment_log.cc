@@ -289,6 +289,30 @@ void SegmentLog::JumpTo(uint64_t position) {
   committed_.store(position, std::memory_order_release);
 }
 
+void SegmentLog::SetSalvage(uint64_t at, uint64_t end) {
+  salvage_begin_ = at;
+  salvage_end_ = end;
+  salvage_at_.store(at, std::memory_order_release);
+  // Readers below it look into the blocks, trims wait for them.
+  blocks_end_.store(std::max(end, stored_end()), std::memory_order_release);
+}
+
+void SegmentLog::SetSalvaged(uint64_t at) {
+  salvage_at_.store(at, std::memory_order_release);
+  appended_.Notify();
+}
+
+void SegmentLog::EndSalvage(uint64_t stored_end) {
+  {
+    absl::MutexLock lock(&mu_);
+    if (blocks_end_.load(std::memory_order_relaxed) == salvage_end_) {
+      blocks_end_.store(stored_end, std::memory_order_release);
+    }
+  }
+  salvage_at_.store(UINT64_MAX, std::memory_order_release);
+  appended_.Notify();
+}
+
 void SegmentLog::SetKnown(uint64_t end, uint64_t reserved) {
   known_end_ = std::max(known_end_, end);
   reserved_ = std::max(reserved_, reserved);
@@ -311,7 +335,11 @@ void SegmentLog::Committed(uint64_t end, uint64_t frames_end, uint64_t trimmed_b
   {
     absl::MutexLock lock(&mu_);
     EDDY_CHECK(end <= reach());  // L4
-    if (frames_end != 0) blocks_end_.store(frames_end, std::memory_order_release);
+    if (frames_end != 0) {
+      // Not below what is still to be salvaged.
+      blocks_end_.store(std::max(frames_end, AwaitsSalvage(salvage_end_ - 1) ? salvage_end_ : 0),
+                        std::memory_order_release);
+    }
     committed_.store(std::max(end, committed()), std::memory_order_release);
     if (committed() >= refused_end_) refused_bytes_ = 0;
     while (!runs_.empty() && runs_.front().sealed && runs_.front().end <= end) {

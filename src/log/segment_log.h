@@ -127,6 +127,13 @@ class SegmentLog final : public Log {
   void SetBootStarts(BootStarts starts) { boot_starts_ = std::move(starts); }
   const BootStarts& boot_starts() const { return boot_starts_; }
   void RepairTime(FrameView* frame) const { log::RepairTime(boot_starts_, frame); }
+  // Before the log is used: what lies in [at, end) is still to come into the blocks, in
+  // order. The salvage, under the commit lock: it is there below `at`, or all of it is,
+  // and the last block then ends at `stored_end`.
+  void SetSalvage(uint64_t at, uint64_t end);
+  void SetSalvaged(uint64_t at) ABSL_LOCKS_EXCLUDED(mu_);
+  void EndSalvage(uint64_t stored_end) ABSL_LOCKS_EXCLUDED(mu_);
+
   // Leaves a gap, so that what a dead process claimed is not given again. With
   // everything committed and nobody appending.
   void JumpTo(uint64_t position);
@@ -227,6 +234,10 @@ class SegmentLog final : public Log {
   absl::StatusOr<Found> ReadBlocks(Collector* collector, uint64_t runs_first)
       ABSL_LOCKS_EXCLUDED(mu_);
   bool FrameIsReadable(uint64_t position) ABSL_LOCKS_EXCLUDED(mu_);
+  bool AwaitsSalvage(uint64_t position) const {
+    return position >= salvage_at_.load(std::memory_order_acquire) && position < salvage_end_;
+  }
+  absl::Status NotYetSalvaged() const;
 
   const LogId id_;
   Intake* intake_;
@@ -248,6 +259,11 @@ class SegmentLog final : public Log {
   std::atomic<uint64_t> committed_;    // released by Committed, acquired by waiters
   std::atomic<uint64_t> blocks_end_;   // likewise; never in a gap of positions
   std::atomic<uint64_t> oldest_;
+  // What is to be salvaged begins there; released once what lies below is in the blocks
+  // or told as a gap, acquired by readers. UINT64_MAX: nothing.
+  std::atomic<uint64_t> salvage_at_{UINT64_MAX};
+  uint64_t salvage_begin_ = 0;  // constant once the log is in use, as the next
+  uint64_t salvage_end_ = 0;
   // Runs, a trim, or positions that were refused; exact under mu_.
   std::atomic<bool> has_work_{false};
   Signal appended_;

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "src/base/status.h"
 #include "src/log/segment_log.h"
 
@@ -114,6 +115,14 @@ class SegmentLog::Collector {
     return true;
   }
 
+  // More is there, but not now. False: nothing has been found.
+  bool EndForNow() {
+    if (result_.frames.empty() && !result_.gap) return false;
+    full_ = result_.more = true;
+    if (!result_.frames.empty()) result_.next_time_ms = result_.frames.back().time_ms;
+    return true;
+  }
+
   ReadResult Take() { return std::move(result_); }
 
  private:
@@ -129,6 +138,10 @@ absl::StatusOr<ReadResult> SegmentLog::Read(uint64_t position, const ReadOptions
   const uint64_t limit = options.committed_only ? committed() : UINT64_MAX;
   Collector collector(*this, std::max(position, oldest()), options, limit);
   while (!collector.full() && collector.position() < limit) {
+    if (AwaitsSalvage(collector.position())) {
+      if (!collector.EndForNow()) return NotYetSalvaged();
+      break;
+    }
     uint64_t runs_first = 0;
     Found found = ReadRuns(&collector, &runs_first);
     if (found == Found::kInBlocks) {
@@ -221,10 +234,16 @@ absl::StatusOr<SegmentLog::Found> SegmentLog::ReadBlocks(Collector* collector,
   // No block reaches beyond, and all below it is in a block that the look sees:
   // noted before the look.
   const uint64_t bound = std::min(runs_first, committed());
+  const uint64_t salvage_at = salvage_at_.load(std::memory_order_acquire);
   EDDY_ASSIGN_OR_RETURN(const std::shared_ptr<const Block> block,
                         blocks_->Find(id_, collector->position()));
   // The end of a damaged block is what its row says, if not the most that can be. It
   // is not to be believed beyond what was written.
+  if (collector->position() < salvage_at && salvage_at < salvage_end_ &&
+      (block == nullptr || block->first >= salvage_at)) {
+    collector->SkipTo(salvage_at);  // what comes next is not there yet
+    return Found::kSome;
+  }
   const bool damaged = block != nullptr && !block->damage.ok();
   if (block != nullptr && !(damaged && collector->position() >= bound)) {
     if (damaged) {
@@ -248,6 +267,15 @@ absl::StatusOr<SegmentLog::Found> SegmentLog::ReadBlocks(Collector* collector,
   if (runs_first == UINT64_MAX) return Found::kNothing;
   collector->SkipTo(runs_first);
   return Found::kSome;
+}
+
+absl::Status SegmentLog::NotYetSalvaged() const {
+  const uint64_t at = std::min(salvage_at_.load(std::memory_order_acquire), salvage_end_);
+  const uint64_t all = std::max<uint64_t>(salvage_end_ - salvage_begin_, 1);
+  return absl::UnavailableError(absl::StrCat(
+      "log ", id_, ": being salvaged out of a damaged database, ",
+      100 * ((at - salvage_begin_) / 128) / std::max<uint64_t>(all / 128, 1),
+      " % done; try again"));
 }
 
 bool SegmentLog::FrameIsReadable(uint64_t position) {
@@ -312,6 +340,10 @@ absl::StatusOr<uint64_t> SegmentLog::FindTime(int64_t time_ms) {
   const uint64_t behind_blocks = committed();
   EDDY_ASSIGN_OR_RETURN(const std::shared_ptr<const Block> block,
                         blocks_->FindTime(id_, time_ms));
+  const uint64_t salvage_at = salvage_at_.load(std::memory_order_acquire);
+  if (salvage_at < salvage_end_ && (block == nullptr || block->first >= salvage_at)) {
+    return NotYetSalvaged();
+  }
   uint64_t position = block != nullptr ? block->first : behind_blocks;
   position = std::max(position, oldest());
   for (;;) {

@@ -37,6 +37,10 @@ absl::Status InsertQueue(sql::Database& db, const QueueRow& row);
 // By id: a queue comes after its dead-letter queue.
 absl::StatusOr<std::vector<QueueRow>> SelectQueues(sql::Database& db);
 
+// Makes of rows that came out of a damaged database such as can be loaded: a value that
+// cannot be is the default, a name that cannot be is made from the id.
+absl::Status MendQueues(sql::Database& db);
+
 absl::StatusOr<std::vector<DeliveryChange>> SelectDeliveries(sql::Database& db, uint32_t queue);
 absl::Status WriteDeliveries(sql::Database& db, uint32_t queue,
                              const DeliverySnapshot& snapshot);

@@ -74,10 +74,14 @@ absl::StatusOr<std::vector<std::unique_ptr<QueueImpl>>> QueueImpl::LoadAll(
       dead_letter_queue = found->second;
       row.options.dead_letter_queue = dead_letter_queue->name();
     }
-    EDDY_ASSIGN_OR_RETURN(log::Log* const log, engine.OpenLog(row.log));
+    const absl::StatusOr<log::Log*> log = engine.OpenLog(row.log);
+    if (!log.ok()) {
+      return absl::DataLossError(
+          absl::StrCat("queue ", row.name, ": ", log.status().ToString()));
+    }
     const uint32_t id = row.id;
     std::unique_ptr<QueueImpl> queue(
-        new QueueImpl(engine, std::move(row), log, dead_letter_queue));
+        new QueueImpl(engine, std::move(row), *log, dead_letter_queue));
     {
       absl::MutexLock lock(&queue->mu_);
       for (const DeliveryChange& change : deliveries[i]) {
@@ -135,10 +139,12 @@ absl::Status QueueImpl::CountUntouched() {
   }));
   uint64_t count = blocks.count;
   for (uint64_t at = scan; at < blocks.first;) {
-    EDDY_ASSIGN_OR_RETURN(const log::ReadResult result, log_->Read(at, {}));
-    if (result.frames.empty()) break;
-    for (const log::FrameView& frame : result.frames) count += frame.position < blocks.first;
-    at = result.next;
+    const absl::StatusOr<log::ReadResult> result = log_->Read(at, {});
+    if (absl::IsUnavailable(result.status())) break;  // still to be salvaged
+    EDDY_RETURN_IF_ERROR(result.status());
+    if (result->frames.empty()) break;
+    for (const log::FrameView& frame : result->frames) count += frame.position < blocks.first;
+    at = result->next;
   }
   untouched_.store(static_cast<int64_t>(count) - static_cast<int64_t>(touched),
                    std::memory_order_relaxed);

@@ -152,8 +152,13 @@ absl::Status QueueImpl::FindEntries(const std::vector<uint64_t>& positions, Cand
     const uint64_t position = positions[i];
     log::ReadOptions options;
     options.frames_max = positions.size() - i;
-    EDDY_ASSIGN_OR_RETURN(log::ReadResult result, log_->Read(position, options));
-    if (result.gap && result.gap->first <= position) {
+    absl::StatusOr<log::ReadResult> read = log_->Read(position, options);
+    // What cannot be read yet is for a later receive, if there is something before it.
+    if (absl::IsUnavailable(read.status()) && !found->messages.empty()) return absl::OkStatus();
+    EDDY_RETURN_IF_ERROR(read.status());
+    log::ReadResult& result = *read;
+    if ((result.gap && result.gap->first <= position) ||
+        log_->gaps().Find(position, position + 1)) {
       found->overtaken = DropDamaged(position) || found->overtaken;
       ++i;
       continue;
@@ -235,7 +240,10 @@ absl::Status QueueImpl::FindUntouched(size_t count, uint64_t from, bool all_are,
   log::ReadOptions options;
   options.frames_max = count;
   for (uint64_t at = from; messages.size() < before + count;) {
-    EDDY_ASSIGN_OR_RETURN(log::ReadResult result, log_->Read(at, options));
+    absl::StatusOr<log::ReadResult> read = log_->Read(at, options);
+    if (absl::IsUnavailable(read.status()) && !messages.empty()) return absl::OkStatus();
+    EDDY_RETURN_IF_ERROR(read.status());
+    log::ReadResult& result = *read;
     const size_t found_before = messages.size();
     if (result.gap) PassDamaged(*result.gap, found_before == before);
     if (result.frames.empty()) break;

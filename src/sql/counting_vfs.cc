@@ -27,6 +27,7 @@ struct CountingVfs::Vfs {
   std::atomic<uint64_t> sync_count{0};
   std::atomic<uint64_t> write_count{0};
   std::atomic<int> write_errno{0};
+  std::atomic<uint64_t> read_failures{0};
 };
 
 namespace {
@@ -39,6 +40,7 @@ struct File {
   std::atomic<uint64_t>* sync_count;
   std::atomic<uint64_t>* write_count;
   std::atomic<int>* write_errno;
+  std::atomic<uint64_t>* read_failures;
   sqlite3_vfs* base;
   // Of a WAL always; of a database while a checkpoint copies, see ShmLock. Else each
   // write is handed on at once.
@@ -96,8 +98,15 @@ int Close(sqlite3_file* f) {
 int Read(sqlite3_file* f, void* to, int bytes, sqlite3_int64 offset) {
   const int flushed = Flush(f);
   if (flushed != SQLITE_OK) return flushed;
-  return Self(f)->reads_ahead ? Self(f)->ahead.Read(to, bytes, offset)
-                              : ReadBelow(f, to, bytes, offset);
+  const int code = Self(f)->reads_ahead ? Self(f)->ahead.Read(to, bytes, offset)
+                                        : ReadBelow(f, to, bytes, offset);
+  bool failed = code != SQLITE_OK;
+  if (code == SQLITE_IOERR_SHORT_READ) {  // the usual end of a file, or a disk that fails?
+    sqlite3_int64 size = 0;
+    failed = BaseMethods(f)->xFileSize(Base(f), &size) != SQLITE_OK || size >= offset + bytes;
+  }
+  if (failed) Self(f)->read_failures->fetch_add(1, std::memory_order_relaxed);
+  return code;
 }
 int Write(sqlite3_file* f, const void* from, int bytes, sqlite3_int64 offset) {
   Self(f)->reads_ahead = true;
@@ -236,7 +245,8 @@ struct CountingVfsMethods {
                   int flags, int* out_flags) {
     CountingVfs::Vfs* owner = Owner(vfs);
     File* self = new (file) File{
-        {}, nullptr, nullptr, nullptr, nullptr, owner->base, (flags & SQLITE_OPEN_WAL) != 0,
+        {}, nullptr, nullptr, nullptr, nullptr, nullptr, owner->base,
+        (flags & SQLITE_OPEN_WAL) != 0,
         WriteGather([file](const void* from, int bytes, int64_t offset) {
           return WriteBelow(file, from, bytes, offset);
         }),
@@ -250,6 +260,7 @@ struct CountingVfsMethods {
     self->sync_count = &owner->sync_count;
     self->write_count = &owner->write_count;
     self->write_errno = &owner->write_errno;
+    self->read_failures = &owner->read_failures;
     sqlite3_file* below = eddy::sql::Base(file);
     const int code =
         owner->base->xOpen(owner->base, name, below, flags, out_flags);
@@ -377,6 +388,10 @@ IoCounts CountingVfs::Counts() const {
   counts.sync_count = vfs_->sync_count.load(std::memory_order_relaxed);
   counts.write_count = vfs_->write_count.load(std::memory_order_relaxed);
   return counts;
+}
+
+uint64_t CountingVfs::ReadFailures() const {
+  return vfs_->read_failures.load(std::memory_order_relaxed);
 }
 
 int CountingVfs::WriteErrno() const { return vfs_->write_errno.load(std::memory_order_relaxed); }

@@ -45,6 +45,9 @@ class CountingVfs {
   IoCounts Counts() const;          // each number exact, the set not atomic
   // errno of the last write, truncation or sync that failed; 0: none did.
   int WriteErrno() const;
+  // How many reads have failed so far, or brought less than there is: SQLite takes
+  // some of them for damage.
+  uint64_t ReadFailures() const;
 
  private:
   friend struct CountingVfsMethods;  // the functions that SQLite calls

@@ -37,9 +37,13 @@ std::string ImmutableUri(const std::string& path) {
   return uri + "?immutable=1";
 }
 
+constexpr char kForeignUrl[] = "eddy/foreign-file";
+
 absl::Status Foreign(const std::string& path, const std::string& why) {
-  return absl::FailedPreconditionError(
+  absl::Status status = absl::FailedPreconditionError(
       absl::StrCat(path, " is not an eddy store: ", why));
+  status.SetPayload(kForeignUrl, absl::Cord());
+  return status;
 }
 
 // D3: tells whether the file is new (true), ours (false), or an error. Only
@@ -73,6 +77,10 @@ absl::StatusOr<bool> IsNew(Database& db, const std::string& path,
 }
 
 }  // namespace
+
+bool IsForeign(const absl::Status& status) {
+  return status.GetPayload(kForeignUrl).has_value();
+}
 
 // On the heap, because SQLite keeps pointers into it while Database moves.
 struct Database::Connection {

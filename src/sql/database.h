@@ -159,6 +159,9 @@ class Database {
   std::unique_ptr<Connection> connection_;  // null once closed or moved from
 };
 
+// Whether an Open has failed because the file is, by its first page, not one of eddy's.
+bool IsForeign(const absl::Status& status);
+
 // BEGIN IMMEDIATE on the owner, a stable view of the data on a reader. Rolls
 // back when it is destroyed before Commit has returned OK.
 //

@@ -208,6 +208,10 @@ absl::Status WithErrno(const absl::Status& status, int error) {
 
 bool IsBusy(const absl::Status& status) { return (SqliteCode(status) & 0xff) == SQLITE_BUSY; }
 
+bool IsUnknownName(const absl::Status& status) {
+  return (SqliteCode(status) & 0xff) == SQLITE_ERROR;
+}
+
 bool IsSyncFailure(const absl::Status& status) {
   const int code = SqliteCode(status);
   return code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC;

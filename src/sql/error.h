@@ -43,6 +43,10 @@ absl::Status WithErrno(const absl::Status& status, int error);
 // Whether another connection was in the way.
 bool IsBusy(const absl::Status& status);
 
+// Whether SQLite does not know a table or column. Of eddy's own statements, which are right,
+// this says that the schema is not as it was written.
+bool IsUnknownName(const absl::Status& status);
+
 // Whether `status` comes from a sync that failed. What that sync should have
 // covered may be on disk or not, now or later: it must never be called durable.
 bool IsSyncFailure(const absl::Status& status);

@@ -1,7 +1,12 @@
 #include "src/sql/schema.h"
 
+#include <sqlite3.h>
+
+#include <cstdlib>
+
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
+#include "src/sql/error.h"
 
 namespace eddy::sql {
 namespace {
@@ -171,6 +176,28 @@ absl::Status PrepareSchema(Database& db) {
   EDDY_RETURN_IF_ERROR(db.Exec(kTables));
   EDDY_RETURN_IF_ERROR(db.SetSchemaVersion(kSchemaVersion));
   return transaction.Commit();
+}
+
+absl::StatusOr<std::map<std::string, uint32_t>> TableRoots(uint32_t page_bytes) {
+  sqlite3* db = nullptr;
+  std::map<std::string, uint32_t> roots;
+  int code = sqlite3_open(":memory:", &db);
+  const std::string size = absl::StrCat("PRAGMA page_size=", page_bytes);
+  if (code == SQLITE_OK) code = sqlite3_exec(db, size.c_str(), nullptr, nullptr, nullptr);
+  if (code == SQLITE_OK) code = sqlite3_exec(db, kTables, nullptr, nullptr, nullptr);
+  if (code == SQLITE_OK) {
+    const auto add = [](void* to, int, char** values, char**) {
+      (*static_cast<std::map<std::string, uint32_t>*>(to))[values[0]] =
+          static_cast<uint32_t>(std::strtoul(values[1], nullptr, 10));
+      return 0;
+    };
+    code = sqlite3_exec(db, "SELECT name, rootpage FROM sqlite_master WHERE type = 'table'", add,
+                        &roots, nullptr);
+  }
+  const absl::Status status = ToStatus(code, db, "find the roots of the tables");
+  sqlite3_close(db);
+  if (!status.ok()) return status;
+  return roots;
 }
 
 }  // namespace eddy::sql

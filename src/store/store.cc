@@ -15,9 +15,11 @@
 #include "src/log/engine.h"
 #include "src/log/intake.h"
 #include "src/log/space.h"
+#include "src/queue/catalog.h"
 #include "src/queue/queue_impl.h"
 #include "src/runtime/runner.h"
 #include "src/store/transaction.h"
+#include "src/stream/catalog.h"
 #include "src/stream/stream.h"
 
 namespace eddy {
@@ -78,6 +80,10 @@ absl::Status CheckOptions(std::string_view directory, const StoreOptions& option
   }
   EDDY_RETURN_IF_ERROR(CheckSpace(options));
   if (options.commit_bytes == 0) return absl::InvalidArgumentError("commit_bytes is 0");
+  if (options.on_damage > OnDamage::kRefuse) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("on_damage ", static_cast<int>(options.on_damage), " is none that exists"));
+  }
   if (options.append_timeout < absl::ZeroDuration()) {
     return absl::InvalidArgumentError("append_timeout is negative");
   }
@@ -97,6 +103,12 @@ std::string WithoutTrailingSlashes(std::string_view directory) {
   return std::string(directory);
 }
 
+// Of a damaged database: see the catalogs.
+absl::Status MendCatalog(sql::Database& db) {
+  EDDY_RETURN_IF_ERROR(stream::MendStreams(db));
+  return queue::MendQueues(db);
+}
+
 // Threads: safe. create_mu_ is held over a creation, so that two calls for one name
 // cannot both create it; it is the first lock of the order. mu_ is held for a look
 // only: a transaction takes it while it keeps commits, and so creations, waiting.
@@ -104,15 +116,43 @@ class StoreImpl final : public Store, private ViewFinder {
  public:
   StoreImpl() = default;
 
-  absl::Status Open(std::string directory, const StoreOptions& options) {
-    EDDY_ASSIGN_OR_RETURN(engine_, log::Engine::Open({std::move(directory), options}));
-    EDDY_ASSIGN_OR_RETURN(auto streams, StreamImpl::LoadAll(*engine_));
-    EDDY_ASSIGN_OR_RETURN(auto queues, QueueImpl::LoadAll(*engine_));
-    EDDY_RETURN_IF_ERROR(engine_->FinishOpen());
-    EDDY_RETURN_IF_ERROR(QueueImpl::FinishLoad(*engine_, queues));
-    absl::MutexLock lock(&mu_);
-    for (auto& s : streams) streams_.emplace(s->name(), std::move(s));
-    for (auto& q : queues) queues_.emplace(q->name(), std::move(q));
+  // A database that cannot be read back is set aside only if a second look, with new
+  // connections, says the same; and once: what fails then is no damage of the old.
+  absl::Status Open(const std::string& directory, const StoreOptions& options) {
+    log::EngineOptions engine;
+    engine.directory = directory;
+    engine.store = options;
+    engine.mend = MendCatalog;
+    engine.lock = &lock_;
+    absl::Status opened = TryOpen(engine, options);
+    if (!absl::IsDataLoss(opened) || options.on_damage == OnDamage::kRefuse) return opened;
+    opened = TryOpen(engine, options);
+    if (!absl::IsDataLoss(opened)) return opened;
+    const absl::StatusOr<std::string> aside = log::Engine::SetAside(engine, opened);
+    if (!aside.ok()) {
+      return absl::Status(aside.status().code(),
+                          absl::StrCat(directory, ": the database is damaged (", opened.message(),
+                                       "), and could not be set aside: ",
+                                       aside.status().message()));
+    }
+    return TryOpen(engine, options);
+  }
+
+  absl::Status TryOpen(const log::EngineOptions& how, const StoreOptions& options) {
+    {
+      std::vector<std::unique_ptr<StreamImpl>> streams;
+      std::vector<std::unique_ptr<QueueImpl>> queues;
+      const absl::Status loaded = Load(how, &streams, &queues);
+      if (!loaded.ok()) {
+        // The views outlive the engine, which knows them.
+        const absl::Status cause = engine_ == nullptr ? loaded : engine_->TrueCause(loaded);
+        engine_.reset();
+        return cause;
+      }
+      absl::MutexLock lock(&mu_);
+      for (auto& s : streams) streams_.emplace(s->name(), std::move(s));
+      for (auto& q : queues) queues_.emplace(q->name(), std::move(q));
+    }
     opened_ = true;
     if (options.threads) {
       EDDY_ASSIGN_OR_RETURN(
@@ -121,6 +161,16 @@ class StoreImpl final : public Store, private ViewFinder {
       engine_->OnCommitDue([this] { committer_->Wake(); });
     }
     return absl::OkStatus();
+  }
+
+  absl::Status Load(const log::EngineOptions& how,
+                    std::vector<std::unique_ptr<StreamImpl>>* streams,
+                    std::vector<std::unique_ptr<QueueImpl>>* queues) {
+    EDDY_ASSIGN_OR_RETURN(engine_, log::Engine::Open(how));
+    EDDY_ASSIGN_OR_RETURN(*streams, StreamImpl::LoadAll(*engine_));
+    EDDY_ASSIGN_OR_RETURN(*queues, QueueImpl::LoadAll(*engine_));
+    EDDY_RETURN_IF_ERROR(engine_->FinishOpen());
+    return QueueImpl::FinishLoad(*engine_, *queues);
   }
 
   ~StoreImpl() override {
@@ -251,6 +301,7 @@ class StoreImpl final : public Store, private ViewFinder {
     return nullptr;
   }
 
+  std::unique_ptr<FileLock> lock_;  // the store's; outlives the engine
   std::unique_ptr<log::Engine> engine_;
   bool opened_ = false;
 

@@ -48,6 +48,12 @@ absl::Status InsertStream(sql::Database& db, const StreamRow& row);
 //               durability, retention or persistence is none that exists.
 absl::StatusOr<std::vector<StreamRow>> SelectStreams(sql::Database& db);
 
+// Makes of rows that came out of a damaged database such as can be loaded. A value that
+// cannot be is the default, and keeps all; a name that cannot be is made from the id.
+// Where the shards do not tile the hash keys their ranges are drawn anew, and those that
+// are missing are new ones.
+absl::Status MendStreams(sql::Database& db);
+
 absl::StatusOr<std::vector<CursorRow>> SelectCursors(sql::Database& db,
                                                      uint32_t stream_id);
 // Inserts or replaces.

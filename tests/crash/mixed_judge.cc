@@ -26,6 +26,8 @@ void Sights::Add(const Sights& more) {
 }
 
 void MixedRun::Judge() {
+  // What a cut, a kill or a failing disk leaves is no damage.
+  Hold(store_->Stats().salvage.set_asides == 0, "a sound database was set aside");
   // Delays and leases end; so what is there can be received.
   device_->clock.Advance(absl::Minutes(1));
   JudgeTransactions();  // first: what else is to be there depends on them

@@ -79,6 +79,7 @@ struct Entry {
   struct Change {
     uint64_t write = 0;
     std::shared_ptr<Inode> inode;  // null: deleted
+    bool renamed = false;          // one of two that stand and fall together
   };
   std::shared_ptr<Inode> durable;
   std::vector<Change> changes;
@@ -371,7 +372,7 @@ struct CrashDisk::Disk {
       for (const Entry::Change& change : entry.changes) {
         const Fate fate = fates.Of(change.write);
         const bool kept = fate == Fate::kKeep ||
-                          (fate == Fate::kTear && fates.random().OneIn(2));
+                          (fate == Fate::kTear && (change.renamed || fates.random().OneIn(2)));
         if (!kept) break;  // a file system's journal keeps their order
         inode = change.inode;
       }
@@ -583,7 +584,11 @@ struct CrashVfsMethods {
     if (!disk.Works(handle)) return SQLITE_IOERR_READ;
     Fault fault = Fault::kIoError;
     if (disk.Hit(Op::kRead, handle.inode->name, &fault)) {
-      return SQLITE_IOERR_READ;
+      if (fault == Fault::kIoError) return SQLITE_IOERR_READ;
+      std::memset(to, 0, static_cast<size_t>(bytes));
+      // The unix VFS's answer to EIO, which SQLite passes on as SQLITE_CORRUPT; and a read
+      // that brings nothing.
+      return fault == Fault::kReadOnly ? SQLITE_IOERR_CORRUPTFS : SQLITE_IOERR_SHORT_READ;
     }
     const std::string& from = handle.inode->visible;
     const auto want = static_cast<size_t>(bytes);
@@ -955,6 +960,34 @@ void CrashDisk::KillProcess() {
     move(entry.durable);
     for (Entry::Change& change : entry.changes) move(change.inode);
   }
+}
+
+absl::Status CrashDisk::Rename(const std::string& from, const std::string& to) {
+  for (const bool syncs : {false, true}) {
+    CrashVfsMethods::Lock lock(*disk_);
+    if (disk_->power_is_off) return absl::UnavailableError("the power is off");
+    if (syncs) {
+      disk_->Step();
+      ++disk_->sync_count;
+      if (!disk_->lies) disk_->SyncDirectory();
+      disk_->Stepped();
+      continue;
+    }
+    const auto found = disk_->directory.find(from);
+    if (found == disk_->directory.end() || found->second.visible() == nullptr) {
+      return absl::NotFoundError("no file " + from);
+    }
+    const std::shared_ptr<Inode> inode = found->second.visible();
+    Entry& target = disk_->directory[to];
+    if (target.visible() != nullptr) return absl::AlreadyExistsError(to + " is there already");
+    disk_->Step();
+    ++disk_->last_write;
+    disk_->directory[from].changes.push_back({disk_->last_write, nullptr, true});
+    target.changes.push_back({disk_->last_write, inode, true});
+    inode->name = to;
+    disk_->Stepped();
+  }
+  return disk_->power_is_off ? absl::UnavailableError("the power is off") : absl::OkStatus();
 }
 
 void CrashDisk::FailNth(Op op, uint64_t nth, Fault fault, bool sticky,

@@ -34,6 +34,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
+
 namespace eddy::testing {
 
 // A disk and the VFS registered over it. A *step* is whatever changes the disk:
@@ -56,6 +58,8 @@ class CrashDisk {
     kFull,     // SQLITE_FULL, as for ENOSPC
     kIoError,  // SQLITE_IOERR_WRITE, _FSYNC, ... as the operation has it
     kReadOnly,  // the same with EROFS, as after a remount
+    // Of a read: kFull brings zeros and says that the file ends there; kReadOnly is EIO
+    // as the unix VFS tells it, which SQLite passes on as SQLITE_CORRUPT.
   };
 
   CrashDisk();
@@ -107,6 +111,12 @@ class CrashDisk {
   void SetCapacity(uint64_t bytes);
 
   void LieAboutSyncs(bool lie);  // V6
+
+  // --- The system's own calls ------------------------------------------------
+
+  // As Files::Rename. Two steps: the renaming, of which a cut keeps both names' change
+  // or neither's, and the sync of the directories.
+  absl::Status Rename(const std::string& from, const std::string& to);
 
   // --- Counters and contents ---------------------------------------------
 

@@ -18,10 +18,13 @@ namespace eddy::testing {
 struct Device {
   explicit Device(uint64_t seed = 1) : random(seed) {
     CrashDisk::SeedSqlite(static_cast<uint32_t>(seed) | 1);
+    files.ShareWith(&disk);
   }
   // The same device after a power cut now; `before` goes on, with its stores.
   Device(Device& before, uint64_t seed)
-      : clock(before.clock), random(seed), files(before.files, seed), disk(before.disk, seed) {}
+      : clock(before.clock), random(seed), files(before.files, seed), disk(before.disk, seed) {
+    files.ShareWith(&disk);
+  }
 
   eddy::Platform platform() {
     eddy::Platform ports;

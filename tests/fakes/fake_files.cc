@@ -158,7 +158,26 @@ absl::StatusOr<std::unique_ptr<FileLock>> FakeFiles::Lock(
 
 bool FakeFiles::Exists(const std::string& path) {
   std::lock_guard<std::mutex> lock(mu_);
-  return files_.count(path) != 0 || directories_.count(path) != 0;
+  return files_.count(path) != 0 || directories_.count(path) != 0 ||
+         (disk_ != nullptr && disk_->Exists(path));
+}
+
+absl::Status FakeFiles::Rename(const std::string& from, const std::string& to) {
+  std::lock_guard<std::mutex> lock(mu_);
+  EDDY_RETURN_IF_ERROR(TakeFaultLocked(Op::kRename));
+  EDDY_RETURN_IF_ERROR(CheckParentLocked(to));
+  if (files_.count(to) != 0 || directories_.count(to) != 0) {
+    return absl::AlreadyExistsError(absl::StrCat(to, " is there already"));
+  }
+  const auto found = files_.find(from);
+  if (found == files_.end()) {
+    if (disk_ == nullptr) return absl::NotFoundError(absl::StrCat("no file ", from));
+    return disk_->Rename(from, to);
+  }
+  EDDY_CHECK(found->second->mapping_count == 0);
+  files_[to] = std::move(found->second);
+  files_.erase(found);
+  return absl::OkStatus();
 }
 
 absl::Status FakeFiles::Remove(const std::string& path) {
@@ -194,6 +213,7 @@ absl::StatusOr<uint64_t> FakeFiles::Size(const std::string& path) {
   EDDY_RETURN_IF_ERROR(TakeFaultLocked(Op::kSize));
   const auto found = files_.find(path);
   if (found == files_.end()) {
+    if (disk_ != nullptr && disk_->Exists(path)) return uint64_t{disk_->Content(path).size()};
     return absl::NotFoundError(absl::StrCat("no file ", path));
   }
   return uint64_t{found->second->size};

@@ -27,6 +27,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "eddy/platform.h"
+#include "tests/fakes/crash_vfs.h"
 #include "tests/fakes/fake_random.h"
 
 namespace eddy::testing {
@@ -35,7 +36,7 @@ namespace eddy::testing {
 // Lifetime: outlives its locks and mappings.
 class FakeFiles : public Files {
  public:
-  enum class Op { kPrepareDirectory, kLock, kRemove, kMapShared, kSize, kFree };
+  enum class Op { kPrepareDirectory, kLock, kRemove, kRename, kMapShared, kSize, kFree };
   static constexpr size_t kPageBytes = 4096;
 
   FakeFiles();
@@ -51,12 +52,18 @@ class FakeFiles : public Files {
       const std::string& path) override;
   bool Exists(const std::string& path) override;
   absl::Status Remove(const std::string& path) override;
+  // Of a file of the disk (see ShareWith) too.
+  absl::Status Rename(const std::string& from, const std::string& to) override;
   // One mapping of a file at a time (else EDDY_CHECK): eddy needs no more, and
   // a growing file could not move under a second one. Remove, too, wants none.
   absl::StatusOr<std::unique_ptr<Mapping>> MapShared(const std::string& path,
                                                      size_t bytes) override;
   absl::StatusOr<uint64_t> Size(const std::string& path) override;
   absl::StatusOr<FreeSpace> Free(const std::string& path) override;
+
+  // The files of `disk` lie in the same directories: they exist, have a size and can
+  // be renamed. It outlives this object's last call. Null: none.
+  void ShareWith(CrashDisk* disk) { disk_ = disk; }
 
   // A test cannot stop a process in the middle; it can only destroy objects,
   // whose destructors go on working. So it calls Freeze at the moment of death,
@@ -125,6 +132,7 @@ class FakeFiles : public Files {
   std::vector<Fault> faults_;
   uint64_t free_bytes_ = UINT64_MAX;
   uint64_t free_inodes_ = UINT64_MAX;
+  CrashDisk* disk_ = nullptr;
 };
 
 }  // namespace eddy::testing

@@ -194,4 +194,61 @@ holds "with both versions named" says err '99'
 mkdir foreign && echo 'not a database' >foreign/eddy.db
 holds "a foreign file is exit 2" run 2 status foreign
 
+# --- Damage beyond opening
+spoil() { # DIRECTORY PAGE: a page of zeros in a copy of the store, which was closed
+  rm -rf "$1" && cp -r store "$1" && rm -f "$1"/eddy.db-wal "$1"/eddy.db-shm || exit 1
+  dd if=/dev/zero of="$1/eddy.db" bs=4096 seek=$(($2 - 1)) count=1 conv=notrunc 2>/dev/null
+}
+run 0 stream put store s k last  # nobody reads beside it: its close copies the WAL
+run 0 stream tail store s && cp out all_records
+for page in 1 2 3; do
+  spoil beyond $page
+  cp beyond/eddy.db before
+  holds "check of a store whose page $page is gone is exit 1" run 1 check beyond
+  holds "and it changes nothing" cmp before beyond/eddy.db
+  rm -rf fresh
+  holds "salvage --into makes a new store of what is intact" run 0 salvage beyond --into fresh
+  holds "and leaves the old one as it is" cmp before beyond/eddy.db
+  holds "and nothing in it" test ! -e beyond/damaged-1
+  holds "the new one passes the check" run 0 check fresh
+  run 0 stream tail fresh s
+  holds "and holds every record" cmp all_records out
+  holds "salvage sets the database aside" run 0 salvage beyond
+  holds "as it was" cmp before beyond/damaged-1/eddy.db
+  holds "and says what came of it" says out 'salvaged [1-9][0-9]* records .*; 0 lost'
+  holds "the store passes the check then" run 0 check beyond
+  run 0 stream tail beyond s
+  holds "and holds every record" cmp all_records out
+  holds "the message that was left, too" run 0 queue receive beyond q
+  holds "status tells of it" run 0 status beyond
+  holds "in these words" says out 'salvage done: [1-9]'
+  holds "and of where the old one is" says out 'set aside: 1'
+  holds "in JSON too" run 0 status beyond --json
+  holds "by these names" says out '"set_asides":1,"salvage":"done"'
+  holds "a second salvage finds nothing to do" run 0 salvage beyond
+  rm -rf second
+  holds "what was set aside can be salvaged once more" run 0 salvage beyond/damaged-1 --into second
+  run 0 stream tail second s
+  holds "with every record" cmp all_records out
+done
+holds "an ordinary command salvages as well" spoil usual 1
+holds "without being asked" run 0 stream put usual s k v
+holds "and says nothing" lines err 0
+damage lossy "UPDATE blocks SET checksum = checksum + 1 WHERE id = $block"
+dd if=/dev/zero of=lossy/eddy.db bs=4096 seek=1 count=1 conv=notrunc 2>/dev/null
+holds "what is lost makes salvage exit 1" run 1 salvage lossy
+holds "and is counted" says out ' [1-9][0-9]* lost'
+spoil emptied 4
+holds "also where all of it is lost" run 1 salvage emptied
+holds "which it says" says out "salvaged 0 .*; [1-9][0-9]* lost"
+holds "a store that is well is exit 0" run 0 salvage store
+holds "and left as it is" test ! -e store/damaged-1
+holds "where there is no store, salvage is exit 2" run 2 salvage none
+holds "and --into makes none either" run 2 salvage none --into new
+holds "so there is none" test ! -e new
+holds "a file of somebody else is exit 2" run 2 salvage foreign
+holds "and stays" test -e foreign/eddy.db
+holds "a place that holds a store is not written into" run 2 salvage store --into second
+holds "a newer schema is exit 2" run 2 salvage newer
+
 echo "all holds"

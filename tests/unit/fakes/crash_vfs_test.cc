@@ -95,6 +95,30 @@ TEST_CASE("what was synced survives every cut", "[fakes][crash_vfs]") {
   }
 }
 
+TEST_CASE("a renaming that was cut has changed both names or neither", "[fakes][crash_vfs]") {
+  int before = 0;
+  int after = 0;
+  for (uint64_t seed = 1; seed <= 40; ++seed) {
+    CrashDisk disk;
+    disk.SetContent("old", "x");
+    disk.CutAt(1);  // the renaming; its sync does not come
+    REQUIRE_FALSE(disk.Rename("old", "new").ok());
+    disk.Cut(seed);
+    REQUIRE(disk.Exists("old") != disk.Exists("new"));
+    REQUIRE(disk.Content(disk.Exists("old") ? "old" : "new") == "x");
+    ++(disk.Exists("old") ? before : after);
+  }
+  CHECK(before > 0);
+  CHECK(after > 0);
+  CrashDisk disk;
+  disk.SetContent("old", "x");
+  REQUIRE(disk.Rename("old", "new").ok());
+  disk.CutAt(0);
+  disk.Cut(1);
+  CHECK(disk.Content("new") == "x");
+  CHECK_FALSE(disk.Exists("old"));
+}
+
 TEST_CASE("what was not synced is kept, dropped or torn by sectors",
           "[fakes][crash_vfs]") {
   CrashDisk disk;

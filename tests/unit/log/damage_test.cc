@@ -250,11 +250,19 @@ TEST_CASE("a flip of any byte of a block's pages is met, and gives out nothing w
   }
   REQUIRE(begin < whole.size());
   size_t gaps = 0;
+  size_t refused = 0;  // the number of the next page, first of all
   for (size_t at = begin; at < begin + 4096; at += at < begin + 4 ? 1 : 61) {
     std::string bytes = whole;
     bytes[at] = static_cast<char>(bytes[at] ^ 0x40);
     f.device.disk.SetContent("/store/eddy.db", bytes);
     INFO("byte " << at);
+    // Of so small a database an open looks at all; what it tells then, SetAside mends.
+    const absl::Status opened = Engine::Open(f.options).status();
+    if (absl::IsDataLoss(opened)) {
+      f.device.disk.SetContent("/store/eddy.db-wal", "");
+      ++refused;
+      continue;
+    }
     f.Open();
     for (uint64_t from = 0;;) {
       const absl::StatusOr<ReadResult> read = f.log->Read(from, {});
@@ -276,6 +284,7 @@ TEST_CASE("a flip of any byte of a block's pages is met, and gives out nothing w
     f.device.disk.SetContent("/store/eddy.db-wal", "");
   }
   CHECK(gaps > 30);
+  CHECK(refused > 0);
 }
 
 }  // namespace

@@ -62,6 +62,22 @@ TEST_CASE("a directory is made when its parent exists", "[platform][files]") {
   CHECK(std::filesystem::is_empty(temp / "a/b"));  // the probe is gone
 }
 
+TEST_CASE("a file is renamed into another directory, and nothing is written over",
+          "[platform][files]") {
+  TempDirectory temp;
+  PosixFiles files;
+  REQUIRE(files.PrepareDirectory(temp / "a").ok());
+  WriteFile(temp / "one", "1");
+  WriteFile(temp / "a/two", "2");
+  CHECK(absl::IsAlreadyExists(files.Rename(temp / "one", temp / "a/two")));
+  CHECK(absl::IsNotFound(files.Rename(temp / "none", temp / "a/none")));
+  CHECK(absl::IsNotFound(files.Rename(temp / "one", temp / "b/one")));
+  REQUIRE(files.Rename(temp / "one", temp / "a/one").ok());
+  CHECK_FALSE(files.Exists(temp / "one"));
+  CHECK(*files.Size(temp / "a/one") == 1);
+  CHECK(*files.Size(temp / "a/two") == 1);
+}
+
 TEST_CASE("a file in the place of a directory is refused",
           "[platform][files]") {
   TempDirectory temp;

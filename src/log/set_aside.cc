@@ -1,0 +1,119 @@
+#include "src/log/set_aside.h"
+
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "src/base/status.h"
+#include "src/base/strings.h"
+#include "src/log/meta.h"
+
+namespace eddy::log {
+namespace {
+
+constexpr char kWalSuffix[] = "-wal";
+constexpr char kShmSuffix[] = "-shm";
+constexpr char kWhyFile[] = "/why.txt";
+constexpr char kUnsalvagedFile[] = "/unsalvaged";
+
+std::string Place(const std::string& directory, int number) {
+  return absl::StrCat(directory, "/damaged-", number);
+}
+
+bool HoldsDatabase(Files* files, const std::string& place) {
+  return files->Exists(place + kDatabaseFile);
+}
+bool HoldsWal(Files* files, const std::string& place) {
+  return files->Exists(place + kDatabaseFile + kWalSuffix);
+}
+bool IsTaken(Files* files, const std::string& place) {
+  return HoldsDatabase(files, place) || HoldsWal(files, place);
+}
+
+// A small file; its content matters to people only, and needs no sync.
+absl::Status Write(Files* files, const std::string& path, std::string_view text) {
+  if (files->Exists(path)) return absl::OkStatus();  // of the attempt before
+  EDDY_ASSIGN_OR_RETURN(const std::unique_ptr<Mapping> mapping,
+                        files->MapShared(path, text.size()));
+  std::memcpy(mapping->data(), text.data(), text.size());
+  return absl::OkStatus();
+}
+
+// Steps 2 and 3.
+absl::Status Move(Files* files, const std::string& directory, const std::string& place) {
+  const std::string database = directory + kDatabaseFile;
+  if (files->Exists(database + kWalSuffix)) {
+    EDDY_RETURN_IF_ERROR(
+        files->Rename(database + kWalSuffix, place + kDatabaseFile + kWalSuffix));
+  }
+  if (files->Exists(database)) {
+    EDDY_RETURN_IF_ERROR(files->Rename(database, place + kDatabaseFile));
+  }
+  // Memory that SQLite makes anew. If it stays, the next to come empties it.
+  if (files->Exists(database + kShmSuffix)) files->Remove(database + kShmSuffix).IgnoreError();
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> SetAside(Files* files, const std::string& directory,
+                                     std::string_view why, absl::Time now) {
+  int number = kSetAsidesMax;  // above the highest, so that the highest is the newest
+  while (number > 0 && !IsTaken(files, Place(directory, number))) --number;
+  if (++number <= kSetAsidesMax) {
+    const std::string place = Place(directory, number);
+    EDDY_RETURN_IF_ERROR(files->PrepareDirectory(place));
+    EDDY_RETURN_IF_ERROR(Write(
+        files, place + kWhyFile,
+        absl::StrCat("Set aside by eddy at ", absl::FormatTime(now, absl::UTCTimeZone()).c_str(),
+                     " (as its clock had it), because it could not be read back:\n", AbslView(why),
+                     "\nWhat is intact goes into the new database; eddy status tells how far. "
+                     "Nothing of eddy deletes this directory.\n")));
+    EDDY_RETURN_IF_ERROR(
+        Write(files, place + kUnsalvagedFile, "not yet all of it is in the new database\n"));
+    // A WAL alone. What will stand in the database's place then is a new one.
+    if (!files->Exists(directory + kDatabaseFile)) {
+      EDDY_RETURN_IF_ERROR(Write(files, place + kDatabaseFile, "there was none\n"));
+    }
+    EDDY_RETURN_IF_ERROR(Move(files, directory, place));
+    return place;
+  }
+  return absl::ResourceExhaustedError(
+      absl::StrCat(directory, ": ", kSetAsidesMax, " damaged databases were set aside already; ",
+                   "no more before some of them are moved away. This one: ", AbslView(why)));
+}
+
+absl::Status FinishSetAside(Files* files, const std::string& directory) {
+  for (const std::string& place : SetAsides(files, directory)) {
+    if (!HoldsWal(files, place) || HoldsDatabase(files, place)) continue;
+    if (!files->Exists(place + kUnsalvagedFile)) continue;  // of something else
+    EDDY_RETURN_IF_ERROR(Move(files, directory, place));
+  }
+  return absl::OkStatus();
+}
+
+std::vector<std::string> SetAsides(Files* files, const std::string& directory) {
+  std::vector<std::string> places;
+  for (int number = 1; number <= kSetAsidesMax; ++number) {
+    const std::string place = Place(directory, number);
+    if (IsTaken(files, place)) places.push_back(place);
+  }
+  return places;
+}
+
+std::vector<std::string> Unsalvaged(Files* files, const std::string& directory) {
+  std::vector<std::string> places;
+  for (std::string& place : SetAsides(files, directory)) {
+    if (files->Exists(place + kUnsalvagedFile)) places.push_back(std::move(place));
+  }
+  return places;
+}
+
+absl::Status MarkSalvaged(Files* files, const std::vector<std::string>& set_asides) {
+  for (const std::string& place : set_asides) {
+    const absl::Status removed = files->Remove(place + kUnsalvagedFile);
+    if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace eddy::log
