@@ -42,6 +42,8 @@ int Fail(const absl::Status& status, ExitCode code = kExitFailed);
 // The store as its owner.
 absl::StatusOr<std::unique_ptr<Store>> OpenAsOwner(const std::string& directory, bool create);
 
+void Sleep(absl::Duration duration);
+
 // All of standard input.
 //   kUnavailable   it could not be read to its end.
 absl::StatusOr<std::string> ReadStandardInput();

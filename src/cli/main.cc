@@ -1,7 +1,9 @@
 // eddy: looks into a store, and puts in and takes out by hand.
 #include <cerrno>
+#include <condition_variable>
 #include <cstdio>
 #include <cstring>
+#include <mutex>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -124,6 +126,13 @@ absl::StatusOr<std::unique_ptr<Store>> OpenAsOwner(const std::string& directory,
   StoreOptions options;
   options.create_if_missing = create;
   return Store::Open(directory, options);
+}
+
+void Sleep(absl::Duration duration) {
+  std::mutex mutex;
+  std::condition_variable never;
+  std::unique_lock<std::mutex> lock(mutex);
+  DefaultPlatform().clock->Wait(lock, never, duration);
 }
 
 absl::StatusOr<std::string> ReadStandardInput() {

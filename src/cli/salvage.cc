@@ -1,9 +1,7 @@
 // eddy salvage: what is intact of a damaged database, in the same store or in a new one.
 #include <cinttypes>
-#include <condition_variable>
 #include <cstdio>
 #include <functional>
-#include <mutex>
 
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
@@ -18,13 +16,6 @@ namespace {
 
 // So many pauses in a row, of a second each, and nothing will change by itself.
 constexpr int kPausesMax = 30;
-
-void Sleep(absl::Duration duration) {
-  std::mutex mutex;
-  std::condition_variable never;
-  std::unique_lock<std::mutex> lock(mutex);
-  DefaultPlatform().clock->Wait(lock, never, duration);
-}
 
 // Does the background work until the salvage is done.
 absl::StatusOr<SalvageStats> Finish(const std::function<absl::Duration()>& work,

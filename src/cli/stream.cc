@@ -1,9 +1,7 @@
 // eddy stream put, tail.
 #include <algorithm>
 #include <cinttypes>
-#include <condition_variable>
 #include <cstdio>
-#include <mutex>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -135,13 +133,6 @@ class Tail {
   uint64_t left_;
   const bool json_;
 };
-
-void Sleep(absl::Duration duration) {
-  std::mutex mutex;
-  std::condition_variable never;
-  std::unique_lock<std::mutex> lock(mutex);
-  DefaultPlatform().clock->Wait(lock, never, duration);
-}
 
 // Where the tail begins: --from and --shard.
 absl::StatusOr<std::vector<Place>> Start(const Arguments& arguments,

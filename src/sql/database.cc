@@ -7,13 +7,10 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
+#include "src/sql/page_file.h"
 
 namespace eddy::sql {
 namespace {
-
-// From the WAL's format: 32 bytes of header, then 24 before each page.
-constexpr uint64_t kWalHeaderBytes = 32;
-constexpr uint64_t kWalFrameHeaderBytes = 24;
 
 // Runs `text`, which returns one row, and reads its first column.
 absl::StatusOr<int64_t> ReadInt(Database& db, std::string_view text) {

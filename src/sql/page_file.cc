@@ -15,8 +15,6 @@
 namespace eddy::sql {
 namespace {
 
-constexpr uint64_t kWalHeaderBytes = 32;
-constexpr uint64_t kFrameHeaderBytes = 24;
 constexpr uint32_t kWalMagic = 0x377f0682;  // the lowest bit: words are big-endian
 constexpr char kMagic[] = "SQLite format 3";
 constexpr uint32_t kPageBytesMin = 512;
@@ -205,10 +203,10 @@ absl::Status PageFile::FindPageBytes(uint32_t wal_page_bytes) {
 }
 
 absl::Status PageFile::ReadWal() {
-  if (wal_ == nullptr || wal_->bytes() < kWalHeaderBytes + kFrameHeaderBytes + page_bytes_) {
+  if (wal_ == nullptr || wal_->bytes() < kWalHeaderBytes + kWalFrameHeaderBytes + page_bytes_) {
     return absl::OkStatus();
   }
-  const size_t frame_bytes = kFrameHeaderBytes + page_bytes_;
+  const size_t frame_bytes = kWalFrameHeaderBytes + page_bytes_;
   std::vector<char> bytes(frame_bytes);
   char header[kWalHeaderBytes];
   EDDY_RETURN_IF_ERROR(wal_->Read(0, sizeof(header), header));
@@ -245,14 +243,14 @@ absl::Status PageFile::ReadWal() {
       for (const bool order : {true, false}) {
         Checksum first = Checksum::Stored(header + 24);
         first.Add(frame, 8, order);
-        first.Add(frame + kFrameHeaderBytes, page_bytes_, order);
+        first.Add(frame + kWalFrameHeaderBytes, page_bytes_, order);
         if (first.Matches(frame + 16)) big = order;
       }
     }
     uint32_t page = Big32(frame);
     const auto sum_from = [&](Checksum sum) {
       sum.Add(frame, 8, big);
-      sum.Add(frame + kFrameHeaderBytes, page_bytes_, big);
+      sum.Add(frame + kWalFrameHeaderBytes, page_bytes_, big);
       return sum;
     };
     const bool same = std::memcmp(frame + 8, salts, sizeof(salts)) == 0;
@@ -317,7 +315,7 @@ uint32_t PageFile::PageThatFits(const Checksum& before, const char* frame, bool 
     head[bit / 8] = static_cast<char>(head[bit / 8] ^ (1 << (bit % 8)));
     Checksum sum = before;
     sum.Add(head, sizeof(head), big);
-    sum.Add(frame + kFrameHeaderBytes, page_bytes_, big);
+    sum.Add(frame + kWalFrameHeaderBytes, page_bytes_, big);
     if (sum.Matches(frame + 16)) return Big32(head);
     head[bit / 8] = frame[bit / 8];
   }
@@ -334,7 +332,7 @@ absl::StatusOr<bool> PageFile::SaysOtherwise(const std::map<uint32_t, uint64_t>&
     EDDY_ASSIGN_OR_RETURN(const std::string_view newest, Read(page));
     if (found != seen.end()) {
       EDDY_RETURN_IF_ERROR(
-          wal_->Read(found->second + kFrameHeaderBytes, page_bytes_, other.data()));
+          wal_->Read(found->second + kWalFrameHeaderBytes, page_bytes_, other.data()));
     } else {
       const uint64_t at = uint64_t{page - 1} * page_bytes_;
       if (database_ == nullptr || at + page_bytes_ > database_->bytes()) return true;
@@ -350,7 +348,7 @@ absl::StatusOr<std::string_view> PageFile::Read(uint32_t page) {
   const auto frame = frames_.find(page);
   if (frame != frames_.end()) {
     EDDY_RETURN_IF_ERROR(
-        wal_->Read(frame->second + kFrameHeaderBytes, page_bytes_, page_.data()));
+        wal_->Read(frame->second + kWalFrameHeaderBytes, page_bytes_, page_.data()));
     return std::string_view(page_);
   }
   const uint64_t at = (uint64_t{page} - 1) * page_bytes_;

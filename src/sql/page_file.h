@@ -31,6 +31,10 @@
 
 namespace eddy::sql {
 
+// The WAL's format: a header, then one before each page.
+inline constexpr uint64_t kWalHeaderBytes = 32;
+inline constexpr uint64_t kWalFrameHeaderBytes = 24;
+
 // Threads: not safe. Not beside a connection of this process to the same file: the
 // close of a second descriptor would drop its locks.
 class PageFile {

@@ -11,7 +11,7 @@
 namespace eddy::stream {
 namespace {
 
-constexpr char kFormat = 'A';
+constexpr char kTokenFormat = 'A';
 constexpr size_t kCheckDigits = 16;
 constexpr size_t kFieldBytes = kShardIteratorBytes - kCheckDigits;
 
@@ -49,7 +49,7 @@ std::string ShardIteratorCodec::Check(std::string_view fields) const {
 }
 
 std::string ShardIteratorCodec::Encode(const ShardPlace& place) const {
-  std::string token(1, kFormat);
+  std::string token(1, kTokenFormat);
   absl::StrAppend(&token, absl::Hex(stream_id_, absl::kZeroPad8),
                   absl::Hex(place.shard, absl::kZeroPad8),
                   absl::Hex(place.position, absl::kZeroPad16));
@@ -58,7 +58,7 @@ std::string ShardIteratorCodec::Encode(const ShardPlace& place) const {
 
 absl::StatusOr<ShardPlace> ShardIteratorCodec::Decode(
     std::string_view token) const {
-  if (token.size() == kShardIteratorBytes && token[0] == kFormat) {
+  if (token.size() == kShardIteratorBytes && token[0] == kTokenFormat) {
     const std::string_view fields = token.substr(0, kFieldBytes);
     const auto stream = ParseHex(fields.substr(1, 8));
     const auto shard = ParseHex(fields.substr(9, 8));
