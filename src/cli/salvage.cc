@@ -8,6 +8,7 @@
 #include "src/cli/commands.h"
 #include "src/cli/read_only_store.h"
 #include "src/log/engine.h"
+#include "src/log/meta.h"
 #include "src/queue/catalog.h"
 #include "src/stream/catalog.h"
 
@@ -42,7 +43,15 @@ int Tell(const std::string& where, const SalvageStats& stats) {
   return stats.records_lost == 0 && stats.blocks_orphaned == 0 ? kExitOk : kExitFailed;
 }
 
+// The open looks at all of the database then, however large it is.
+absl::Status MakeSuspect(const std::string& directory) {
+  Files* const files = DefaultPlatform().files;
+  if (!files->Exists(directory + log::kDatabaseFile)) return absl::OkStatus();
+  return files->MapShared(directory + log::kSuspectFile, 1).status();
+}
+
 absl::StatusOr<SalvageStats> SalvageHere(const std::string& directory) {
+  EDDY_RETURN_IF_ERROR(MakeSuspect(directory));
   StoreOptions options;
   options.create_if_missing = false;
   options.threads = false;

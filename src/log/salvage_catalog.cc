@@ -195,7 +195,22 @@ absl::Status SeparateLogs(sql::Database& db, LogId first_free, std::set<LogId>* 
   return absl::OkStatus();
 }
 
+// Whether the last owner has closed the store: then the rows of the logs tell their ends.
+absl::StatusOr<bool> WasClosed(SalvageSources& sources) {
+  int64_t clean = -1;
+  EDDY_RETURN_IF_ERROR(sources.Rows("meta", [&](const Row& row) {
+                         const auto* const name =
+                             row.size() == 2 ? std::get_if<std::string>(&row[0]) : nullptr;
+                         // The newest database comes first.
+                         if (name != nullptr && *name == kMetaClean && clean < 0) {
+                           clean = IntOr(row[1], 0);
+                         }
+                       }));
+  return clean == 1;
+}
+
 absl::Status TakeOverLogs(SalvageSources& sources, sql::Database& db) {
+  EDDY_ASSIGN_OR_RETURN(const bool was_closed, WasClosed(sources));
   std::map<LogId, OldLog> logs;
   EDDY_RETURN_IF_ERROR(sources.Rows("logs", [&](const Row& row) {
                          if (row.size() != 8) return;
@@ -258,8 +273,17 @@ absl::Status TakeOverLogs(SalvageSources& sources, sql::Database& db) {
     reached.Reset();
     const bool has_owner = owned.count(id) != 0;
     uint64_t salvage_end = std::max(whole_end, claimed_end);
-    if (sources.MayLack(id, salvage_end, kPositionMax)) {
-      salvage_end = std::max(salvage_end, std::min(log.end, kPositionMax));
+    // Behind the last block that is known there may have been others. Where the store was
+    // not closed nothing tells how far they went: a commit does not write the log's end,
+    // which its blocks say.
+    const bool lacks_tail = sources.MayLack(id, salvage_end, kPositionMax);
+    const uint64_t beyond = log.known && !lacks_tail ? kBeyondBytes : kBeyondUnknownBytes;
+    const uint64_t reserved =
+        std::min((std::max({whole_end, claimed_end, log.end, log.reserved, seen}) /
+                      kFrameAlignment + 1) * kFrameAlignment + beyond,
+                 kPositionMax);
+    if (lacks_tail) {  // new records come above what is reserved
+      salvage_end = log.known && was_closed ? std::max(salvage_end, log.end) : reserved;
     }
     if (salvage_end > log.oldest && id != 0 && has_owner) {
       // The block that the trim horizon lies in begins below it.
@@ -280,15 +304,12 @@ absl::Status TakeOverLogs(SalvageSources& sources, sql::Database& db) {
       orphans += end - begin;
       lost += frames - std::min(frames, found);
     }
-    const uint64_t beyond = log.known ? kBeyondBytes : kBeyondUnknownBytes;
-    const uint64_t reserved =
-        std::min((std::max({whole_end, claimed_end, log.end, log.reserved, seen}) /
-                      kFrameAlignment + 1) * kFrameAlignment + beyond,
-                 kPositionMax);
     highest_position = std::max(highest_position, reserved);
     // Of the journal only its end counts: frames of the intake above it are replayed.
-    const uint64_t log_end = id == 0 ? log.end : 
-        (std::max(whole_end, log.oldest) + kFrameAlignment - 1) / kFrameAlignment * kFrameAlignment;
+    const uint64_t log_end =
+        id == 0 ? log.end
+                : (std::max(whole_end, log.oldest) + kFrameAlignment - 1) / kFrameAlignment *
+                      kFrameAlignment;
     EDDY_RETURN_IF_ERROR(put.Bind(1, int64_t{id})
                              .Bind(2, static_cast<int64_t>(log.oldest))
                              .Bind(3, static_cast<int64_t>(log_end))
@@ -308,8 +329,8 @@ absl::Status TakeOverCatalog(SalvageSources& sources, sql::Database& db, int64_t
                              const std::function<absl::Status(sql::Database&)>& mend) {
   EDDY_RETURN_IF_ERROR(CopyMeta(sources, db, store_id));
   for (const Table& table : kTables) EDDY_RETURN_IF_ERROR(CopyTable(sources, table, db));
-  EDDY_RETURN_IF_ERROR(db.Exec(kDropStrays));
   if (mend) EDDY_RETURN_IF_ERROR(mend(db));
+  EDDY_RETURN_IF_ERROR(db.Exec(kDropStrays));  // what nobody could find a place for
   EDDY_RETURN_IF_ERROR(db.Exec(kAddViews));
   EDDY_RETURN_IF_ERROR(TakeOverLogs(sources, db));
   EDDY_RETURN_IF_ERROR(TakeOverAppTables(sources.newest(), db));

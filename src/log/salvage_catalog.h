@@ -3,7 +3,8 @@
 // cannot be read, or cannot be, costs itself only.
 //
 // The logs go on beyond everything that can have been handed out: beyond what their rows
-// and blocks say and kBeyondBytes more; a log whose row is lost, kBeyondUnknownBytes more.
+// and blocks say and kBeyondBytes more; a log whose row is lost, or whose last blocks may
+// be, kBeyondUnknownBytes more.
 // Ids of logs and views are not used again.
 // Depends on salvage_sources.h.
 #ifndef EDDY_SRC_LOG_SALVAGE_CATALOG_H_

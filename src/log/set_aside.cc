@@ -14,6 +14,7 @@ constexpr char kWalSuffix[] = "-wal";
 constexpr char kShmSuffix[] = "-shm";
 constexpr char kWhyFile[] = "/why.txt";
 constexpr char kUnsalvagedFile[] = "/unsalvaged";
+constexpr char kMovingFile[] = "/moving";
 
 std::string Place(const std::string& directory, int number) {
   return absl::StrCat(directory, "/damaged-", number);
@@ -48,6 +49,7 @@ absl::Status Move(Files* files, const std::string& directory, const std::string&
   if (files->Exists(database)) {
     EDDY_RETURN_IF_ERROR(files->Rename(database, place + kDatabaseFile));
   }
+  EDDY_RETURN_IF_ERROR(files->Remove(place + kMovingFile));
   // Memory that SQLite makes anew. If it stays, the next to come empties it.
   if (files->Exists(database + kShmSuffix)) files->Remove(database + kShmSuffix).IgnoreError();
   return absl::OkStatus();
@@ -74,6 +76,7 @@ absl::StatusOr<std::string> SetAside(Files* files, const std::string& directory,
     if (!files->Exists(directory + kDatabaseFile)) {
       EDDY_RETURN_IF_ERROR(Write(files, place + kDatabaseFile, "there was none\n"));
     }
+    EDDY_RETURN_IF_ERROR(Write(files, place + kMovingFile, "being moved here\n"));
     EDDY_RETURN_IF_ERROR(Move(files, directory, place));
     return place;
   }
@@ -84,8 +87,12 @@ absl::StatusOr<std::string> SetAside(Files* files, const std::string& directory,
 
 absl::Status FinishSetAside(Files* files, const std::string& directory) {
   for (const std::string& place : SetAsides(files, directory)) {
-    if (!HoldsWal(files, place) || HoldsDatabase(files, place)) continue;
-    if (!files->Exists(place + kUnsalvagedFile)) continue;  // of something else
+    if (!files->Exists(place + kMovingFile)) continue;
+    // Before step 2 nothing has moved, and behind step 3 all has.
+    if (!HoldsWal(files, place) || HoldsDatabase(files, place)) {
+      EDDY_RETURN_IF_ERROR(files->Remove(place + kMovingFile));
+      continue;
+    }
     EDDY_RETURN_IF_ERROR(Move(files, directory, place));
   }
   return absl::OkStatus();

@@ -3,6 +3,7 @@
 // Each time the store is opened and held to the model: what it gives out was put there,
 // unchanged, once and in order; what is missing is told of by a gap, or lay where the
 // damage is. It never ends, hangs, or is in the way for good.
+#include "src/sql/database.h"
 #include "tests/fakes/scale.h"
 #include "tests/unit/store/salvage_fixture.h"
 
@@ -28,6 +29,20 @@ Original Take(SalvageFixture* f, bool killed) {
   }
   return {f->Database(), f->device.disk.Content(kWal),
           f->device.files.Content("/store/eddy.intake")};
+}
+
+// As a power cut leaves it when all was committed and the WAL is copied: no intake to be
+// believed, and the tables know of a log's end by its blocks only.
+Original TakeAfterPowerCut(SalvageFixture* f) {
+  REQUIRE(f->store->Flush().ok());
+  f->Kill();
+  sql::OpenOptions options;
+  options.vfs = f->device.disk.name();
+  auto db = sql::Database::Open(kDatabase, options);
+  REQUIRE(db.ok());
+  REQUIRE(db->Checkpoint(sql::CheckpointMode::kFull).ok());
+  REQUIRE(db->Close().ok());
+  return {f->Database(), "", ""};
 }
 
 // As what is left after this much damage: how many opens said what.
@@ -126,7 +141,10 @@ TEST_CASE("a page that is destroyed costs what was on it", "[store][salvage][fli
   SalvageFixture model;
   model.Open();
   model.Fill(25, 400);
-  const Original original = Take(&model, /*killed=*/false);
+  const bool power_cut = GENERATE(false, true);
+  CAPTURE(power_cut);
+  const Original original =
+      power_cut ? TakeAfterPowerCut(&model) : Take(&model, /*killed=*/false);
   const std::string how = GENERATE(as<std::string>(), "zeros", "noise", "the file ends before it");
   CAPTURE(how);
   Account account;
@@ -134,6 +152,8 @@ TEST_CASE("a page that is destroyed costs what was on it", "[store][salvage][fli
   REQUIRE(pages > 25);
   testing::FakeRandom random(7);
   for (size_t page = 0; page < pages; ++page) {
+    // An empty file, with nothing beside it, is a store that was never used.
+    if (power_cut && page == 0 && how == "the file ends before it") continue;
     std::string database = original.database;
     if (how == "the file ends before it") {
       database.resize(page * 4096 + (page % 2) * 1000);
