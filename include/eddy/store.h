@@ -129,7 +129,7 @@ enum class SalvageState : uint8_t {
   kNone,     // no database of this store was ever set aside
   kRunning,  // a reader may be told kUnavailable where its records are not there yet
   kPaused,   // the same, but it does not go on: see SalvageStats::cause
-  kDone,     // everything that was intact is there
+  kDone,     // everything that was intact is there, or was dropped for a limit's sake
 };
 
 // What has become of a database that was set aside: of the last one, or of the last
@@ -140,7 +140,8 @@ struct SalvageStats {
   absl::Status cause;            // kPaused: why
   uint64_t blocks = 0;           // taken over, with:
   uint64_t records = 0;          // records and messages
-  // Told by gaps, as best as can be known.
+  // Told by gaps, as best as can be known. Not what a limit has dropped or would have, which
+  // StoreStats::dropped counts.
   uint64_t records_lost = 0;
   // Whose stream or queue nobody knows any more: they stay where they are.
   uint64_t blocks_orphaned = 0;

@@ -127,7 +127,7 @@ class EngineImpl final : public Engine, public LogHost {
   absl::Duration RunSalvage() ABSL_LOCKS_EXCLUDED(salvage_mu_, commit_mu_);
   absl::Duration RunSalvageLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(salvage_mu_)
       ABSL_LOCKS_EXCLUDED(commit_mu_);
-  absl::Status CheckSalvageRoom() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  absl::Status DecideSalvage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   absl::Duration RunCommits() ABSL_LOCKS_EXCLUDED(commit_mu_);
   absl::Status FindIntake();
   absl::Status ProveDatabase();

@@ -27,6 +27,9 @@ namespace {
 constexpr absl::Duration kSalvagePause = absl::Milliseconds(2);
 constexpr absl::Duration kSalvageRetryPause = absl::Seconds(1);
 
+// Less of the free space than one in so many leaves enough of it.
+constexpr uint64_t kSalvageShareOfFree = 4;
+
 // Of a database up to this size an open looks at every row: a changed id or pointer within
 // a tree may hide rows, which nobody who looks for them would notice. It takes a
 // millisecond, and the reading of the file.
@@ -191,11 +194,12 @@ absl::Duration EngineImpl::RunSalvageLocked() {
     if (now < salvage_due_) return salvage_due_ - now;
     const absl::Duration debt = budget_.UntilAffordable(now);
     if (debt > absl::ZeroDuration()) return debt;
+    salvage_->ChooseLog();
   }
   absl::Status status = salvage_->Prepare();
   CommitLock lock(this);
   if (status.ok()) status = EnsureDatabase();
-  if (status.ok()) status = CheckSalvageRoom();
+  if (status.ok()) status = DecideSalvage();
   if (status.ok()) {
     status = salvage_->Write();
     NoteCommit(status);
@@ -209,13 +213,18 @@ absl::Duration EngineImpl::RunSalvageLocked() {
   return salvage_->running() ? pause : absl::InfiniteDuration();
 }
 
-// Room for what comes goes before: the salvage waits until readers have made some.
-absl::Status EngineImpl::CheckSalvageRoom() {
-  const uint64_t wanted = 2 * salvage_->prepared_bytes();
-  if (keeper_->store_room() >= wanted) return absl::OkStatus();
-  return absl::ResourceExhaustedError(
-      absl::StrCat("the store, at its quota or headroom, has room for ", keeper_->store_room(),
-                   " bytes; to go on the salvage needs ", wanted));
+// Without a quota, too, the disk has to keep room for the commits: what the intake holds,
+// and the WAL at its longest. But what takes hardly any of it is not worth a wait.
+absl::Status EngineImpl::DecideSalvage() {
+  uint64_t disk_bytes = UINT64_MAX;
+  const absl::StatusOr<FreeSpace> free = platform().files->Free(options_.directory);
+  // What cannot be asked is no limit: the disk itself will say when it is full.
+  if (free.ok() && salvage_->left_bytes() > free->bytes / kSalvageShareOfFree) {
+    const uint64_t kept = options_.store.intake_bytes + options_.store.headroom_bytes +
+                          Less(2 * plan_.wal_bytes_max, db_->WalBytes());
+    disk_bytes = Less(free->bytes, kept);
+  }
+  return salvage_->Decide(space_.GrowBytesMax(), disk_bytes);
 }
 
 }  // namespace eddy::log

@@ -35,8 +35,6 @@ constexpr char kDropped[] = "SELECT reason, frame_count, bytes FROM dropped WHER
 constexpr char kSetDropped[] =
     "INSERT OR REPLACE INTO dropped (log_id, reason, frame_count, bytes) VALUES (?, ?, ?, ?)";
 
-uint64_t Less(uint64_t a, uint64_t b) { return a > b ? a - b : 0; }
-
 bool IsReason(int64_t reason) { return reason >= 0 && reason < kGapReasonCount; }
 
 }  // namespace
@@ -133,18 +131,6 @@ void Keeper::Loaded(int64_t kept_ms) {
   age_.Resume(last_kept_ms_, last_wall_ms_, SteadyMs());
 }
 
-void Keeper::Freeze(SegmentLog* log, bool frozen) {
-  Of(log).frozen = frozen;
-  NoteFrozen();
-}
-
-void Keeper::NoteFrozen() {
-  for (KeepGroup& group : groups_) group.frozen = false;
-  for (const auto& [id, place] : places_) {
-    if (place.frozen) groups_[place.group].frozen = true;
-  }
-}
-
 void Keeper::SetGroup(const std::vector<SegmentLog*>& logs, const KeepLimits& limits) {
   for (SegmentLog* log : logs) Of(log);  // may add groups: before the index is taken
   KeepGroup group;
@@ -160,7 +146,6 @@ void Keeper::SetGroup(const std::vector<SegmentLog*>& logs, const KeepLimits& li
   }
   groups_.push_back(std::move(group));
   group_logs_.push_back(logs);
-  NoteFrozen();
   any_limits_ = any_limits_ || limits.age_ms != 0 || limits.bytes != 0 || limits.frames != 0;
 }
 
@@ -175,6 +160,8 @@ absl::Status Keeper::LearnOldest() {
     EDDY_ASSIGN_OR_RETURN(const bool has_block, oldest.Step());
     if (has_block) {
       Totals(place).oldest_kept_ms = oldest.ColumnInt(3);
+      Totals(place).blocked = IsBehind(
+          place, static_cast<uint64_t>(oldest.ColumnInt(0) - BlockId(id, 0)) << 2);
     } else {
       Totals(place) = LogTotals();
     }
@@ -260,10 +247,12 @@ absl::Status Keeper::DropOldest(const Drop& drop) {
                : std::max(log->committed(), block_first + kFrameAlignment);
   gap.end = std::min(gap.end, end_most);
   totals.oldest_kept_ms = has_next ? oldest.ColumnInt(3) : 0;
+  totals.blocked = has_next && IsBehind(place, end_most);
   totals.blocks = has_next ? std::max(Less(totals.blocks, 1), uint64_t{1}) : 0;
   totals.frames = Less(totals.frames, gap.frames);
   totals.bytes = Less(totals.bytes, bytes);
   log->Drop(gap);
+  owes_blocks_ = true;
   place.dropped_to = gap.end;
   Count(&place, gap, bytes);
   return absl::OkStatus();
@@ -317,21 +306,21 @@ absl::Status Keeper::WriteDrops() {
 absl::Status Keeper::Inserted(SegmentLog* log, const BlockDraft& draft, uint64_t stored_bytes,
                               int64_t kept_ms) {
   Place& place = Of(log);
-  pending_.push_back({log, true, {1, draft.frame_count, stored_bytes}, kept_ms});
+  pending_.push_back({log, true, /*is_new=*/true, {1, draft.frame_count, stored_bytes}, kept_ms});
   if (++place.blocks_uncounted < kUncountedMax) return absl::OkStatus();
   return WriteCounted(place, draft.end);
 }
 
 absl::Status Keeper::Trimmed(SegmentLog* log, uint64_t end, const BlockSum& trimmed) {
   if (trimmed.blocks == 0) return absl::OkStatus();
-  pending_.push_back({log, false, trimmed, 0});
+  pending_.push_back({log, false, false, trimmed, 0});
   return WriteCounted(Of(log), end);
 }
 
 absl::Status Keeper::Thinned(SegmentLog* log, const BlockSum& removed, const BlockSum& added,
                              int64_t kept_ms) {
-  pending_.push_back({log, false, removed, 0});
-  if (added.blocks > 0) pending_.push_back({log, true, added, kept_ms});
+  pending_.push_back({log, false, false, removed, 0});
+  if (added.blocks > 0) pending_.push_back({log, true, false, added, kept_ms});
   return WriteCounted(Of(log), log->committed());
 }
 
@@ -381,10 +370,12 @@ absl::Status Keeper::WriteTotals() {
 void Keeper::Finish(bool committed) {
   if (committed) {
     owed_.clear();
+    owes_blocks_ = false;
     for (const Pending& pending : pending_) {
       Place& place = Of(pending.log);
       Apply(pending, &Totals(place));
-      if (!pending.inserted) place.oldest_known = false;
+      if (place.frozen && pending.is_new) Totals(place).behind_bytes += pending.sum.bytes;
+      if (!pending.inserted || place.frozen) place.oldest_known = false;
     }
   }
   pending_.clear();

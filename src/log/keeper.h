@@ -11,6 +11,9 @@
 //   after it  Admit: what each log may take until the next
 //
 // A round that fails leaves its drops owed: the next one writes them first.
+//
+// A log that is being salvaged is *frozen*: its blocks come in from the oldest on, below
+// those of new records, and only the former may be dropped. keeper_salvage.cc has the rest.
 // Depends on block_store.h, gap_list.h, retention.h, segment_log.h.
 #ifndef EDDY_SRC_LOG_KEEPER_H_
 #define EDDY_SRC_LOG_KEEPER_H_
@@ -40,6 +43,8 @@ namespace eddy::log {
 // full, the tree above, the links of the overflow pages.
 constexpr uint64_t BlockOverhead(uint64_t page_bytes) { return page_bytes * 3 / 2; }
 
+constexpr uint64_t Less(uint64_t a, uint64_t b) { return a > b ? a - b : 0; }
+
 // A round drops no more blocks than this; the next one goes on.
 inline constexpr size_t kDropsMax = 1024;
 
@@ -66,8 +71,9 @@ class Keeper {
   // back before it had anything.
   void Add(SegmentLog* log);
 
-  // Until it is thawed, nothing is dropped of the log's group.
-  void Freeze(SegmentLog* log, bool frozen);
+  // Until it is thawed, only what lies below salvage_at() is dropped of it. After Load.
+  absl::Status Freeze(SegmentLog* log);
+  void Thaw(SegmentLog* log);
 
   // `logs` are those of one stream or queue; without this a log is a group of its
   // own that has no limits and is not dropped from.
@@ -94,6 +100,31 @@ class Keeper {
                        int64_t kept_ms);
   void Finish(bool committed);
 
+  // What is to become of the next blocks of a frozen log, the oldest first.
+  struct SalvageBlock {
+    uint64_t bytes = 0;  // as stored
+    uint64_t frames = 0;
+    int64_t kept_ms = 0;
+  };
+  struct SalvageStep {
+    enum class Kind {
+      kCopy,
+      kMakeRoom,  // pass over the first few, and write the drops
+      kPassRest,  // of the log, for the quota's sake
+    };
+    Kind kind = Kind::kCopy;
+    std::vector<GapReason> passed;  // of the first blocks
+  };
+  // Drops what has to go for them, as Decide. `disk_bytes`: how much the database may grow
+  // for the disk's sake.
+  //   kResourceExhausted   they have to wait.
+  absl::StatusOr<SalvageStep> DecideSalvage(SegmentLog* log,
+                                            const std::vector<SalvageBlock>& blocks,
+                                            uint64_t grow_bytes_max, uint64_t disk_bytes);
+  // Counts and tells what lay before all blocks of the log and does not come.
+  void PassedOver(SegmentLog* log, const GapPiece& gap, uint64_t bytes);
+  bool IsDroppable(SegmentLog* log) { return groups_[Of(log).group].limits.droppable; }
+
   // `closed`: nothing at all. Returns whether the store as a whole rejects.
   absl::StatusOr<bool> Admit(uint64_t grow_bytes_max, bool closed);
 
@@ -119,6 +150,7 @@ class Keeper {
   struct Pending {
     SegmentLog* log = nullptr;
     bool inserted = false;  // else trimmed
+    bool is_new = false;    // not in the place of others
     BlockSum sum;
     int64_t kept_ms = 0;
   };
@@ -129,7 +161,13 @@ class Keeper {
   LogTotals& Totals(const Place& place) { return groups_[place.group].logs[place.index]; }
   absl::Status LearnOldest();
   absl::Status DropOldest(const Drop& drop);
-  void NoteFrozen();
+  // Whether the block at `first` lies behind what is still to be salvaged.
+  static bool IsBehind(const Place& place, uint64_t first) {
+    return place.frozen && first >= place.log->salvage_at();
+  }
+  absl::StatusOr<uint64_t> DropForSalvage(Place& place, const std::vector<SalvageBlock>& blocks,
+                                          uint64_t over, SalvageStep* step);
+  uint64_t SlackBytes() const;
   void Count(Place* place, const GapPiece& gap, uint64_t bytes);
   LogTotals WithPending(const Place& place);
   static void Apply(const Pending& pending, LogTotals* totals);
@@ -150,6 +188,7 @@ class Keeper {
   std::vector<std::vector<SegmentLog*>> group_logs_;  // as groups_
   bool any_limits_ = false;
   std::set<LogId> owed_;         // dropped in memory, not yet in the tables
+  bool owes_blocks_ = false;     // so that there will be more room than there is
   uint64_t store_room_ = UINT64_MAX;
   bool was_limited_ = false;     // the logs' room may be less than all
   std::vector<Pending> pending_;

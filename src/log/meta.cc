@@ -19,6 +19,7 @@ std::string IntakePath(const std::string& directory, const std::string& elsewher
 
 std::string SalvageAtName(uint32_t log) { return absl::StrCat("salvage_at/", log); }
 std::string SalvageEndName(uint32_t log) { return absl::StrCat("salvage_end/", log); }
+std::string SalvageOldestName(uint32_t log) { return absl::StrCat("salvage_oldest/", log); }
 
 absl::StatusOr<int64_t> MetaInt(sql::Database& db, const char* name, int64_t otherwise) {
   EDDY_ASSIGN_OR_RETURN(sql::Statement get, db.Prepare(kGet));

@@ -48,6 +48,7 @@ inline constexpr char kSalvageDone[] = "done";
 // Of one log that is not yet done.
 std::string SalvageAtName(uint32_t log);
 std::string SalvageEndName(uint32_t log);
+std::string SalvageOldestName(uint32_t log);  // oldest() when it began
 
 inline constexpr int64_t kByteOrderMark = 0x0102030405060708;
 inline constexpr int64_t kOtherByteOrder = 0x0807060504030201;

@@ -16,13 +16,21 @@ LogTotals Sum(const KeepGroup& group) {
   return sum;
 }
 
-// The log of the group whose oldest block is the oldest.
-std::optional<size_t> OldestLog(const KeepGroup& group) {
+// The log of the group whose oldest block is the oldest, of those that may lose it now.
+// `waits`: that of another is older.
+std::optional<size_t> OldestLog(const KeepGroup& group, bool* waits) {
   std::optional<size_t> oldest;
+  int64_t blocked_ms = INT64_MAX;
   for (size_t i = 0; i < group.logs.size(); ++i) {
-    if (group.logs[i].blocks == 0) continue;
-    if (!oldest || group.logs[i].oldest_kept_ms < group.logs[*oldest].oldest_kept_ms) oldest = i;
+    const LogTotals& log = group.logs[i];
+    if (log.blocks == 0) continue;
+    if (log.blocked) {
+      blocked_ms = std::min(blocked_ms, log.oldest_kept_ms);
+    } else if (!oldest || log.oldest_kept_ms < group.logs[*oldest].oldest_kept_ms) {
+      oldest = i;
+    }
   }
+  *waits = oldest && blocked_ms < group.logs[*oldest].oldest_kept_ms;
   return oldest;
 }
 
@@ -42,31 +50,53 @@ std::optional<GapReason> OwnReason(const KeepGroup& group, int64_t oldest_ms, in
   return std::nullopt;
 }
 
+// Who goes first for the store's sake: by priority, then by age.
+std::tuple<int64_t, int64_t> Rank(const KeepGroup& group, int64_t kept_ms, AtLimit at_quota) {
+  return {at_quota == AtLimit::kDropByPriority ? group.limits.priority : 0, kept_ms};
+}
+
 }  // namespace
 
 std::optional<Drop> NextDrop(const std::vector<KeepGroup>& groups, int64_t now_ms,
                              uint64_t over_bytes, AtLimit at_quota) {
   std::optional<Drop> for_the_store;
-  std::tuple<int64_t, int64_t> least;  // priority, age
+  std::tuple<int64_t, int64_t> least;
   for (size_t i = 0; i < groups.size(); ++i) {
-    const std::optional<size_t> log = OldestLog(groups[i]);
-    if (!log || groups[i].frozen) continue;
+    bool waits = false;
+    const std::optional<size_t> log = OldestLog(groups[i], &waits);
+    if (!log) continue;
     const int64_t oldest_ms = groups[i].logs[*log].oldest_kept_ms;
-    if (const auto reason = OwnReason(groups[i], oldest_ms, now_ms)) {
-      return Drop{i, *log, *reason};
-    }
+    const std::optional<GapReason> reason = OwnReason(groups[i], oldest_ms, now_ms);
+    if (reason && (!waits || *reason == GapReason::kRetentionAge)) return Drop{i, *log, *reason};
     if (over_bytes == 0 || at_quota == AtLimit::kRejectNew || !groups[i].limits.droppable) {
       continue;
     }
-    const bool by_priority = at_quota == AtLimit::kDropByPriority;
-    const std::tuple<int64_t, int64_t> rank{by_priority ? groups[i].limits.priority : 0,
-                                            oldest_ms};
+    const std::tuple<int64_t, int64_t> rank = Rank(groups[i], oldest_ms, at_quota);
     if (!for_the_store || rank < least) {
       least = rank;
       for_the_store = Drop{i, *log, GapReason::kQuota};
     }
   }
   return for_the_store;
+}
+
+std::optional<GapReason> ReasonToPass(const std::vector<KeepGroup>& groups, size_t group,
+                                      int64_t kept_ms, int64_t now_ms, uint64_t over_bytes,
+                                      AtLimit at_quota, const std::optional<Drop>& drop) {
+  const KeepGroup& own = groups[group];
+  const auto kept_of = [&] { return groups[drop->group].logs[drop->log].oldest_kept_ms; };
+  if (const auto reason = OwnReason(own, kept_ms, now_ms)) {
+    if (drop && drop->group == group && kept_of() < kept_ms) return std::nullopt;
+    return reason;
+  }
+  if (over_bytes == 0 || at_quota == AtLimit::kRejectNew || !own.limits.droppable) {
+    return std::nullopt;
+  }
+  if (!drop) return GapReason::kQuota;
+  if (drop->reason != GapReason::kQuota) return std::nullopt;  // that goes anyway
+  const bool first =
+      Rank(own, kept_ms, at_quota) < Rank(groups[drop->group], kept_of(), at_quota);
+  return first ? std::optional<GapReason>(GapReason::kQuota) : std::nullopt;
 }
 
 bool RejectsNew(const KeepGroup& group) {
@@ -79,7 +109,10 @@ bool RejectsNew(const KeepGroup& group) {
 uint64_t DroppableBytes(const std::vector<KeepGroup>& groups) {
   uint64_t bytes = 0;
   for (const KeepGroup& group : groups) {
-    if (group.limits.droppable && !group.frozen) bytes += Sum(group).bytes;
+    if (!group.limits.droppable) continue;
+    for (const LogTotals& log : group.logs) {
+      bytes += log.bytes - std::min(log.bytes, log.behind_bytes);
+    }
   }
   return bytes;
 }

@@ -24,6 +24,9 @@ struct LogTotals {
   uint64_t frames = 0;
   uint64_t bytes = 0;
   int64_t oldest_kept_ms = 0;  // age clock at the commit of the oldest block
+  // While older ones are still being salvaged, see salvage.h:
+  uint64_t behind_bytes = 0;   // of the blocks that come behind them
+  bool blocked = false;        // the oldest block is one of those
 };
 
 struct KeepLimits {
@@ -36,7 +39,6 @@ struct KeepLimits {
 
 struct KeepGroup {
   KeepLimits limits;
-  bool frozen = false;  // its oldest blocks may not be there yet: see salvage.h
   std::vector<LogTotals> logs;
   uint64_t bytes_coming = 0;   // what the commit at hand will add
   uint64_t frames_coming = 0;
@@ -52,6 +54,12 @@ struct Drop {
 // exceeds its own limit; 0 also if nothing may be dropped for it.
 std::optional<Drop> NextDrop(const std::vector<KeepGroup>& groups, int64_t now_ms,
                              uint64_t over_bytes, AtLimit at_quota);
+
+// Whether a block that would come into `group`, older than all there is of its log, has to
+// go rather than `drop`, which is NextDrop's answer to the same.
+std::optional<GapReason> ReasonToPass(const std::vector<KeepGroup>& groups, size_t group,
+                                      int64_t kept_ms, int64_t now_ms, uint64_t over_bytes,
+                                      AtLimit at_quota, const std::optional<Drop>& drop);
 
 // Whether the group is at a limit of its own and does not drop.
 bool RejectsNew(const KeepGroup& group);

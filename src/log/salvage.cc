@@ -61,8 +61,11 @@ absl::Status Salvage::Load(const std::vector<SegmentLog*>& logs) {
     work.log = log;
     work.at = work.prepared_to = static_cast<uint64_t>(at);
     work.end = static_cast<uint64_t>(end);
+    EDDY_ASSIGN_OR_RETURN(const int64_t oldest,
+                          MetaInt(*db_, SalvageOldestName(log->id()).c_str(), -1));
+    work.oldest = oldest < 0 ? log->oldest() : static_cast<uint64_t>(oldest);
     log->SetSalvage(work.at, work.end);
-    keeper_->Freeze(log, true);
+    EDDY_RETURN_IF_ERROR(keeper_->Freeze(log));
     works_.push_back(work);
   }
   return absl::OkStatus();
@@ -74,7 +77,18 @@ absl::Status Salvage::OpenSources() {
       sources_, SalvageSources::Open(from_.empty() ? Unsalvaged(files_, directory_)
                                                    : std::vector<std::string>{from_},
                                      vfs_));
+  for (const Work& work : works_) {
+    for (size_t i = sources_->Begin(work.log->id()); i < sources_->End(work.log->id()); ++i) {
+      if (sources_->blocks()[i].first() >= work.at) left_bytes_ += sources_->blocks()[i].span;
+    }
+  }
   return absl::OkStatus();
+}
+
+void Salvage::ChooseLog() {
+  if (works_.empty() || works_.front().begun) return;
+  std::stable_partition(works_.begin(), works_.end(),
+                        [this](const Work& work) { return keeper_->IsDroppable(work.log); });
 }
 
 void Salvage::BeginLog(Work* work) {
@@ -88,7 +102,7 @@ void Salvage::BeginLog(Work* work) {
     const OldBlock& block = sources_->blocks()[i];
     if (block.id == last || block.first() >= counted.to) continue;
     last = block.id;
-    if (block.end() > work->log->oldest()) found += block.frame_count;
+    if (block.end() > work->oldest) found += block.frame_count;
   }
   work->missing = counted.frames - std::min(counted.frames, found);
 }
@@ -102,16 +116,19 @@ absl::Status Salvage::Prepare() {
   const size_t end = sources_->End(id);
   size_t copies = 0;
   for (size_t looks = 0; looks < kSalvageStepLooks && copies < kSalvageStepBlocks &&
-                         prepared_bytes_ < kSalvageStepBytes && work->next < end; ++looks) {
+                         prepared_bytes_ < kSalvageStepBytes && work->next < end;) {
     const OldBlock& block = sources_->blocks()[work->next];
     if (block.end() <= std::max(work->prepared_to, work->log->oldest()) ||
         block.first() < work->prepared_to) {
       ++work->next;  // trimmed, or there already
+      left_bytes_ = Less(left_bytes_, block.span);
       continue;
     }
+    ++looks;
     absl::StatusOr<DamagedStore::Whole> whole = sources_->Read(block);
     if (!whole.ok() && !absl::IsDataLoss(whole.status())) return whole.status();
     ++work->next;
+    left_bytes_ = Less(left_bytes_, block.span);
     Found& found = prepared_.emplace_back();
     Copy& copy = found.copy.emplace();
     copy.block = block;
@@ -131,6 +148,80 @@ absl::Status Salvage::Prepare() {
   }
   prepared_all_ = work->next >= end;
   return absl::OkStatus();
+}
+
+absl::Status Salvage::Decide(uint64_t grow_bytes_max, uint64_t disk_bytes) {
+  if (pass_ || works_.empty()) return absl::OkStatus();  // that first
+  copies_ = false;
+  std::vector<Keeper::SalvageBlock> blocks;
+  const int64_t now_ms = keeper_->NowMs();
+  for (const Found& found : prepared_) {
+    const Copy& copy = *found.copy;
+    blocks.push_back({copy.whole.stored.size(), copy.draft.frame_count,
+                      std::clamp<int64_t>(copy.whole.kept_ms, 0, now_ms)});
+  }
+  EDDY_ASSIGN_OR_RETURN(const Keeper::SalvageStep step,
+                        keeper_->DecideSalvage(works_.front().log, blocks, grow_bytes_max,
+                                               disk_bytes));
+  for (const GapReason reason : step.passed) PassFirst(reason);
+  if (step.kind == Keeper::SalvageStep::Kind::kPassRest) PassRest();
+  copies_ = step.kind == Keeper::SalvageStep::Kind::kCopy;
+  return absl::OkStatus();
+}
+
+void Salvage::Pass(uint64_t first, uint64_t end, uint64_t frames, uint64_t bytes,
+                   GapReason reason) {
+  if (!pass_) {
+    pass_ = GapPiece{first, end, 0, reason};
+    pass_bytes_ = 0;
+  }
+  pass_->end = std::max(pass_->end, end);
+  pass_->frames += frames;
+  pass_->reason = reason;
+  pass_bytes_ += bytes;
+}
+
+// With what is missing before it.
+void Salvage::PassFirst(GapReason reason) {
+  const Found& found = prepared_.front();
+  const BlockDraft& draft = found.copy->draft;
+  const size_t bytes = found.copy->whole.stored.size();
+  Pass(found.gap ? found.gap->first : draft.first, draft.end,
+       draft.frame_count + (found.gap ? found.gap->frames : 0), bytes, reason);
+  prepared_bytes_ = Less(prepared_bytes_, bytes);
+  prepared_.pop_front();
+}
+
+// All of the log, by what the rows say, which nobody has to read for it.
+void Salvage::PassRest() {
+  while (!prepared_.empty()) PassFirst(GapReason::kQuota);
+  Work& work = works_.front();
+  const size_t end = sources_->End(work.log->id());
+  uint64_t frames = std::exchange(work.failed_frames, 0) + std::exchange(work.missing, 0);
+  uint64_t first = work.failed || frames > 0 ? work.prepared_to : UINT64_MAX;
+  work.failed = false;
+  uint64_t bytes = 0;
+  for (; work.next < end; ++work.next) {
+    const OldBlock& block = sources_->blocks()[work.next];
+    left_bytes_ = Less(left_bytes_, block.span);
+    if (block.end() <= std::max(work.prepared_to, work.log->oldest()) ||
+        block.first() < work.prepared_to || block.first() >= work.end) {
+      continue;
+    }
+    first = std::min(first, block.first());
+    frames += block.frame_count;
+    bytes += block.span;
+    // A row that is not sure may reach too far.
+    const bool has_next = work.next + 1 < end;
+    const OldBlock& next = sources_->blocks()[work.next + (has_next ? 1 : 0)];
+    const bool cut = has_next && next.id != block.id && next.first() < block.end();
+    work.prepared_to = std::min(cut ? next.first() : block.end(), work.end);
+  }
+  prepared_all_ = true;
+  if (first == UINT64_MAX) return;
+  // What was failed at the end may reach up to there.
+  if (first >= work.prepared_to) work.prepared_to = work.end;
+  Pass(first, work.prepared_to, frames, bytes, GapReason::kQuota);
 }
 
 bool Salvage::Describe(const SegmentLog& log, Copy* copy) const {
@@ -225,6 +316,8 @@ absl::Status Salvage::Write() {
   const LogId id = work.log->id();
   SalvageStats stats = stats_;
   uint64_t at = work.at;
+  const bool ends = prepared_all_ && (copies_ || prepared_.empty());
+  std::optional<GapPiece> passed;
   std::vector<GapPiece> gaps;
   BlockSum added;
   const int64_t now_ms = keeper_->NowMs();
@@ -232,7 +325,23 @@ absl::Status Salvage::Write() {
   const auto write = [&]() -> absl::Status {
     EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
     EDDY_RETURN_IF_ERROR(keeper_->WriteDrops());  // or Finish would forget them
+    if (pass_) {
+      passed = pass_;
+      at = passed->end;
+      passed->first = std::max({passed->first, work.log->oldest(), kFirstPosition});
+      // What the intake has brought back is there.
+      EDDY_ASSIGN_OR_RETURN(const uint64_t stored, FirstStored(id, work.at, work.end));
+      passed->end = std::min(passed->end, stored);
+      if (passed->first >= passed->end) passed.reset();  // trimmed meanwhile
+    }
+    if (passed) {
+      EDDY_RETURN_IF_ERROR(WriteGap(id, *passed));
+      const uint64_t committed = work.log->committed();
+      EDDY_ASSIGN_OR_RETURN(const BlockSum trimmed, writer_->Trim(id, passed->end, committed));
+      EDDY_RETURN_IF_ERROR(keeper_->Trimmed(work.log, committed, trimmed));
+    }
     for (const Found& found : prepared_) {
+      if (!copies_) break;
       if (found.gap) gaps.push_back(*found.gap);
       const BlockDraft& draft = found.copy->draft;
       at = draft.end;
@@ -243,16 +352,19 @@ absl::Status Salvage::Write() {
       added.frames += draft.frame_count;
       added.bytes += stored;
     }
-    if (prepared_all_) {
+    if (ends) {
       // What the intake has brought back behind the last whole block is not lost.
       EDDY_ASSIGN_OR_RETURN(const uint64_t first, FirstStored(id, work.prepared_to, work.end));
       if (const auto gap = GapBefore(&work, first, /*last=*/true)) gaps.push_back(*gap);
       EDDY_ASSIGN_OR_RETURN(sql::Statement forget, db_->Prepare(kForget));
-      for (const std::string& name : {SalvageAtName(id), SalvageEndName(id)}) {
+      for (const std::string& name :
+           {SalvageAtName(id), SalvageEndName(id), SalvageOldestName(id)}) {
         EDDY_RETURN_IF_ERROR(forget.BindText(1, name).Run());
       }
     } else {
       EDDY_RETURN_IF_ERROR(SetMeta(*db_, SalvageAtName(id).c_str(), static_cast<int64_t>(at)));
+      EDDY_RETURN_IF_ERROR(SetMeta(*db_, SalvageOldestName(id).c_str(),
+                                   static_cast<int64_t>(work.oldest)));
     }
     for (const GapPiece& gap : gaps) EDDY_RETURN_IF_ERROR(WriteGap(id, gap));
     stats.blocks += added.blocks;
@@ -270,11 +382,15 @@ absl::Status Salvage::Write() {
     return status;
   }
   // In this order: who finds nothing must find the gap.
+  if (passed) keeper_->PassedOver(work.log, *passed, pass_bytes_);
+  pass_.reset();
   for (const GapPiece& gap : gaps) keeper_->Report(work.log, gap, 0);
   stats_ = stats;
-  prepared_.clear();
-  prepared_bytes_ = 0;
-  if (!prepared_all_) {
+  if (copies_) {
+    prepared_.clear();
+    prepared_bytes_ = 0;
+  }
+  if (!ends) {
     work.at = at;
     work.log->SetSalvaged(at);
     return absl::OkStatus();
@@ -288,7 +404,7 @@ absl::Status Salvage::Write() {
     stored_end = (static_cast<uint64_t>(last.ColumnInt(0) - BlockId(id, 0)) << 2) +
                  static_cast<uint64_t>(last.ColumnInt(1));
   }
-  keeper_->Freeze(work.log, false);
+  keeper_->Thaw(work.log);
   work.log->EndSalvage(stored_end);
   works_.pop_front();
   return absl::OkStatus();

@@ -13,8 +13,10 @@
 // power cut leaves such in the positions) is told only if a page that may have held a block
 // there cannot be read, or if the old store had counted more records than were found.
 //
-// Until a log is done nothing is dropped of it for its retention's or the quota's sake, since
-// its oldest blocks may not be there yet. What is trimmed meanwhile is not copied.
+// Until a log is done only what is copied is dropped of it for its retention's or the quota's
+// sake, since what comes next is not there yet. What would have to be dropped as soon as it
+// is copied is passed over: a gap is told as if it had been dropped (keeper_salvage.cc). What
+// is trimmed meanwhile is not copied.
 //
 // Without the database that was set aside (somebody has removed it) all that is not yet
 // copied is a gap.
@@ -47,8 +49,8 @@ inline constexpr size_t kSalvageStepBlocks = 64;
 // What it looks at of the old database.
 inline constexpr size_t kSalvageStepLooks = 256;
 
-// Threads: Prepare and the rest, each under a lock of its caller's; both for Load and
-// Write. `db`, `writer` and `keeper` are used in Load and Write only, and outlive it.
+// Threads: Prepare and the rest, each under a lock of its caller's; both for all but Prepare
+// and what is const. `db`, `writer` and `keeper` are not used in Prepare, and outlive it.
 class Salvage {
  public:
   Salvage(sql::Database* db, BlockWriter* writer, Keeper* keeper, Files* files,
@@ -58,12 +60,16 @@ class Salvage {
   absl::Status Load(const std::vector<SegmentLog*>& logs);
   bool running() const { return running_; }
 
+  // Begins with those that the store may have to drop from, for new records' sake.
+  void ChooseLog();
   // Reads what the next Write will copy. Nothing of the new database is needed.
   //   kUnavailable   the disk; try again.
   absl::Status Prepare();
-  // How large that is.
-  uint64_t prepared_bytes() const { return prepared_bytes_; }
-  // Commits it. An error leaves it prepared.
+  // What is still to be copied, at the most; after Prepare.
+  uint64_t left_bytes() const { return left_bytes_; }
+  // What of it is copied, and what passed over; see Keeper::DecideSalvage.
+  absl::Status Decide(uint64_t grow_bytes_max, uint64_t disk_bytes);
+  // Commits that. An error leaves it prepared.
   absl::Status Write();
 
   // What has become of it so far, also of those that are done; paused is the caller's.
@@ -74,6 +80,7 @@ class Salvage {
     SegmentLog* log = nullptr;
     uint64_t at = 0;         // as committed
     uint64_t end = 0;
+    uint64_t oldest = 0;     // of the log, when all this began: the old store had none below
     size_t next = 0;         // of the sources' blocks, as prepared; the other numbers too
     uint64_t prepared_to = 0;
     uint64_t failed_frames = 0;  // of damaged blocks since the last whole one
@@ -95,6 +102,9 @@ class Salvage {
   absl::Status OpenSources();
   void BeginLog(Work* work);
   bool Describe(const SegmentLog& log, Copy* copy) const;
+  void PassFirst(GapReason reason);
+  void PassRest();
+  void Pass(uint64_t first, uint64_t end, uint64_t frames, uint64_t bytes, GapReason reason);
   // What may be missing between prepared_to and `first`.
   std::optional<GapPiece> GapBefore(Work* work, uint64_t first, bool last);
   absl::Status WriteGap(LogId log, const GapPiece& gap);
@@ -116,6 +126,10 @@ class Salvage {
   std::deque<Found> prepared_;    // of works_.front(); views point into it
   bool prepared_all_ = false;     // and nothing is left of it
   uint64_t prepared_bytes_ = 0;
+  uint64_t left_bytes_ = 0;
+  bool copies_ = false;           // the next Write, all that is prepared
+  std::optional<GapPiece> pass_;  // it passes over that, which lies before all prepared
+  uint64_t pass_bytes_ = 0;
   SalvageStats stats_;
 };
 

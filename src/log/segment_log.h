@@ -133,6 +133,8 @@ class SegmentLog final : public Log {
   void SetSalvage(uint64_t at, uint64_t end);
   void SetSalvaged(uint64_t at) ABSL_LOCKS_EXCLUDED(mu_);
   void EndSalvage(uint64_t stored_end) ABSL_LOCKS_EXCLUDED(mu_);
+  // UINT64_MAX: nothing is to come.
+  uint64_t salvage_at() const { return salvage_at_.load(std::memory_order_acquire); }
 
   // Leaves a gap, so that what a dead process claimed is not given again. With
   // everything committed and nobody appending.
