@@ -8,6 +8,7 @@
 #ifndef EDDY_PLATFORM_H_
 #define EDDY_PLATFORM_H_
 
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -52,6 +53,24 @@ class Clock {
   virtual void Wait(std::unique_lock<std::mutex>& lock,
                     std::condition_variable& condition,
                     absl::Duration timeout) = 0;
+
+  // Sleeps as long as `word` is `seen`, until it is woken or `timeout` has passed; may
+  // wake early. Who changes the word wakes the sleepers after that: then none of them
+  // misses it. Without a lock that all who wake must pass through one by one, so for a
+  // crowd. These ones here are built on Wait, and any system has that; a system that
+  // can sleep on a word (Linux: futex) does better.
+  virtual void WaitOn(const std::atomic<uint32_t>& word, uint32_t seen,
+                      absl::Duration timeout) {
+    WaitOnAny(word, seen, timeout);
+  }
+  virtual void WakeOne(const std::atomic<uint32_t>& word) { WakeAny(word); }
+  virtual void WakeAll(const std::atomic<uint32_t>& word) { WakeAny(word); }
+
+ private:
+  // No virtual function of this class is defined elsewhere: eddy is built without type
+  // information, and a platform of yours may be built with it.
+  void WaitOnAny(const std::atomic<uint32_t>& word, uint32_t seen, absl::Duration timeout);
+  void WakeAny(const std::atomic<uint32_t>& word);
 };
 
 // Random numbers for jitter and identifiers. Threads: safe.

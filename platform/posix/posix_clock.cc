@@ -3,11 +3,13 @@
 #include <fcntl.h>
 #include <unistd.h>
 #if defined(__linux__)
+#include <linux/futex.h>
 #include <sys/timex.h>
 #endif
 
 #include <algorithm>
 #include <chrono>
+#include <climits>
 
 #include "absl/strings/str_cat.h"
 #include "platform/posix/posix_random.h"
@@ -91,5 +93,41 @@ void PosixClock::Wait(std::unique_lock<std::mutex>& lock,
       std::clamp(timeout, absl::ZeroDuration(), kWaitMax);
   condition.wait_for(lock, absl::ToChronoNanoseconds(bounded));
 }
+
+#if EDDY_HAS_FUTEX
+namespace {
+
+// As the kernel has it for this call, by words of the CPU; the C library's may be wider.
+struct FutexTimeout {
+  long seconds;
+  long nanoseconds;
+};
+static_assert(sizeof(std::atomic<uint32_t>) == sizeof(uint32_t));
+
+long Futex(const std::atomic<uint32_t>& word, int operation, uint32_t value,
+           const FutexTimeout* timeout) {
+  return syscall(SYS_futex, &word, operation, value, timeout, nullptr, 0);
+}
+
+}  // namespace
+
+void PosixClock::WaitOn(const std::atomic<uint32_t>& word, uint32_t seen,
+                        absl::Duration timeout) {
+  const timespec bounded =
+      absl::ToTimespec(std::clamp(timeout, absl::ZeroDuration(), kWaitMax));
+  const FutexTimeout relative = {static_cast<long>(bounded.tv_sec),
+                                 static_cast<long>(bounded.tv_nsec)};
+  // However it ends the caller looks for itself.
+  Futex(word, FUTEX_WAIT_PRIVATE, seen, &relative);
+}
+
+void PosixClock::WakeOne(const std::atomic<uint32_t>& word) {
+  Futex(word, FUTEX_WAKE_PRIVATE, 1, nullptr);
+}
+
+void PosixClock::WakeAll(const std::atomic<uint32_t>& word) {
+  Futex(word, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr);
+}
+#endif
 
 }  // namespace eddy

@@ -2,13 +2,24 @@
 #ifndef EDDY_PLATFORM_POSIX_POSIX_CLOCK_H_
 #define EDDY_PLATFORM_POSIX_POSIX_CLOCK_H_
 
+#include <atomic>
 #include <condition_variable>
+#include <cstdint>
 #include <ctime>
 #include <mutex>
 #include <string>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#endif
 
 #include "absl/time/time.h"
 #include "eddy/platform.h"
+
+#if defined(SYS_futex)
+#define EDDY_HAS_FUTEX 1
+#else
+#define EDDY_HAS_FUTEX 0
+#endif
 
 namespace eddy {
 
@@ -38,6 +49,12 @@ class PosixClock : public Clock {
   void Wait(std::unique_lock<std::mutex>& lock,
             std::condition_variable& condition,
             absl::Duration timeout) override;
+#if EDDY_HAS_FUTEX
+  // An hour at most, too.
+  void WaitOn(const std::atomic<uint32_t>& word, uint32_t seen, absl::Duration timeout) override;
+  void WakeOne(const std::atomic<uint32_t>& word) override;
+  void WakeAll(const std::atomic<uint32_t>& word) override;
+#endif
 
  private:
   const clockid_t since_boot_clock_;

@@ -5,58 +5,73 @@
 namespace eddy::log {
 
 CommitLine::Place CommitLine::Join() {
-  const std::lock_guard<std::mutex> lock(mu_);
-  ++rooms_[open_].waiters;
-  return {open_, rooms_[open_].epoch};
+  for (;;) {
+    const uint32_t open = open_.load(std::memory_order_acquire);
+    Room& room = rooms_[open];
+    room.waiters.fetch_add(1, std::memory_order_acq_rel);  // C1
+    const uint32_t epoch = room.epoch.load(std::memory_order_acquire);
+    if (open_.load(std::memory_order_acquire) == open) return {open, epoch};  // C2
+    room.waiters.fetch_sub(1, std::memory_order_acq_rel);
+  }
 }
 
 void CommitLine::Leave(const Place& place) {
-  const std::lock_guard<std::mutex> lock(mu_);
-  if (rooms_[place.room].epoch == place.epoch) --rooms_[place.room].waiters;
+  rooms_[place.room].waiters.fetch_sub(1, std::memory_order_acq_rel);
 }
 
 CommitLine::Woken CommitLine::Wait(const Place& place, absl::Duration timeout) {
-  const absl::Duration deadline = clock_->SinceBoot() + timeout;
-  std::unique_lock<std::mutex> lock(mu_);
   Room& room = rooms_[place.room];
-  while (room.epoch == place.epoch) {
+  const absl::Duration deadline = clock_->SinceBoot() + timeout;
+  for (;;) {
+    const uint32_t seen = room.word.load(std::memory_order_acquire);  // C3
+    if (room.epoch.load(std::memory_order_acquire) != place.epoch) {
+      Leave(place);
+      return Woken::kReleased;
+    }
     // Before the deadline: a notification that came with it must not be lost.
-    if (lead_ && place.room == open_) {
-      lead_ = false;
+    if (lead_.load(std::memory_order_acquire) &&
+        open_.load(std::memory_order_acquire) == place.room &&
+        lead_.exchange(false, std::memory_order_acq_rel)) {
       return Woken::kChosen;
     }
     const absl::Duration left = deadline - clock_->SinceBoot();
     if (left <= absl::ZeroDuration()) return Woken::kTimeout;
-    clock_->Wait(lock, room.moved, left);
+    clock_->WaitOn(room.word, seen, left);
   }
-  return Woken::kReleased;
 }
 
 void CommitLine::Close() {
   const std::lock_guard<std::mutex> lock(mu_);
   if (closed_) return;  // a second round under one lock: who came since waits on
   closed_ = true;
-  lead_ = false;  // somebody leads
-  open_ = (open_ + 1) % kRooms;
+  lead_.store(false, std::memory_order_release);  // somebody leads
+  open_.store((open_.load(std::memory_order_relaxed) + 1) % kRooms, std::memory_order_release);
 }
 
 void CommitLine::Release() {
-  Room* open;
-  Room* closed = nullptr;
+  Room* to_lead = nullptr;
+  Room* served = nullptr;
   {
     const std::lock_guard<std::mutex> lock(mu_);
-    open = &rooms_[open_];
-    lead_ = open->waiters > 0;
-    if (!lead_) open = nullptr;
+    const uint32_t open = open_.load(std::memory_order_relaxed);
+    // Added to nothing, in order to be a read-modify-write: C1.
+    if (rooms_[open].waiters.fetch_add(0, std::memory_order_acq_rel) > 0) {
+      to_lead = &rooms_[open];
+      lead_.store(true, std::memory_order_release);
+      to_lead->word.fetch_add(1, std::memory_order_acq_rel);
+    } else {
+      lead_.store(false, std::memory_order_release);
+    }
     if (std::exchange(closed_, false)) {
-      closed = &rooms_[Before(open_)];
-      ++closed->epoch;
-      if (std::exchange(closed->waiters, 0) == 0) closed = nullptr;
+      Room& closed = rooms_[(open + kRooms - 1) % kRooms];
+      if (closed.waiters.fetch_add(0, std::memory_order_acq_rel) > 0) served = &closed;
+      closed.epoch.fetch_add(1, std::memory_order_acq_rel);
+      closed.word.fetch_add(1, std::memory_order_acq_rel);
     }
   }
-  // Not under the lock, which they need in order to wake.
-  if (open != nullptr) open->moved.notify_one();
-  if (closed != nullptr) closed->moved.notify_all();
+  // Not under the lock, for the next round wants it.
+  if (to_lead != nullptr) clock_->WakeOne(to_lead->word);
+  if (served != nullptr) clock_->WakeAll(served->word);
 }
 
 }  // namespace eddy::log

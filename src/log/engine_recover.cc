@@ -99,8 +99,8 @@ absl::Status EngineImpl::RecoverIntake() {
   uint64_t recovered = 0;
   for (LeftRun& run : old_intake_->Leftovers(ends)) {
     recovered += run.frame_count;
-    FindLog(run.log)->Restore(run.first, run.frames);
-    if (run.log == 0) journal_leftovers_.push_back(std::move(run));
+    if (run.log == 0) journal_leftovers_.push_back(run);
+    FindLog(run.log)->Restore(run.first, std::move(run.frames));
   }
   absl::MutexLock lock(&stats_mu_);
   stats_.frames_recovered = recovered;

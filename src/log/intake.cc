@@ -179,25 +179,31 @@ std::vector<LeftRun> Intake::Leftovers(
     const size_t size = geometry_.segment_bytes - kSegmentHeaderBytes;
     // Where a frame does not match, its claimer died before publishing: its
     // length is unknown, and the next match is looked for word by word.
-    bool joined = false;  // the frame continues the last run
-    for (size_t at = 0; at + kFrameHeaderBytes <= size;) {
+    size_t begin = 0;  // of the run that ends at `at`
+    const auto keep = [&](size_t end) {
+      if (begin < end) runs.back().frames.assign(frames + begin, end - begin);
+    };
+    size_t at = 0;
+    while (at + kFrameHeaderBytes <= size) {
       const uint64_t position = segment->first_position + at;
       FrameView view;
       if (!ParseFrame(frames + at, size - at, position, &view) ||
           !FrameMatches(frames + at, size - at, position, header.salt)) {
+        keep(at);
         at += kFrameAlignment;
-        joined = false;
+        begin = at;
         continue;
       }
       const size_t bytes = static_cast<size_t>(view.end - position);
-      if (position >= log->second) {
-        if (!joined) runs.push_back({static_cast<uint32_t>(segment->log), position, {}, 0});
-        runs.back().frames.append(frames + at, bytes);
+      if (position < log->second) {
+        begin = at + bytes;
+      } else {
+        if (begin == at) runs.push_back({static_cast<uint32_t>(segment->log), position, {}, 0});
         ++runs.back().frame_count;
-        joined = true;
       }
       at += bytes;
     }
+    keep(at);
   }
   std::sort(runs.begin(), runs.end(), [](const LeftRun& a, const LeftRun& b) {
     return a.log != b.log ? a.log < b.log : a.first < b.first;
@@ -206,23 +212,6 @@ std::vector<LeftRun> Intake::Leftovers(
 }
 
 void Intake::Reset(const IntakeIdentity& identity, uint64_t salt) {
-  // Also those whose header says that they are free: pages of a file may be of
-  // different ages when its disk went away and came back within one boot. Pages
-  // that are zero are left alone, so that they need not be written.
-  for (uint32_t i = geometry_.segment_count; i-- > 0;) {
-    for (size_t at = geometry_.segment_bytes; at > 0;) {
-      at -= kPageBytes;
-      char* const page = data(i) + at;
-      if (IsZero(page)) continue;
-      if (at == 0) {  // the header last, as in Give
-        std::memset(page + kSegmentHeaderBytes, 0, kPageBytes - kSegmentHeaderBytes);
-        std::atomic_signal_fence(std::memory_order_seq_cst);
-        std::memset(page, 0, kSegmentHeaderBytes);
-      } else {
-        std::memset(page, 0, kPageBytes);
-      }
-    }
-  }
   Header& header = *this->header();
   std::memcpy(header.magic, kMagic, sizeof(kMagic));
   header.version = kVersion;
@@ -236,20 +225,39 @@ void Intake::Reset(const IntakeIdentity& identity, uint64_t salt) {
   ClearSuspect();
   salt_ = salt;
   absl::MutexLock lock(&mu_);
+  // Whatever lies in them is under an old salt. It is zeroed when one is taken: all of
+  // them would be most of the time that an open takes, and pages that nobody needs yet.
   free_.clear();
-  for (uint32_t i = geometry_.segment_count; i-- > 0;) free_.push_back(i);
+  unclean_.clear();
+  for (uint32_t i = geometry_.segment_count; i-- > 0;) unclean_.push_back(i);
   free_count_.store(geometry_.segment_count, std::memory_order_release);
+}
+
+// Also one whose header says that it is free: pages of a file may be of different ages
+// when its disk went away and came back within one boot. Pages that are zero are left
+// alone, so that they need not be written.
+void Intake::Clean(uint32_t segment) {
+  for (size_t at = 0; at < geometry_.segment_bytes; at += kPageBytes) {
+    char* const page = data(segment) + at;
+    if (!IsZero(page)) std::memset(page, 0, kPageBytes);
+  }
+  // Before the header is written: with the new salt there it says that frames are here.
+  std::atomic_signal_fence(std::memory_order_seq_cst);
 }
 
 uint32_t Intake::Take(uint32_t log, uint64_t first_position) {
   uint32_t segment;
+  bool clean = true;
   {
     absl::MutexLock lock(&mu_);
-    if (free_.empty()) return kNoSegment;
-    segment = free_.back();
-    free_.pop_back();
-    free_count_.store(static_cast<uint32_t>(free_.size()), std::memory_order_release);
+    clean = !free_.empty();
+    std::vector<uint32_t>& from = clean ? free_ : unclean_;
+    if (from.empty()) return kNoSegment;
+    segment = from.back();
+    from.pop_back();
+    CountFree();
   }
+  if (!clean) Clean(segment);
   SegmentHeader* header = segment_header(segment);
   header->first_position = first_position;
   header->log = log;
@@ -266,7 +274,12 @@ void Intake::Give(uint32_t segment) {
   std::memset(segment_header(segment), 0, sizeof(SegmentHeader));
   absl::MutexLock lock(&mu_);
   free_.push_back(segment);
-  free_count_.store(static_cast<uint32_t>(free_.size()), std::memory_order_release);
+  CountFree();
+}
+
+void Intake::CountFree() {
+  free_count_.store(static_cast<uint32_t>(free_.size() + unclean_.size()),
+                    std::memory_order_release);
 }
 
 }  // namespace eddy::log

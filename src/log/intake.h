@@ -4,10 +4,11 @@
 //   segment: | header, 64 bytes: first position, log, check | frames ... | zeros
 //
 // Invariants
-//   I1  A free segment is all zeros, so that a word that is not zero in a taken
-//       one was published there. Give() zeroes the frames first and the header
-//       last: a crash in between leaves a taken segment whose frames are all
-//       committed, which recovery steps over.
+//   I1  A segment is all zeros when it is taken, so that a word that is not zero in
+//       it was published there. Give() zeroes the frames first and the header last: a
+//       crash in between leaves a taken segment whose frames are all committed, which
+//       recovery steps over. What an earlier process left is zeroed by Take(), before
+//       the header is written; until then no header there is under the salt (I3).
 //   I2  A segment's header is complete before a log can claim from it.
 //   I3  The header names boot, store and a salt drawn anew at each Reset: after
 //       a power cut or in the wrong place the whole file is distrusted.
@@ -151,6 +152,8 @@ class Intake {
   SegmentHeader* segment_header(uint32_t segment);
   const SegmentHeader* segment_header(uint32_t segment) const;
   uint64_t SegmentCheck(uint32_t segment, uint64_t salt) const;
+  void Clean(uint32_t segment);
+  void CountFree() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const std::unique_ptr<Mapping> mapping_;
   char* const base_;
@@ -161,6 +164,7 @@ class Intake {
   // Last in, first out: at low rates the same few pages stay dirty, and the
   // kernel writes little back.
   std::vector<uint32_t> free_ ABSL_GUARDED_BY(mu_);
+  std::vector<uint32_t> unclean_ ABSL_GUARDED_BY(mu_);  // free too, see Reset
   std::atomic<uint32_t> free_count_{0};  // written under mu_; read as a hint
 };
 

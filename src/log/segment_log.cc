@@ -218,15 +218,15 @@ const char* SegmentLog::RunFrames(const Run& run) const {
                              : intake_->data(run.segment) + kSegmentHeaderBytes;
 }
 
-void SegmentLog::Restore(uint64_t first, std::string_view frames) {
-  std::shared_ptr<char[]> heap(new char[frames.size()]);
-  std::memcpy(heap.get(), frames.data(), frames.size());
+void SegmentLog::Restore(uint64_t first, std::string frames) {
+  // Not copied: megabytes of memory that was never touched are most of a recovery.
+  const auto owner = std::make_shared<std::string>(std::move(frames));
   absl::MutexLock lock(&mu_);
   Run run;
   run.first = first;
-  run.end = first + frames.size();
+  run.end = first + owner->size();
   run.sealed = true;
-  run.heap = std::move(heap);
+  run.heap = std::shared_ptr<const char[]>(owner, owner->data());
   next_position_ = run.end;
   runs_.push_back(std::move(run));
   has_work_.store(true, std::memory_order_release);

@@ -121,7 +121,7 @@ class SegmentLog final : public Log {
   }
 
   // For recovery, before the log is used: frames that lie at or above its end.
-  void Restore(uint64_t first, std::string_view frames);
+  void Restore(uint64_t first, std::string frames);
   void SetIntake(Intake* intake) { intake_ = intake; }
   // Before the log is used: whose times are to be repaired.
   void SetBootStarts(BootStarts starts) { boot_starts_ = std::move(starts); }

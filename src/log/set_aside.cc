@@ -27,7 +27,7 @@ bool HoldsWal(Files* files, const std::string& place) {
   return files->Exists(place + kDatabaseFile + kWalSuffix);
 }
 bool IsTaken(Files* files, const std::string& place) {
-  return HoldsDatabase(files, place) || HoldsWal(files, place);
+  return files->Exists(place) && (HoldsDatabase(files, place) || HoldsWal(files, place));
 }
 
 // A small file; its content matters to people only, and needs no sync.

@@ -28,6 +28,9 @@ struct CountingVfs::Vfs {
   std::atomic<uint64_t> write_count{0};
   std::atomic<int> write_errno{0};
   std::atomic<uint64_t> read_failures{0};
+  // Odd while a connection of this VFS reads a WAL from end to end, because another
+  // process has left it: see ShmLock.
+  std::atomic<uint64_t> recovery{0};
 };
 
 namespace {
@@ -41,14 +44,17 @@ struct File {
   std::atomic<uint64_t>* write_count;
   std::atomic<int>* write_errno;
   std::atomic<uint64_t>* read_failures;
+  std::atomic<uint64_t>* recovery;
   sqlite3_vfs* base;
   // Of a WAL always; of a database while a checkpoint copies, see ShmLock. Else each
   // write is handed on at once.
   bool gathers;
   WriteGather gather;
   // Of a database; and of a WAL from its first write on, since only the owner, who is
-  // the only one to change it, hears of each change.
+  // the only one to change it, hears of each change. Before that while it is recovered.
   bool reads_ahead;
+  bool is_wal;
+  uint64_t recovery_seen;
   ReadAhead ahead;
 };
 constexpr size_t kAlign = alignof(std::max_align_t);
@@ -88,6 +94,16 @@ int WriteBelow(sqlite3_file* f, const void* from, int bytes, sqlite3_int64 offse
 }
 int Flush(sqlite3_file* f) { return Self(f)->gather.Flush(); }
 
+bool ReadsAhead(sqlite3_file* f) {
+  File* const self = Self(f);
+  if (self->reads_ahead || !self->is_wal) return self->reads_ahead;
+  const uint64_t recovery = self->recovery->load(std::memory_order_relaxed);
+  if (recovery % 2 == 0) return false;
+  // What was kept in another recovery is of another time.
+  if (std::exchange(self->recovery_seen, recovery) != recovery) self->ahead.Forget();
+  return true;
+}
+
 int Close(sqlite3_file* f) {
   // What no sync has asked for nobody relies on.
   Flush(f);
@@ -98,8 +114,8 @@ int Close(sqlite3_file* f) {
 int Read(sqlite3_file* f, void* to, int bytes, sqlite3_int64 offset) {
   const int flushed = Flush(f);
   if (flushed != SQLITE_OK) return flushed;
-  const int code = Self(f)->reads_ahead ? Self(f)->ahead.Read(to, bytes, offset)
-                                        : ReadBelow(f, to, bytes, offset);
+  const int code = ReadsAhead(f) ? Self(f)->ahead.Read(to, bytes, offset)
+                                 : ReadBelow(f, to, bytes, offset);
   bool failed = code != SQLITE_OK;
   if (code == SQLITE_IOERR_SHORT_READ) {  // the usual end of a file, or a disk that fails?
     sqlite3_int64 size = 0;
@@ -109,7 +125,7 @@ int Read(sqlite3_file* f, void* to, int bytes, sqlite3_int64 offset) {
   return code;
 }
 int Write(sqlite3_file* f, const void* from, int bytes, sqlite3_int64 offset) {
-  Self(f)->reads_ahead = true;
+  if (!std::exchange(Self(f)->reads_ahead, true)) Self(f)->ahead.Forget();
   return Self(f)->gathers ? Self(f)->gather.Write(from, bytes, offset)
                           : WriteBelow(f, from, bytes, offset);
 }
@@ -169,13 +185,24 @@ int ShmMap(sqlite3_file* f, int region, int bytes, int extend,
 // a reader is in the way it copies less, does not sync, and says so at once: from then
 // on other processes read those pages. It finds the reader by its lock, here; then
 // nothing is gathered.
+//
+// The WAL that a dead process has left is read once from end to end, under a lock that
+// keeps all others from it: nobody writes there meanwhile.
 constexpr int kCheckpointLock = 1;
+constexpr int kRecoverLock = 2;
 constexpr int kFirstReadLock = 3;
 int ShmLock(sqlite3_file* f, int offset, int n, int flags) {
   Self(f)->gather.FlushAndRemember();
   Self(f)->ahead.Forget();
   const int code = BaseMethods(f)->xShmLock(Base(f), offset, n, flags);
   const bool exclusive = (flags & SQLITE_SHM_EXCLUSIVE) != 0;
+  if (exclusive && offset <= kRecoverLock && offset + n > kRecoverLock) {
+    // Changed by one connection at a time; however giving the lock back ends, it is over.
+    const uint64_t in_it = Self(f)->recovery->load(std::memory_order_relaxed) | 1;
+    const bool begins = (flags & SQLITE_SHM_LOCK) != 0;
+    if (!begins) Self(f)->recovery->store(in_it + 1, std::memory_order_relaxed);
+    if (begins && code == SQLITE_OK) Self(f)->recovery->store(in_it, std::memory_order_relaxed);
+  }
   if (exclusive && offset == kCheckpointLock) {
     Self(f)->gathers = code == SQLITE_OK && (flags & SQLITE_SHM_LOCK) != 0;
   } else if (exclusive && offset >= kFirstReadLock && code != SQLITE_OK) {
@@ -245,12 +272,14 @@ struct CountingVfsMethods {
                   int flags, int* out_flags) {
     CountingVfs::Vfs* owner = Owner(vfs);
     File* self = new (file) File{
-        {}, nullptr, nullptr, nullptr, nullptr, nullptr, owner->base,
+        {}, nullptr, nullptr, nullptr, nullptr, nullptr, &owner->recovery, owner->base,
         (flags & SQLITE_OPEN_WAL) != 0,
         WriteGather([file](const void* from, int bytes, int64_t offset) {
           return WriteBelow(file, from, bytes, offset);
         }),
         (flags & SQLITE_OPEN_MAIN_DB) != 0,
+        (flags & SQLITE_OPEN_WAL) != 0,
+        0,
         ReadAhead([file](void* to, int bytes, int64_t offset) {
           return ReadBelow(file, to, bytes, offset);
         })};

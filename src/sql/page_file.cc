@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
 #include "src/sql/error.h"
+#include "src/sql/read_ahead.h"
 
 namespace eddy::sql {
 namespace {
@@ -130,8 +131,7 @@ class PageFile::Raw {
   uint64_t bytes() const { return bytes_; }
   // All of it lies within bytes().
   absl::Status Read(uint64_t at, size_t bytes, char* to) {
-    const int code = file()->pMethods->xRead(file(), to, static_cast<int>(bytes),
-                                             static_cast<sqlite3_int64>(at));
+    const int code = ahead_.Read(to, static_cast<int>(bytes), static_cast<int64_t>(at));
     if (code == SQLITE_OK) return absl::OkStatus();
     absl::Status status = ToStatus(code, nullptr, absl::StrCat("read ", path_));
     // Not as SQLite has it: a file that is shorter than it said is no damage.
@@ -146,6 +146,9 @@ class PageFile::Raw {
   const std::string path_;
   const std::unique_ptr<std::max_align_t[]> memory_;
   uint64_t bytes_ = 0;
+  ReadAhead ahead_{[this](void* to, int bytes, int64_t offset) {
+    return file()->pMethods->xRead(file(), to, bytes, offset);
+  }};
 };
 
 PageFile::PageFile() = default;

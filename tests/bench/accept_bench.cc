@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -38,29 +39,27 @@ std::unique_ptr<Store> OpenRoomy(const std::string& directory) {
   return OpenStore(directory, options);
 }
 
-void PutAll(Stream* stream, int count) {
-  const std::string data(100, 'd');
-  for (int i = 0; i < count; ++i) Ok(stream->Put(kKey, data).status());
-}
-
 // In threads of the same kind for one as for two.
-double SecondsOf(Stream* stream, int producers, int count) {
+double SecondsOfThreads(int producers, const std::function<void()>& work) {
   const double start = Now();
   std::vector<std::thread> threads;
-  for (int p = 0; p < producers; ++p) {
-    threads.emplace_back([=] { PutAll(stream, count / producers); });
-  }
+  for (int p = 0; p < producers; ++p) threads.emplace_back(work);
   for (std::thread& thread : threads) thread.join();
   return Now() - start;
 }
 
-double BareSecondsOf(BareAppend* bare, int count) {
-  const std::string data(100, 'd');
-  const double start = Now();
-  std::thread([&] {
-    for (int i = 0; i < count; ++i) bare->Append(kKey, data);
-  }).join();
-  return Now() - start;
+double SecondsOf(Stream* stream, int producers, int count) {
+  return SecondsOfThreads(producers, [=] {
+    const std::string data(100, 'd');
+    for (int i = 0; i < count / producers; ++i) Ok(stream->Put(kKey, data).status());
+  });
+}
+
+double BareSecondsOf(BareAppend* bare, int producers, int count) {
+  return SecondsOfThreads(producers, [=] {
+    const std::string data(100, 'd');
+    for (int i = 0; i < count / producers; ++i) bare->Append(kKey, data);
+  });
 }
 
 // From before the Put to behind the read, of a reader that was asleep at the tail.
@@ -130,17 +129,20 @@ void RunAccept(const Setup& setup, Report* report) {
   for (int i = 0; i < 2 * slices; ++i) SecondsOf(stream, 1, slice);  // touches the pages
   Ok(store->Flush());
   const int timed = setup.Scaled(kTimed);
-  const size_t bare_records = static_cast<size_t>(slices) * static_cast<size_t>(slice) +
+  const size_t bare_records = 2 * static_cast<size_t>(slices) * static_cast<size_t>(slice) +
                               static_cast<size_t>(timed);
   BareAppend bare(setup.directory + "-bare", bare_records * kFrameBytes);
   for (int i = 0; i < slices; ++i) {
-    const double bare_s = BareSecondsOf(&bare, slice);
+    const double bare_s = BareSecondsOf(&bare, 1, slice);
+    const double bare_two_s = BareSecondsOf(&bare, 2, slice);
     const double one_s = SecondsOf(stream, 1, slice);
     const double two_s = SecondsOf(stream, 2, slice);
     report->Add("1 producer", slice / one_s / 1e6, "M records/s", AtLeast(12));
     report->Add("the bare protocol", slice / bare_s / 1e6, "M records/s");
     report->Add("1 producer / the bare protocol", bare_s / one_s, "ratio", AtLeast(0.5));
     report->Add("2 producers / 1 producer", one_s / two_s, "ratio", AtLeast(1));
+    report->Add("the bare protocol, 2 producers / 1", bare_s / bare_two_s, "ratio");
+    report->Add("2 producers / the bare protocol's 2", bare_two_s / two_s, "ratio");
   }
   Ok(store->Flush());
   const std::string data(100, 'd');
