@@ -158,6 +158,7 @@ absl::Status Checker::LoadViews() {
 
 absl::Status Checker::CheckBlocks() {
   EDDY_ASSIGN_OR_RETURN(sql::Statement next, db_.Prepare(kNextBlock));
+  int64_t again = INT64_MIN;
   for (int64_t id = INT64_MIN;;) {
     sql::AutoReset reset(next);
     next.Bind(1, id);
@@ -169,17 +170,28 @@ absl::Status Checker::CheckBlocks() {
     }
     if (!has_row.ok()) return has_row.status();
     if (!*has_row) return absl::OkStatus();
-    id = next.ColumnInt(0);
-    CheckBlock(next);
+    EDDY_ASSIGN_OR_RETURN(const bool looked, CheckBlock(next, next.ColumnInt(0) == again));
+    if (looked) {
+      id = next.ColumnInt(0);
+    } else {
+      again = next.ColumnInt(0);
+    }
   }
 }
 
-void Checker::CheckBlock(sql::Statement& row) {
+absl::StatusOr<bool> Checker::CheckBlock(sql::Statement& row, bool again) {
   const int64_t id = row.ColumnInt(0);
   const uint64_t log = LogOf(id);
   const uint64_t first = PositionOf(id);
-  const std::string_view stored = row.ColumnBlob(5);
   const int64_t span = row.ColumnInt(7);
+  std::unique_ptr<char[]> outside;
+  const absl::StatusOr<std::string_view> read = extents_.BytesOf(row, 5, &outside);
+  if (!read.ok() && !absl::IsOutOfRange(read.status())) return read.status();
+  const std::string_view stored = read.value_or("");
+  const uint64_t checksum = log::BlockChecksum(stored, id, span);
+  const bool matches = read.ok() && checksum == static_cast<uint64_t>(row.ColumnInt(4));
+  // An owner may have dropped it meanwhile, and used its place again.
+  if (!matches && row.ColumnIsInt(5) && !again) return false;
   const std::string name = absl::StrCat("log ", log, ", block at ", first, " (", stored.size(),
                                         " bytes)");
   ++block_count_;
@@ -192,18 +204,18 @@ void Checker::CheckBlock(sql::Statement& row) {
   block_log_ = log;
   block_end_ = first;  // of a damaged one no more is sure
 
-  const uint64_t checksum = log::BlockChecksum(stored, id, span);
-  if (checksum != static_cast<uint64_t>(row.ColumnInt(4))) {
-    Damage(absl::StrCat(name, ": checksum ", absl::Hex(checksum), ", stored ",
-                        absl::Hex(static_cast<uint64_t>(row.ColumnInt(4)))));
-    return;  // its frames would only say the same again
+  if (!matches) {
+    Damage(read.ok() ? absl::StrCat(name, ": checksum ", absl::Hex(checksum), ", stored ",
+                                    absl::Hex(static_cast<uint64_t>(row.ColumnInt(4))))
+                     : absl::StrCat(name, ": ", read.status().message()));
+    return true;  // its frames would only say the same again
   }
   block_end_ += static_cast<uint64_t>(span);
   std::unique_ptr<char[]> memory;
   const absl::StatusOr<std::string_view> unpacked = log::StoredFrames(stored, span, &memory);
   if (!unpacked.ok()) {
     Damage(absl::StrCat(name, ": ", unpacked.status().message()));
-    return;
+    return true;
   }
   const std::string_view bytes = *unpacked;
   uint64_t frames = 0;
@@ -213,7 +225,7 @@ void Checker::CheckBlock(sql::Statement& row) {
   for (size_t at = 0; at < bytes.size(); at += static_cast<size_t>(frame.end - frame.position)) {
     if (!log::ParseFrame(bytes.data() + at, bytes.size() - at, first + at, &frame)) {
       Damage(absl::StrCat(name, ": no whole frame at ", first + at));
-      return;
+      return true;
     }
     absl::Status content;
     if (stream_logs_.count(log) != 0) content = stream::DecodeRecord(frame).status();
@@ -231,6 +243,7 @@ void Checker::CheckBlock(sql::Statement& row) {
     Damage(absl::StrCat(name, ": arrival from ", first_ms, " to ", last_ms, " ms, the row says ",
                         row.ColumnInt(2), " to ", row.ColumnInt(3)));
   }
+  return true;
 }
 
 absl::Status Checker::CheckStreams() {
@@ -321,9 +334,12 @@ absl::Status Checker::CheckDeliveries() {
       EDDY_ASSIGN_OR_RETURN(const bool has_block, block.Step());
       bool found = false;
       if (has_block) {
+        std::unique_ptr<char[]> outside;
         std::unique_ptr<char[]> memory;
+        const absl::StatusOr<std::string_view> stored = extents_.BytesOf(block, 1, &outside);
+        if (!stored.ok() && !absl::IsOutOfRange(stored.status())) return stored.status();
         const std::string_view bytes =
-            log::StoredFrames(block.ColumnBlob(1), block.ColumnInt(2), &memory).value_or("");
+            log::StoredFrames(stored.value_or(""), block.ColumnInt(2), &memory).value_or("");
         const uint64_t first = PositionOf(block.ColumnInt(0));
         log::FrameView frame;
         for (size_t at = 0; !found && first + at <= static_cast<uint64_t>(position) &&

@@ -28,7 +28,7 @@ class Checker {
   // `found` is called with one line for each thing that is damaged. `deep`: with
   // SQLite's integrity_check.
   Checker(ReadOnlyStore& store, bool deep, std::function<void(const std::string&)> found)
-      : db_(store.database()), deep_(deep), found_(std::move(found)) {}
+      : db_(store.database()), extents_(store.extents()), deep_(deep), found_(std::move(found)) {}
 
   // Everything. OK: it was all looked at, damaged or not.
   //   kUnavailable   the disk or the owner was in the way; try again.
@@ -42,7 +42,8 @@ class Checker {
   absl::Status CheckDatabase();
   absl::Status LoadViews();
   absl::Status CheckBlocks();
-  void CheckBlock(sql::Statement& row);
+  // False: it has to be looked at again, in a new view.
+  absl::StatusOr<bool> CheckBlock(sql::Statement& row, bool again);
   absl::Status CheckStreams();
   absl::Status CheckCursors();
   absl::Status CheckQueues();
@@ -52,6 +53,7 @@ class Checker {
   void Damage(const std::string& what);
 
   sql::Database& db_;
+  log::ExtentReader& extents_;
   const bool deep_;
   const std::function<void(const std::string&)> found_;
   std::set<uint64_t> stream_logs_;  // whose frames are records

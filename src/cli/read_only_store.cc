@@ -24,7 +24,7 @@ namespace {
 constexpr char kLogRow[] = "SELECT oldest_position, end_position FROM logs WHERE id = ?";
 // Of the bytes only the length is read, which costs no page of them.
 constexpr char kLogBlocks[] =
-    "SELECT count(*), coalesce(sum(frame_count), 0), coalesce(sum(length(bytes)), 0), "
+    "SELECT count(*), coalesce(sum(frame_count), 0), coalesce(sum(" EDDY_BLOCK_BYTES "), 0), "
     "coalesce(max(last_time_ms), 0) FROM blocks WHERE id >= ? AND id < ?";
 constexpr char kLastBlock[] =
     "SELECT id, " EDDY_BLOCK_SPAN " FROM blocks WHERE id >= ? AND id < ? "
@@ -36,6 +36,9 @@ constexpr char kFramesAbove[] =
 constexpr char kAtOrBelow[] =
     "SELECT id, bytes, " EDDY_BLOCK_SPAN " FROM blocks WHERE id >= ? AND id <= ? "
     "ORDER BY id DESC LIMIT 1";
+constexpr char kUsedOutside[] =
+    "SELECT coalesce(sum(((bytes & 268435455) + 4095) >> 12 << 12), 0) FROM blocks "
+    "WHERE typeof(bytes) = 'integer'";
 constexpr char kStreams[] =
     "SELECT id, name, created_ms, durability, keep_ms, keep_bytes, keep_records, at_limit, "
     "priority, persist FROM streams ORDER BY name";
@@ -102,7 +105,8 @@ absl::StatusOr<ReadOnlyStore> ReadOnlyStore::Open(const std::string& directory, 
   }
   EDDY_ASSIGN_OR_RETURN(std::unique_ptr<log::BlockStore> blocks,
                         log::BlockStore::Open(path, options));
-  return ReadOnlyStore(directory, *std::move(db), std::move(blocks));
+  return ReadOnlyStore(directory, *std::move(db), std::move(blocks),
+                       std::make_unique<log::ExtentReader>(path, vfs));
 }
 
 int ReadOnlyStore::OwnerPidOf(const std::string& directory) {
@@ -124,6 +128,16 @@ absl::StatusOr<StoreSummary> ReadOnlyStore::Summary() {
   EDDY_ASSIGN_OR_RETURN(summary.schema_version, db_.SchemaVersion());
   EDDY_ASSIGN_OR_RETURN(summary.file_bytes, db_.FileBytes());
   EDDY_ASSIGN_OR_RETURN(summary.free_bytes, db_.FreeBytes());
+  std::error_code none;
+  const auto outside = std::filesystem::file_size(
+      directory_ + log::kDatabaseFile + log::kExtentsSuffix, none);
+  if (!none) {
+    EDDY_ASSIGN_OR_RETURN(sql::Statement used, db_.Prepare(kUsedOutside));
+    EDDY_RETURN_IF_ERROR(used.Step().status());
+    const uint64_t used_bytes = static_cast<uint64_t>(used.ColumnInt(0));
+    summary.file_bytes += outside;
+    summary.free_bytes += outside > used_bytes ? outside - used_bytes : 0;
+  }
   EDDY_ASSIGN_OR_RETURN(const int64_t clean, log::MetaInt(db_, log::kMetaClean, 0));
   summary.closed_cleanly = clean != 0;
   EDDY_ASSIGN_OR_RETURN(summary.health,
@@ -206,8 +220,11 @@ absl::StatusOr<uint64_t> ReadOnlyStore::FramesFrom(log::LogId log, uint64_t posi
   EDDY_ASSIGN_OR_RETURN(const bool found, cut.Step());
   if (!found) return frames;
   std::unique_ptr<char[]> memory;
+  std::unique_ptr<char[]> outside;
+  const absl::StatusOr<std::string_view> stored = extents_->BytesOf(cut, 1, &outside);
+  if (!stored.ok()) return frames;  // the check tells of it
   const absl::StatusOr<std::string_view> unpacked =
-      log::StoredFrames(cut.ColumnBlob(1), cut.ColumnInt(2), &memory);
+      log::StoredFrames(*stored, cut.ColumnInt(2), &memory);
   if (!unpacked.ok()) return frames;  // the check tells of it
   const std::string_view bytes = *unpacked;
   uint64_t frame_at = PositionOf(cut.ColumnInt(0));

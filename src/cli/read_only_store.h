@@ -114,6 +114,7 @@ class ReadOnlyStore {
   }
 
   sql::Database& database() { return db_; }
+  log::ExtentReader& extents() { return *extents_; }
 
   // The living process that last took the store's lock; 0: none. An owner that
   // was killed leaves its pid behind: once the system has given that to another
@@ -124,8 +125,12 @@ class ReadOnlyStore {
  private:
   static absl::StatusOr<ReadOnlyStore> Open(const std::string& directory, bool immutable,
                                             const std::string& vfs);
-  ReadOnlyStore(std::string directory, sql::Database db, std::unique_ptr<log::BlockStore> blocks)
-      : directory_(std::move(directory)), db_(std::move(db)), blocks_(std::move(blocks)) {}
+  ReadOnlyStore(std::string directory, sql::Database db, std::unique_ptr<log::BlockStore> blocks,
+                std::unique_ptr<log::ExtentReader> extents)
+      : directory_(std::move(directory)),
+        db_(std::move(db)),
+        blocks_(std::move(blocks)),
+        extents_(std::move(extents)) {}
 
   absl::StatusOr<LogSummary> Log(int64_t id);
   absl::StatusOr<uint64_t> FramesFrom(log::LogId log, uint64_t position);
@@ -138,6 +143,7 @@ class ReadOnlyStore {
   std::string directory_;
   sql::Database db_;
   std::unique_ptr<log::BlockStore> blocks_;  // a second connection
+  std::unique_ptr<log::ExtentReader> extents_;
 };
 
 }  // namespace eddy::cli

@@ -26,9 +26,9 @@ constexpr char kInsert[] =
 constexpr char kFindBelow[] =
     "SELECT id, " EDDY_BLOCK_SPAN " FROM blocks WHERE id >= ? AND id <= ? "
     "ORDER BY id DESC LIMIT 1";
-constexpr char kSumBelow[] =
-    "SELECT count(*), coalesce(sum(frame_count), 0), coalesce(sum(length(bytes)), 0) "
-    "FROM blocks WHERE id >= ? AND id < ?";
+constexpr char kListBelow[] =
+    "SELECT frame_count, " EDDY_BLOCK_BYTES ", CASE typeof(bytes) WHEN 'integer' THEN bytes "
+    "ELSE 0 END FROM blocks WHERE id >= ? AND id < ?";
 constexpr char kDeleteBelow[] = "DELETE FROM blocks WHERE id >= ? AND id < ?";
 constexpr char kTrimLog[] =
     "UPDATE logs SET oldest_position = max(oldest_position, ?), "
@@ -37,10 +37,12 @@ constexpr char kSetEnd[] =
     "UPDATE logs SET end_position = max(end_position, ?), "
     "reserved_position = max(reserved_position, ?) WHERE id = ?";
 constexpr char kList[] =
-    "SELECT id, frame_count, " EDDY_BLOCK_SPAN ", length(bytes), first_time_ms, last_time_ms, "
+    "SELECT id, frame_count, " EDDY_BLOCK_SPAN ", " EDDY_BLOCK_BYTES ", first_time_ms, last_time_ms, "
     "kept_ms FROM blocks WHERE id >= ? AND id < ? ORDER BY id LIMIT ?";
 constexpr char kRead[] =
     "SELECT checksum, " EDDY_BLOCK_SPAN ", bytes FROM blocks WHERE id = ?";
+constexpr char kPlace[] =
+    "SELECT CASE typeof(bytes) WHEN 'integer' THEN bytes ELSE 0 END FROM blocks WHERE id = ?";
 constexpr char kDelete[] = "DELETE FROM blocks WHERE id = ?";
 // The block that holds a position or the next one above it, in one statement and
 // so in one snapshot: between two, a commit could put a block in between.
@@ -80,6 +82,14 @@ uint64_t FirstOf(int64_t id) {
   return (static_cast<uint64_t>(id) & ((uint64_t{1} << kBlockPositionBits) - 1)) << 2;
 }
 
+// The bytes in memory that stays: `outside`, if they lie there, else they are SQLite's.
+std::unique_ptr<char[]> KeptBytes(std::string_view bytes, std::unique_ptr<char[]> outside) {
+  if (outside != nullptr) return outside;
+  std::unique_ptr<char[]> copy(new char[bytes.size()]);
+  std::memcpy(copy.get(), bytes.data(), bytes.size());
+  return copy;
+}
+
 }  // namespace
 
 uint64_t BlockChecksum(std::string_view bytes, int64_t id, int64_t span) {
@@ -88,16 +98,21 @@ uint64_t BlockChecksum(std::string_view bytes, int64_t id, int64_t span) {
   return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
 }
 
-absl::StatusOr<std::unique_ptr<BlockWriter>> BlockWriter::Create(sql::Database& db) {
+absl::StatusOr<std::unique_ptr<BlockWriter>> BlockWriter::Create(sql::Database& db,
+                                                                 const std::string& path,
+                                                                 const sql::OpenOptions& options) {
   auto writer = std::make_unique<BlockWriter>();
+  EDDY_ASSIGN_OR_RETURN(writer->extents_, BlockExtents::Open(db, path, options));
+  writer->reader_ = std::make_unique<ExtentReader>(path, options.vfs);
   EDDY_ASSIGN_OR_RETURN(writer->insert_, db.Prepare(kInsert));
   EDDY_ASSIGN_OR_RETURN(writer->find_below_, db.Prepare(kFindBelow));
-  EDDY_ASSIGN_OR_RETURN(writer->sum_below_, db.Prepare(kSumBelow));
+  EDDY_ASSIGN_OR_RETURN(writer->list_below_, db.Prepare(kListBelow));
   EDDY_ASSIGN_OR_RETURN(writer->delete_below_, db.Prepare(kDeleteBelow));
   EDDY_ASSIGN_OR_RETURN(writer->trim_log_, db.Prepare(kTrimLog));
   EDDY_ASSIGN_OR_RETURN(writer->set_end_, db.Prepare(kSetEnd));
   EDDY_ASSIGN_OR_RETURN(writer->list_, db.Prepare(kList));
   EDDY_ASSIGN_OR_RETURN(writer->read_, db.Prepare(kRead));
+  EDDY_ASSIGN_OR_RETURN(writer->place_, db.Prepare(kPlace));
   EDDY_ASSIGN_OR_RETURN(writer->delete_, db.Prepare(kDelete));
   return writer;
 }
@@ -119,16 +134,24 @@ absl::StatusOr<uint64_t> BlockWriter::Insert(const BlockDraft& draft, int64_t ke
   const int64_t id = BlockId(draft.log, draft.first);
   const int64_t span = static_cast<int64_t>(draft.end - draft.first);
   const std::string_view bytes = Pack(draft);
-  EDDY_RETURN_IF_ERROR(insert_.Bind(1, id)
+  int64_t outside = 0;
+  if (bytes.size() >= kExtentBytesMin) {
+    EDDY_ASSIGN_OR_RETURN(outside, extents_->Put(bytes));
+  }
+  insert_.Bind(1, id)
       .Bind(2, static_cast<int64_t>(draft.frame_count))
       .Bind(3, draft.first_time_ms)
       .Bind(4, draft.last_time_ms)
       .Bind(5, draft.time_trusted ? 1 : 0)
       .Bind(6, kept_ms)
       .Bind(7, static_cast<int64_t>(BlockChecksum(bytes, id, span)))
-      .Bind(8, SpanColumn(span))
-      .BindBlob(9, bytes)
-      .Run());
+      .Bind(8, SpanColumn(span));
+  if (outside != 0) {
+    insert_.Bind(9, outside);
+  } else {
+    insert_.BindBlob(9, bytes);
+  }
+  EDDY_RETURN_IF_ERROR(insert_.Run());
   return bytes.size();
 }
 
@@ -148,12 +171,16 @@ absl::StatusOr<BlockSum> BlockWriter::Trim(LogId log, uint64_t before, uint64_t 
   }
   BlockSum sum;
   {
-    sql::AutoReset reset(sum_below_);
-    sum_below_.Bind(1, log_first).Bind(2, keep);
-    EDDY_RETURN_IF_ERROR(sum_below_.Step().status());
-    sum = {static_cast<uint64_t>(sum_below_.ColumnInt(0)),
-           static_cast<uint64_t>(sum_below_.ColumnInt(1)),
-           static_cast<uint64_t>(sum_below_.ColumnInt(2))};
+    sql::AutoReset reset(list_below_);
+    list_below_.Bind(1, log_first).Bind(2, keep);
+    for (;;) {
+      EDDY_ASSIGN_OR_RETURN(const bool has_row, list_below_.Step());
+      if (!has_row) break;
+      ++sum.blocks;
+      sum.frames += static_cast<uint64_t>(list_below_.ColumnInt(0));
+      sum.bytes += static_cast<uint64_t>(list_below_.ColumnInt(1));
+      extents_->Give(list_below_.ColumnInt(2));
+    }
   }
   if (sum.blocks > 0) {
     EDDY_RETURN_IF_ERROR(delete_below_.Bind(1, log_first).Bind(2, keep).Run());
@@ -200,19 +227,28 @@ absl::StatusOr<std::string_view> BlockWriter::Read(int64_t id, std::unique_ptr<c
   EDDY_RETURN_IF_ERROR(found.status());
   if (!*found) return std::string_view();
   const int64_t span = read_.ColumnInt(1);
-  const std::string_view stored = read_.ColumnBlob(2);
-  if (BlockChecksum(stored, id, span) != static_cast<uint64_t>(read_.ColumnInt(0))) {
+  std::unique_ptr<char[]> outside;
+  const absl::StatusOr<std::string_view> stored = reader_->BytesOf(read_, 2, &outside);
+  if (absl::IsOutOfRange(stored.status())) return std::string_view();
+  EDDY_RETURN_IF_ERROR(stored.status());
+  if (BlockChecksum(*stored, id, span) != static_cast<uint64_t>(read_.ColumnInt(0))) {
     return std::string_view();
   }
-  const absl::StatusOr<std::string_view> frames = StoredFrames(stored, span, memory);
+  const absl::StatusOr<std::string_view> frames = StoredFrames(*stored, span, memory);
   if (!frames.ok()) return std::string_view();
-  if (*memory != nullptr) return *frames;
-  memory->reset(new char[stored.size()]);
-  std::memcpy(memory->get(), stored.data(), stored.size());
-  return std::string_view(memory->get(), stored.size());
+  if (*memory == nullptr) *memory = KeptBytes(*stored, std::move(outside));
+  return std::string_view(memory->get(), frames->size());
 }
 
-absl::Status BlockWriter::Delete(int64_t id) { return delete_.Bind(1, id).Run(); }
+absl::Status BlockWriter::Delete(int64_t id) {
+  {
+    sql::AutoReset reset(place_);
+    place_.Bind(1, id);
+    EDDY_ASSIGN_OR_RETURN(const bool is_there, place_.Step());
+    if (is_there) extents_->Give(place_.ColumnInt(0));
+  }
+  return delete_.Bind(1, id).Run();
+}
 
 absl::StatusOr<std::unique_ptr<BlockStore>> BlockStore::Open(const std::string& path,
                                                              const sql::OpenOptions& options) {
@@ -227,6 +263,7 @@ void BlockStore::CloseFile() {
     *statement = sql::Statement();
   }
   db_.reset();
+  extents_.reset();
   cache_.clear();
 }
 
@@ -239,6 +276,7 @@ absl::Status BlockStore::OpenFile(const std::string& path, const sql::OpenOption
   EDDY_ASSIGN_OR_RETURN(sql::Statement locate_by_time, db.Prepare(kLocateByTime));
   EDDY_ASSIGN_OR_RETURN(sql::Statement next, db.Prepare(kNext));
   absl::MutexLock lock(&mu_);
+  extents_ = std::make_unique<ExtentReader>(path, options.vfs);
   find_ = std::move(find);
   by_time_ = std::move(by_time);
   locate_ = std::move(locate);
@@ -254,10 +292,29 @@ std::shared_ptr<const Block> BlockStore::Cache(std::shared_ptr<const Block> bloc
   return block;
 }
 
-absl::StatusOr<std::shared_ptr<const Block>> BlockStore::Take(sql::Statement& row) {
+absl::StatusOr<std::shared_ptr<const Block>> BlockStore::TakeRow(
+    sql::Statement& find, sql::Statement& locate,
+    const std::function<void(sql::Statement&)>& bind) {
+  for (const bool again : {false, true}) {
+    bind(find);
+    bind(locate);
+    sql::AutoReset reset(find);
+    const absl::StatusOr<bool> found = find.Step();
+    if (absl::IsDataLoss(found.status())) return TakeDamaged(locate, found.status());
+    EDDY_RETURN_IF_ERROR(found.status());
+    if (!*found) return std::shared_ptr<const Block>();
+    EDDY_ASSIGN_OR_RETURN(std::shared_ptr<const Block> block, Take(find, again));
+    if (block != nullptr) return block;
+  }
+  return std::shared_ptr<const Block>();
+}
+
+absl::StatusOr<std::shared_ptr<const Block>> BlockStore::Take(sql::Statement& row, bool again) {
   const int64_t id = row.ColumnInt(0);
   const int64_t span = row.ColumnInt(3);
-  const std::string_view stored = row.ColumnBlob(4);
+  std::unique_ptr<char[]> outside;
+  const absl::StatusOr<std::string_view> read = extents_->BytesOf(row, 4, &outside);
+  const std::string_view stored = read.ok() ? *read : std::string_view();
   const auto damaged = [&](std::string_view what) {
     mu_.AssertHeld();
     return Damaged(id, row.ColumnInt(1), span,
@@ -265,8 +322,14 @@ absl::StatusOr<std::shared_ptr<const Block>> BlockStore::Take(sql::Statement& ro
                        "log ", LogOf(id), ": the block at position ", FirstOf(id), " (",
                        stored.size(), " bytes) ", AbslView(what))));
   };
-  if (BlockChecksum(stored, id, span) != static_cast<uint64_t>(row.ColumnInt(2))) {
-    return damaged("does not match its checksum");
+  if (absl::IsUnavailable(read.status())) {
+    return damaged(absl::StrCat("cannot be read: ", read.status().message()));
+  }
+  if (!read.ok() || BlockChecksum(stored, id, span) != static_cast<uint64_t>(row.ColumnInt(2))) {
+    // Between the row and its bytes it may have been dropped, and its place used again.
+    if (row.ColumnIsInt(4) && !again) return std::shared_ptr<const Block>();
+    return damaged(read.ok() ? std::string("does not match its checksum")
+                             : std::string(read.status().message()));
   }
   auto block = std::make_shared<Block>();
   block->log = LogOf(id);
@@ -275,9 +338,8 @@ absl::StatusOr<std::shared_ptr<const Block>> BlockStore::Take(sql::Statement& ro
   const absl::StatusOr<std::string_view> frames = StoredFrames(stored, span, &block->memory);
   if (!frames.ok()) return damaged(absl::StrCat("holds ", frames.status().message()));
   block->frames = *frames;
-  if (block->memory == nullptr) {  // SQLite's, until the next step
-    block->memory.reset(new char[stored.size()]);
-    std::memcpy(block->memory.get(), stored.data(), stored.size());
+  if (block->memory == nullptr) {
+    block->memory = KeptBytes(stored, std::move(outside));
     block->frames = {block->memory.get(), stored.size()};
   }
   block->end = block->first + block->frames.size();
@@ -334,32 +396,20 @@ absl::StatusOr<std::shared_ptr<const Block>> BlockStore::Find(LogId log, uint64_
   }
   if (position > kPositionMax) return std::shared_ptr<const Block>();
   if (!db_) return NoFile();
-  for (sql::Statement* statement : {&find_, &locate_}) {
-    statement->Bind(1, BlockId(log, 0))
+  return TakeRow(find_, locate_, [&](sql::Statement& statement) {
+    statement.Bind(1, BlockId(log, 0))
         .Bind(2, BlockId(log, position))
         .Bind(3, BlockId(log + 1, 0))
         .Bind(4, static_cast<int64_t>(position));
-  }
-  sql::AutoReset reset(find_);
-  const absl::StatusOr<bool> found = find_.Step();
-  if (absl::IsDataLoss(found.status())) return TakeDamaged(locate_, found.status());
-  EDDY_RETURN_IF_ERROR(found.status());
-  if (!*found) return std::shared_ptr<const Block>();
-  return Take(find_);
+  });
 }
 
 absl::StatusOr<std::shared_ptr<const Block>> BlockStore::FindTime(LogId log, int64_t time_ms) {
   absl::MutexLock lock(&mu_);
   if (!db_) return NoFile();
-  for (sql::Statement* statement : {&by_time_, &locate_by_time_}) {
-    statement->Bind(1, BlockId(log, 0)).Bind(2, BlockId(log + 1, 0)).Bind(3, time_ms);
-  }
-  sql::AutoReset reset(by_time_);
-  const absl::StatusOr<bool> found = by_time_.Step();
-  if (absl::IsDataLoss(found.status())) return TakeDamaged(locate_by_time_, found.status());
-  EDDY_RETURN_IF_ERROR(found.status());
-  if (!*found) return std::shared_ptr<const Block>();
-  return Take(by_time_);
+  return TakeRow(by_time_, locate_by_time_, [&](sql::Statement& statement) {
+    statement.Bind(1, BlockId(log, 0)).Bind(2, BlockId(log + 1, 0)).Bind(3, time_ms);
+  });
 }
 
 DamageCounts BlockStore::damage() const {

@@ -6,6 +6,8 @@
 // Its id says which log and where:   id = log << 47 | first position >> 2
 // which leaves 2^16 logs of 2^49 bytes each: 17 years at a megabyte a second.
 //
+// The bytes of a large one lie in a file beside the database: block_extents.h.
+//
 // A block has two sizes. Its *span* is that of the frames as they lay in the
 // intake, and how far its positions reach. Its *bytes* are what is stored: sums of
 // them, and with them quota and retention, are about the disk.
@@ -20,12 +22,15 @@
 //       neither unpacked nor handed out.
 //   B2  No read transaction outlives a call.
 //   B3  A damaged block costs itself only: it is found, empty, with its limits.
-// Depends on sql/, block_codec.h.
+//   B4  Before the transaction that wrote blocks commits, Sync has returned OK; after it
+//       comes Finish.
+// Depends on sql/, block_codec.h, block_extents.h.
 #ifndef EDDY_SRC_LOG_BLOCK_STORE_H_
 #define EDDY_SRC_LOG_BLOCK_STORE_H_
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <memory>
 #include <optional>
@@ -39,6 +44,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "src/log/block_draft.h"
+#include "src/log/block_extents.h"
 #include "src/log/log.h"
 #include "src/sql/database.h"
 
@@ -105,7 +111,10 @@ struct DamageCounts {
 // The statements that change blocks. Used under the engine's commit lock.
 class BlockWriter {
  public:
-  static absl::StatusOr<std::unique_ptr<BlockWriter>> Create(sql::Database& db);
+  // `path`: of the database, opened with `options`.
+  static absl::StatusOr<std::unique_ptr<BlockWriter>> Create(sql::Database& db,
+                                                             const std::string& path,
+                                                             const sql::OpenOptions& options);
   // Packs the frames, and returns how many bytes are stored. `kept_ms`: see AgeClock.
   absl::StatusOr<uint64_t> Insert(const BlockDraft& draft, int64_t kept_ms);
   // Deletes the blocks of the log that end at or below `before`, and notes the
@@ -123,11 +132,22 @@ class BlockWriter {
   absl::StatusOr<std::string_view> Read(int64_t id, std::unique_ptr<char[]>* memory);
   absl::Status Delete(int64_t id);
 
+  // An empty one (there is no database just now) has nothing to do.
+  absl::Status Sync() { return extents_ == nullptr ? absl::OkStatus() : extents_->Sync(); }
+  void Finish(bool committed) {
+    if (extents_ != nullptr) extents_->Finish(committed);
+  }
+  // Of the file beside the database.
+  uint64_t outside_bytes() const { return extents_ == nullptr ? 0 : extents_->file_bytes(); }
+  uint64_t outside_free_bytes() const { return extents_ == nullptr ? 0 : extents_->free_bytes(); }
+
  private:
   std::string_view Pack(const BlockDraft& draft);
 
-  sql::Statement insert_, find_below_, sum_below_, delete_below_, trim_log_, set_end_;
-  sql::Statement list_, read_, delete_;
+  sql::Statement insert_, find_below_, list_below_, delete_below_, trim_log_, set_end_;
+  sql::Statement list_, read_, place_, delete_;
+  std::unique_ptr<BlockExtents> extents_;
+  std::unique_ptr<ExtentReader> reader_;
   std::unique_ptr<char[]> packed_;  // used again for each block
   size_t packed_bytes_max_ = 0;
 };
@@ -158,7 +178,12 @@ class BlockStore {
 
  private:
   BlockStore() = default;
-  absl::StatusOr<std::shared_ptr<const Block>> Take(sql::Statement& row)
+  // The row that `find` comes to with its parameters bound; `locate` has the same.
+  absl::StatusOr<std::shared_ptr<const Block>> TakeRow(
+      sql::Statement& find, sql::Statement& locate,
+      const std::function<void(sql::Statement&)>& bind) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Null: its bytes lie outside, and are others.
+  absl::StatusOr<std::shared_ptr<const Block>> Take(sql::Statement& row, bool again)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // What `locate` finds, whose bytes cannot be read because of `damage`.
   absl::StatusOr<std::shared_ptr<const Block>> TakeDamaged(sql::Statement& locate,
@@ -178,6 +203,7 @@ class BlockStore {
   sql::Statement locate_ ABSL_GUARDED_BY(mu_);
   sql::Statement locate_by_time_ ABSL_GUARDED_BY(mu_);
   sql::Statement next_ ABSL_GUARDED_BY(mu_);
+  std::unique_ptr<ExtentReader> extents_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_set<int64_t> damaged_ ABSL_GUARDED_BY(mu_);  // ids, of the counts
   DamageCounts damage_counts_ ABSL_GUARDED_BY(mu_);
   std::list<std::shared_ptr<const Block>> cache_ ABSL_GUARDED_BY(mu_);  // newest use first

@@ -51,7 +51,7 @@ std::optional<uint32_t> SpanOf(int64_t column) {
 
 absl::StatusOr<std::unique_ptr<DamagedStore>> DamagedStore::Open(const std::string& path,
                                                                  const std::string& vfs) {
-  std::unique_ptr<DamagedStore> store(new DamagedStore());
+  std::unique_ptr<DamagedStore> store(new DamagedStore(path, vfs));
   absl::StatusOr<std::unique_ptr<sql::PageFile>> file = sql::PageFile::Open(path, vfs);
   if (absl::IsNotFound(file.status())) return store;
   EDDY_RETURN_IF_ERROR(file.status());
@@ -207,12 +207,21 @@ absl::StatusOr<DamagedStore::Whole> DamagedStore::ReadBlock(const OldBlock& bloc
       absl::StrCat("log ", block.log(), ": the block at ", block.first(), " is damaged"));
   if (row.size() != kBlockColumns) return none;
   SqlBlob* const bytes = std::get_if<SqlBlob>(&row[kBytes]);
+  const std::optional<int64_t> outside = Int(row[kBytes]);
   const std::optional<int64_t> checksum = Int(row[kChecksum]);
-  if (bytes == nullptr || !checksum) return none;
+  if ((bytes == nullptr && !outside) || !checksum) return none;
   Whole whole;
   whole.span = block.span;
   whole.kept_ms = Int(row[kKept]).value_or(0);
-  whole.stored = std::move(bytes->bytes);
+  if (outside) {
+    std::unique_ptr<char[]> memory;
+    const absl::StatusOr<std::string_view> read = extents_.Read(*outside, &memory);
+    if (absl::IsOutOfRange(read.status())) return none;
+    EDDY_RETURN_IF_ERROR(read.status());
+    whole.stored = std::string(*read);
+  } else {
+    whole.stored = std::move(bytes->bytes);
+  }
   if (BlockChecksum(whole.stored, block.id, whole.span) != static_cast<uint64_t>(*checksum)) {
     return none;
   }

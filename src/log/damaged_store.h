@@ -80,13 +80,14 @@ class DamagedStore {
   absl::StatusOr<Whole> ReadBlock(const OldBlock& block);
 
  private:
-  DamagedStore() = default;
+  DamagedStore(const std::string& path, const std::string& vfs) : extents_(path, vfs) {}
   absl::StatusOr<bool> Walk(uint32_t root, bool has_rowid,
                             const std::function<void(int64_t rowid, Row)>& row);
 
   std::unique_ptr<sql::PageFile> file_;  // null: there is nothing
   std::unique_ptr<sql::PageTree> tree_;
   std::map<std::string, uint32_t> roots_;
+  ExtentReader extents_;
 };
 
 }  // namespace eddy::log

@@ -196,7 +196,7 @@ absl::Status EngineImpl::WriteRound(const std::vector<LogRound>& rounds,
   EDDY_RETURN_IF_ERROR(keeper_->WriteDrops());  // first: the blocks use their pages
   if (with_state) EDDY_RETURN_IF_ERROR(thinner_->Write());  // likewise
   const int64_t kept_ms = keeper_->NowMs();
-  uint64_t stored_bytes = 0;
+  uint64_t wal_bytes = 0;
   for (const LogRound& round : rounds) {
     if (round.log == journal_) {
       // Folded into the views' tables: only how far matters. Without the state
@@ -209,7 +209,7 @@ absl::Status EngineImpl::WriteRound(const std::vector<LogRound>& rounds,
     for (const BlockDraft& draft : round.drafts) {
       EDDY_ASSIGN_OR_RETURN(const uint64_t stored, writer_->Insert(draft, kept_ms));
       EDDY_RETURN_IF_ERROR(keeper_->Inserted(round.log, draft, stored, kept_ms));
-      stored_bytes += stored;
+      if (stored < kExtentBytesMin) wal_bytes += stored;
     }
     if (round.reserve != 0) {
       EDDY_RETURN_IF_ERROR(writer_->SetEnd(round.log->id(), round.end, round.reserve));
@@ -227,8 +227,9 @@ absl::Status EngineImpl::WriteRound(const std::vector<LogRound>& rounds,
     }
   }
   if (transacting_ != nullptr) EDDY_RETURN_IF_ERROR(transacting_->work->Write(*db_));
+  EDDY_RETURN_IF_ERROR(writer_->Sync());  // before whatever refers to it
   EDDY_RETURN_IF_ERROR(transaction.Commit());
-  wal_block_bytes_ += stored_bytes;
+  wal_block_bytes_ += wal_bytes;
   return absl::OkStatus();
 }
 
@@ -277,6 +278,7 @@ absl::Status EngineImpl::TrimOnly(const std::vector<LogRound>& rounds) {
   };
   const absl::Status status = write();
   if (sql::IsSyncFailure(status)) NoteCommit(status);
+  writer_->Finish(status.ok());
   keeper_->Finish(status.ok());
   if (!status.ok()) return status;  // the next round tries both again
   for (const LogRound& round : rounds) {
@@ -362,6 +364,7 @@ EngineImpl::RoundResult EngineImpl::CommitRound(Extent extent) {
     commit_mu_.AssertHeld();
     status = WriteRound(rounds, captured, complete);
     NoteCommit(status);
+    writer_->Finish(status.ok());
     keeper_->Finish(status.ok());
     thinner_->Finish(status.ok() && complete);
   };

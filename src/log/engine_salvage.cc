@@ -75,6 +75,11 @@ absl::Status EngineImpl::LookAtFiles() {
     return absl::DataLossError(
         absl::StrCat(path, exists ? " is empty" : " is not there", ", but its WAL is"));
   }
+  // A new database would write over them.
+  if (bytes == 0 && files->Exists(path + kExtentsSuffix)) {
+    return absl::DataLossError(
+        absl::StrCat(path, exists ? " is empty" : " is not there", ", but its blocks are"));
+  }
   // But an empty one may be the new one that an open before this has begun.
   if (bytes == 0 && exists && IntakeWasUsed() &&
       Unsalvaged(files, options_.directory).empty()) {

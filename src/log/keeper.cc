@@ -13,13 +13,13 @@ constexpr uint64_t kUncountedMax = 256;
 constexpr char kCounted[] =
     "SELECT counted_position, counted_blocks, counted_frames, counted_bytes FROM logs WHERE id = ?";
 constexpr char kSumFrom[] =
-    "SELECT count(*), coalesce(sum(frame_count), 0), coalesce(sum(length(bytes)), 0) "
+    "SELECT count(*), coalesce(sum(frame_count), 0), coalesce(sum(" EDDY_BLOCK_BYTES "), 0) "
     "FROM blocks WHERE id >= ? AND id < ?";
 constexpr char kLast[] =
     "SELECT kept_ms, last_time_ms, time_trusted FROM blocks WHERE id >= ? AND id < ? "
     "ORDER BY id DESC LIMIT 1";
 constexpr char kOldest[] =
-    "SELECT id, frame_count, length(bytes), kept_ms, " EDDY_BLOCK_SPAN
+    "SELECT id, frame_count, " EDDY_BLOCK_BYTES ", kept_ms, " EDDY_BLOCK_SPAN
     " FROM blocks WHERE id >= ? AND id < ? ORDER BY id LIMIT 2";
 constexpr char kSetCounted[] =
     "UPDATE logs SET counted_position = ?, counted_blocks = ?, counted_frames = ?, "
@@ -170,9 +170,15 @@ absl::Status Keeper::LearnOldest() {
   return absl::OkStatus();
 }
 
+absl::StatusOr<uint64_t> Keeper::FreeBytes() {
+  EDDY_ASSIGN_OR_RETURN(const uint64_t pages, db_->FreeBytes());
+  return pages + writer_->outside_free_bytes();
+}
+
 absl::StatusOr<uint64_t> Keeper::Room(uint64_t grow_bytes_max) {
-  EDDY_ASSIGN_OR_RETURN(const uint64_t file, db_->FileBytes());
-  EDDY_ASSIGN_OR_RETURN(const uint64_t free, db_->FreeBytes());
+  EDDY_ASSIGN_OR_RETURN(const uint64_t pages, db_->FileBytes());
+  const uint64_t file = pages + writer_->outside_bytes();
+  EDDY_ASSIGN_OR_RETURN(const uint64_t free, FreeBytes());
   const uint64_t most =
       grow_bytes_max > UINT64_MAX - file ? UINT64_MAX : file + grow_bytes_max;
   return Less(std::min(limits_.database_bytes, most), Less(file, free));
@@ -189,7 +195,7 @@ absl::Status Keeper::Decide(const std::vector<BlockDraft>& drafts, uint64_t grow
   uint64_t coming = 0;
   for (const BlockDraft& draft : drafts) {
     const auto place = places_.find(draft.log);
-    coming += draft.end - draft.first + BlockOverhead(limits_.page_bytes);
+    coming += draft.end - draft.first + BlockOverhead(limits_.page_bytes, draft.end - draft.first);
     if (place == places_.end()) continue;
     groups_[place->second.group].bytes_coming += draft.end - draft.first;
     groups_[place->second.group].frames_coming += draft.frame_count;

@@ -372,10 +372,12 @@ absl::Status Salvage::Write() {
     for (const GapPiece& gap : gaps) stats.records_lost += gap.frames;
     EDDY_RETURN_IF_ERROR(WriteCounts(stats));
     if (added.blocks > 0) EDDY_RETURN_IF_ERROR(keeper_->Thinned(work.log, {}, added, kept_ms));
+    EDDY_RETURN_IF_ERROR(writer_->Sync());
     return transaction.Commit();
   };
   const Work before = work;
   const absl::Status status = write();
+  writer_->Finish(status.ok());
   keeper_->Finish(status.ok());
   if (!status.ok()) {
     work = before;

@@ -1,10 +1,13 @@
 #include "src/log/set_aside.h"
 
+#include <algorithm>
 #include <cstring>
+#include <iterator>
 
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
 #include "src/base/strings.h"
+#include "src/log/block_extents.h"
 #include "src/log/meta.h"
 
 namespace eddy::log {
@@ -12,6 +15,8 @@ namespace {
 
 constexpr char kWalSuffix[] = "-wal";
 constexpr char kShmSuffix[] = "-shm";
+// What is moved before the database, which a new one may replace then.
+constexpr const char* kMovedFirst[] = {kWalSuffix, kExtentsSuffix};
 constexpr char kWhyFile[] = "/why.txt";
 constexpr char kUnsalvagedFile[] = "/unsalvaged";
 constexpr char kMovingFile[] = "/moving";
@@ -23,11 +28,13 @@ std::string Place(const std::string& directory, int number) {
 bool HoldsDatabase(Files* files, const std::string& place) {
   return files->Exists(place + kDatabaseFile);
 }
-bool HoldsWal(Files* files, const std::string& place) {
-  return files->Exists(place + kDatabaseFile + kWalSuffix);
+bool HoldsMovedFirst(Files* files, const std::string& place) {
+  return std::any_of(std::begin(kMovedFirst), std::end(kMovedFirst), [&](const char* suffix) {
+    return files->Exists(place + kDatabaseFile + suffix);
+  });
 }
 bool IsTaken(Files* files, const std::string& place) {
-  return files->Exists(place) && (HoldsDatabase(files, place) || HoldsWal(files, place));
+  return files->Exists(place) && (HoldsDatabase(files, place) || HoldsMovedFirst(files, place));
 }
 
 // A small file; its content matters to people only, and needs no sync.
@@ -42,9 +49,9 @@ absl::Status Write(Files* files, const std::string& path, std::string_view text)
 // Steps 2 and 3.
 absl::Status Move(Files* files, const std::string& directory, const std::string& place) {
   const std::string database = directory + kDatabaseFile;
-  if (files->Exists(database + kWalSuffix)) {
-    EDDY_RETURN_IF_ERROR(
-        files->Rename(database + kWalSuffix, place + kDatabaseFile + kWalSuffix));
+  for (const char* const suffix : kMovedFirst) {
+    if (!files->Exists(database + suffix)) continue;
+    EDDY_RETURN_IF_ERROR(files->Rename(database + suffix, place + kDatabaseFile + suffix));
   }
   if (files->Exists(database)) {
     EDDY_RETURN_IF_ERROR(files->Rename(database, place + kDatabaseFile));
@@ -89,7 +96,7 @@ absl::Status FinishSetAside(Files* files, const std::string& directory) {
   for (const std::string& place : SetAsides(files, directory)) {
     if (!files->Exists(place + kMovingFile)) continue;
     // Before step 2 nothing has moved, and behind step 3 all has.
-    if (!HoldsWal(files, place) || HoldsDatabase(files, place)) {
+    if (!HoldsMovedFirst(files, place) || HoldsDatabase(files, place)) {
       EDDY_RETURN_IF_ERROR(files->Remove(place + kMovingFile));
       continue;
     }

@@ -1,21 +1,22 @@
 // SetAside: where a database goes that cannot be read back. It is moved, never deleted,
 // and never written over: what nobody can read today a tool may read tomorrow.
 //
-//   <store>/damaged-<n>/eddy.db, eddy.db-wal   as they were
-//                       why.txt                when and why
-//                       unsalvaged             as long as something is to be taken over
-//                       moving                 until step 3 is made
+//   <store>/damaged-<n>/eddy.db, -wal, -blocks   as they were
+//                       why.txt                  when and why
+//                       unsalvaged               as long as something is to be taken over
+//                       moving                   until step 3 is made
 //
 // Order of the steps, and what a death after each leaves:
 //   1  directory, why.txt, unsalvaged,  the database in its place, to be judged anew; the
 //      moving                           next one to be moved finds the directory and uses it
-//   2  the WAL is renamed               its database without it: FinishSetAside makes
-//                                       step 3 before anybody can open that
+//   2  the WAL is renamed, then the     its database without them: FinishSetAside makes
+//      blocks' file                     step 3 before anybody can open that
 //   3  the database is renamed          no database: the next open makes a new one, and
 //                                       `unsalvaged` says from where to fill it
-//   4  `moving` is removed              as after 3. Without it a WAL that lies here alone is
-//                                       what somebody has left when he removed the rest
-// The WAL goes first, because a new database beside an old WAL would be told its pages.
+//   4  `moving` is removed              as after 3. Without it what lies here alone is what
+//                                       somebody has left when he removed the rest
+// They go first, because a new database beside an old WAL would be told its pages, and
+// beside old blocks would write over them.
 // Each renaming is synced before the next begins.
 //
 // What stands in `unsalvaged` directories is taken over by salvage.h.

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
 #include "src/sql/error.h"
+#include "src/sql/plain_file.h"
 #include "src/sql/read_ahead.h"
 
 namespace eddy::sql {
@@ -104,28 +105,14 @@ class PageFile::Raw {
  public:
   // Null: there is no such file, or nothing in it.
   static absl::StatusOr<std::unique_ptr<Raw>> Open(const std::string& path,
-                                                   const std::string& vfs_name) {
-    if (sqlite3_initialize() != SQLITE_OK) return absl::InternalError("sqlite3_initialize");
-    sqlite3_vfs* const vfs = sqlite3_vfs_find(vfs_name.empty() ? nullptr : vfs_name.c_str());
-    if (vfs == nullptr) return absl::NotFoundError(absl::StrCat("no SQLite VFS ", vfs_name));
-    int exists = 0;
-    const int code = vfs->xAccess(vfs, path.c_str(), SQLITE_ACCESS_EXISTS, &exists);
-    if (code != SQLITE_OK) return ToStatus(code, nullptr, absl::StrCat("look for ", path));
-    if (exists == 0) return std::unique_ptr<Raw>();
-    auto raw = std::unique_ptr<Raw>(new Raw(path, static_cast<size_t>(vfs->szOsFile)));
-    // As a kind of file that SQLite takes no lock on, and wants nothing beside.
-    int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_SUPER_JOURNAL;
-    const int opened = vfs->xOpen(vfs, raw->path_.c_str(), raw->file(), flags, &flags);
-    if (opened != SQLITE_OK) return ToStatus(opened, nullptr, absl::StrCat("open ", path));
-    sqlite3_int64 bytes = 0;
-    const int sized = raw->file()->pMethods->xFileSize(raw->file(), &bytes);
-    if (sized != SQLITE_OK) return ToStatus(sized, nullptr, absl::StrCat("size of ", path));
-    raw->bytes_ = static_cast<uint64_t>(bytes);
+                                                   const std::string& vfs) {
+    absl::StatusOr<std::unique_ptr<PlainFile>> file =
+        PlainFile::Open(path, vfs, PlainFile::Mode::kRead);
+    if (absl::IsNotFound(file.status())) return std::unique_ptr<Raw>();
+    EDDY_RETURN_IF_ERROR(file.status());
+    EDDY_ASSIGN_OR_RETURN(const uint64_t bytes, (*file)->Bytes());
     if (bytes == 0) return std::unique_ptr<Raw>();
-    return raw;
-  }
-  ~Raw() {
-    if (file()->pMethods != nullptr) file()->pMethods->xClose(file());
+    return std::unique_ptr<Raw>(new Raw(path, *std::move(file), bytes));
   }
 
   uint64_t bytes() const { return bytes_; }
@@ -133,21 +120,20 @@ class PageFile::Raw {
   absl::Status Read(uint64_t at, size_t bytes, char* to) {
     const int code = ahead_.Read(to, static_cast<int>(bytes), static_cast<int64_t>(at));
     if (code == SQLITE_OK) return absl::OkStatus();
-    absl::Status status = ToStatus(code, nullptr, absl::StrCat("read ", path_));
+    const absl::Status status = ToStatus(code, nullptr, absl::StrCat("read ", path_));
     // Not as SQLite has it: a file that is shorter than it said is no damage.
     return absl::UnavailableError(status.message());
   }
 
  private:
-  Raw(std::string path, size_t file_bytes)
-      : path_(std::move(path)), memory_(new std::max_align_t[file_bytes / sizeof(std::max_align_t) + 1]()) {}
-  sqlite3_file* file() const { return reinterpret_cast<sqlite3_file*>(memory_.get()); }
+  Raw(std::string path, std::unique_ptr<PlainFile> file, uint64_t bytes)
+      : path_(std::move(path)), file_(std::move(file)), bytes_(bytes) {}
 
   const std::string path_;
-  const std::unique_ptr<std::max_align_t[]> memory_;
-  uint64_t bytes_ = 0;
+  const std::unique_ptr<PlainFile> file_;
+  const uint64_t bytes_;
   ReadAhead ahead_{[this](void* to, int bytes, int64_t offset) {
-    return file()->pMethods->xRead(file(), to, bytes, offset);
+    return file_->ReadCode(to, bytes, offset);
   }};
 };
 

@@ -52,7 +52,7 @@ CREATE TABLE blocks (
   kept_ms       INTEGER NOT NULL,   -- the store's age clock at the commit
   checksum      INTEGER NOT NULL,   -- XXH3-64 of bytes, seeded with id and span
   span          INTEGER NOT NULL,   -- bytes of the frames unpacked: << 32, and again
-  bytes         BLOB NOT NULL
+  bytes         BLOB NOT NULL       -- or an INTEGER, where they lie: log/block_extents.h
 );
 
 -- What readers are told of blocks that were dropped or cannot be read: no frame
@@ -157,6 +157,13 @@ CREATE TABLE views (id INTEGER PRIMARY KEY);
 INSERT INTO logs (id) VALUES (0);
 )sql";
 
+// Since version kSchemaVersionOldest. Behind the tables, whose roots stay where they were.
+constexpr char kAdded[] = R"sql(
+-- The blocks whose bytes lie in the file beside the database, by their place in it: an
+-- open learns from it what is free there.
+CREATE INDEX blocks_outside ON blocks (bytes) WHERE typeof(bytes) = 'integer';
+)sql";
+
 }  // namespace
 
 absl::Status PrepareSchema(Database& db) {
@@ -173,7 +180,8 @@ absl::Status PrepareSchema(Database& db) {
   }
   if (version == kSchemaVersion) return absl::OkStatus();
   EDDY_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(db));
-  EDDY_RETURN_IF_ERROR(db.Exec(kTables));
+  if (version == 0) EDDY_RETURN_IF_ERROR(db.Exec(kTables));
+  EDDY_RETURN_IF_ERROR(db.Exec(kAdded));
   EDDY_RETURN_IF_ERROR(db.SetSchemaVersion(kSchemaVersion));
   return transaction.Commit();
 }

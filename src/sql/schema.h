@@ -14,7 +14,7 @@ namespace eddy::sql {
 
 // 2: blocks are packed, and their checksum covers the span. Nothing was released
 // with version 1, so there is no way from there.
-inline constexpr int kSchemaVersion = 2;
+inline constexpr int kSchemaVersion = 3;
 inline constexpr int kSchemaVersionOldest = 2;
 
 // Creates the tables of an empty database, or checks the version of an old one.

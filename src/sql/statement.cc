@@ -96,6 +96,10 @@ std::string_view Statement::ColumnBlob(int column) const {
   return {bytes, static_cast<size_t>(sqlite3_column_bytes(stmt_, column))};
 }
 
+bool Statement::ColumnIsInt(int column) const {
+  return sqlite3_column_type(stmt_, column) == SQLITE_INTEGER;
+}
+
 bool Statement::ColumnIsNull(int column) const {
   return sqlite3_column_type(stmt_, column) == SQLITE_NULL;
 }

@@ -68,6 +68,7 @@ class Statement {
   std::string_view ColumnText(int column) const;
   std::string_view ColumnBlob(int column) const;
   bool ColumnIsNull(int column) const;
+  bool ColumnIsInt(int column) const;
 
  private:
   friend class Database;

@@ -45,6 +45,41 @@ TEST_CASE("a database whose first page is gone is set aside, and all comes into 
   }
 }
 
+TEST_CASE("blocks whose bytes lie beside the database go with it, and come into the new one",
+          "[store][salvage][extents]") {
+  constexpr char kBlocks[] = "/store/eddy.db-blocks";
+  constexpr char kOldBlocks[] = "/store/damaged-1/eddy.db-blocks";
+  SalvageFixture f;
+  f.options.intake_bytes = 4 << 20;
+  f.Open();
+  f.Fill(10, 70000);
+  f.Close();
+  std::string blocks = f.device.disk.Content(kBlocks);
+  REQUIRE(blocks.size() > 1000000);
+  const bool spoilt = GENERATE(false, true);
+  if (spoilt) {
+    blocks[70000] = static_cast<char>(blocks[70000] ^ 1);
+    f.device.disk.SetContent(kBlocks, blocks);
+  }
+  std::string bytes = f.Database();
+  bytes.replace(0, 4096, std::string(4096, '\0'));
+  f.Damage(bytes);
+  f.Open();
+  CHECK(f.device.disk.Content(kOldBlocks) == blocks);
+  f.PutTo("a", 0, 70000);
+  f.Salvage();
+  CHECK(f.device.disk.Content(kOldBlocks) == blocks);
+  CHECK(f.store->Stats().salvage.state == SalvageState::kDone);
+  if (!spoilt) {
+    CHECK(f.JudgeShards() == 0);
+    CHECK(f.store->Stats().salvage.records_lost == 0);
+    CHECK(f.Drain() == f.messages);
+  } else {
+    CHECK(f.JudgeShards() <= 1);  // of one block, or of the queue's
+    CHECK(f.store->Stats().salvage.records_lost == 1);
+  }
+}
+
 TEST_CASE("the tables of the user come along", "[store][salvage][sql]") {
   SalvageFixture f;
   f.Open();

@@ -25,7 +25,8 @@ TEST_CASE("a transaction commits records, a message, a delete, a cursor and a ro
       [&](Transaction& t) { return f.HandleOrder(t, order, next, padding); });
   INFO(result.status().ToString());
   REQUIRE(result.ok());
-  CHECK(f.store->Stats().disk_syncs == syncs + 1);
+  // The bytes of a large block are synced before the row that refers to them.
+  CHECK(f.store->Stats().disk_syncs == syncs + (padding == 0 ? 1 : 2));
 
   // What it told of its records is where they are, and it is committed.
   REQUIRE(result->puts.size() == 2);

@@ -1,0 +1,126 @@
+// BlockExtents: the bytes of large blocks, in a file beside the database.
+//
+//   eddy.db          the row of the block, in place of its bytes where they lie
+//   eddy.db-blocks   the bytes, each at a multiple of 4096
+//
+// Through the database each byte is written twice, to the WAL and then to the file, and
+// goes through a page of its tree; here once. Measured beside it, sustained, 100 B
+// records: 4.4 against 2.3 M records/s; a queue that reads from the disk, 1.2 against
+// 0.54 M cycles/s; half the bytes written. What it costs is a sync more for a commit
+// that has such blocks, so small ones stay in the database.
+//
+// Order of a commit: the bytes are written, the file is synced, then the transaction
+// that refers to them commits. A death in between leaves bytes to which nobody refers.
+// What a transaction no longer refers to is used again once that is committed. A reader
+// that had the row before may then find other bytes: they do not match the row's
+// checksum, which covers its id, and it looks for the row again.
+//
+// Nothing of the file itself says what is taken: an open reads the rows' index, some 20
+// bytes for each block.
+// Depends on extent_map.h, sql/.
+#ifndef EDDY_SRC_LOG_BLOCK_EXTENTS_H_
+#define EDDY_SRC_LOG_BLOCK_EXTENTS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "src/log/extent_map.h"
+#include "src/sql/database.h"
+#include "src/sql/plain_file.h"
+
+namespace eddy::log {
+
+// Behind the database's path.
+inline constexpr char kExtentsSuffix[] = "-blocks";
+
+// Of what is stored, not of the frames. On an SD card a sync takes some 10 ms, as 64 KiB
+// and more take to be written.
+inline constexpr size_t kExtentBytesMin = 64 << 10;
+
+// What a row holds in the place of the bytes: the place / 4096 << 28 | how many.
+constexpr int kExtentSizeBits = 28;
+constexpr int64_t ExtentRef(uint64_t at, size_t bytes) {
+  return static_cast<int64_t>(at / kExtentAlignment << kExtentSizeBits | bytes);
+}
+constexpr uint64_t ExtentAt(int64_t ref) {
+  return static_cast<uint64_t>(ref) >> kExtentSizeBits << 12;
+}
+constexpr size_t ExtentBytes(int64_t ref) {
+  return static_cast<size_t>(ref & ((int64_t{1} << kExtentSizeBits) - 1));
+}
+static_assert(kExtentAlignment == 1 << 12);
+static_assert(ExtentAt(ExtentRef(40960, 4711)) == 40960 && ExtentBytes(ExtentRef(40960, 1)) == 1);
+
+// In the text of a query: how many bytes are stored, wherever. Reads none of them.
+#define EDDY_BLOCK_BYTES \
+  "(CASE typeof(bytes) WHEN 'integer' THEN bytes & 268435455 ELSE length(bytes) END)"
+static_assert((1 << kExtentSizeBits) - 1 == 268435455, "the text above knows it");
+
+// A reader of the file, which may not be there yet.
+class ExtentReader {
+ public:
+  // `database`: its path.
+  ExtentReader(std::string database, std::string vfs)
+      : path_(std::move(database) + kExtentsSuffix), vfs_(std::move(vfs)) {}
+
+  // The bytes of a row: those in it, which live until its next step, or those in the
+  // file, read to `*memory`.
+  //   kOutOfRange    the row refers to what is not there.
+  //   kUnavailable   the disk failed.
+  absl::StatusOr<std::string_view> BytesOf(const sql::Statement& row, int column,
+                                           std::unique_ptr<char[]>* memory);
+  absl::StatusOr<std::string_view> Read(int64_t ref, std::unique_ptr<char[]>* memory);
+
+ private:
+  const std::string path_;
+  const std::string vfs_;
+  std::unique_ptr<sql::PlainFile> file_;  // once it was there
+};
+
+// The writing side. Used under the engine's commit lock.
+class BlockExtents {
+ public:
+  // `database`: its path. Learns from `db` what is taken.
+  static absl::StatusOr<std::unique_ptr<BlockExtents>> Open(sql::Database& db,
+                                                            const std::string& database,
+                                                            const sql::OpenOptions& options);
+
+  // Inside a transaction. Writes the bytes; returns what the row is to hold.
+  absl::StatusOr<int64_t> Put(std::string_view bytes);
+  void Give(int64_t ref);
+  // Before the transaction commits.
+  absl::Status Sync();
+  // It has, or has not. May cut the file.
+  void Finish(bool committed);
+
+  // Of the file, and of what of it the next round may use again.
+  uint64_t file_bytes() const { return file_bytes_; }
+  uint64_t free_bytes() const { return file_bytes_ - map_.end() + map_.free_bytes(); }
+
+ private:
+  BlockExtents(std::string path, const sql::OpenOptions& options)
+      : path_(std::move(path)), vfs_(options.vfs), secure_delete_(options.secure_delete) {}
+  absl::Status Learn(sql::Database& db);
+  absl::Status OpenFile();
+  void Wipe();
+
+  const std::string path_;
+  const std::string vfs_;
+  const bool secure_delete_;
+  std::unique_ptr<sql::PlainFile> file_;
+  ExtentMap map_;
+  std::vector<int64_t> to_wipe_;
+  uint64_t file_bytes_ = 0;
+  bool unsynced_ = false;
+};
+
+}  // namespace eddy::log
+
+#endif  // EDDY_SRC_LOG_BLOCK_EXTENTS_H_

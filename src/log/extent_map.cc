@@ -1,0 +1,71 @@
+#include "src/log/extent_map.h"
+
+#include <algorithm>
+#include <iterator>
+
+namespace eddy::log {
+
+void ExtentMap::AddTaken(uint64_t at, uint64_t bytes) {
+  const uint64_t end = AlignExtent(at + bytes);
+  if (at > end_) {
+    free_[end_] = at - end_;
+    free_bytes_ += at - end_;
+  }
+  end_ = std::max(end_, end);
+}
+
+uint64_t ExtentMap::Take(uint64_t bytes) {
+  bytes = AlignExtent(bytes);
+  uint64_t at = end_;
+  const auto place = std::find_if(free_.begin(), free_.end(),
+                                  [bytes](const auto& free) { return free.second >= bytes; });
+  if (place == free_.end()) {
+    end_ += bytes;
+  } else {
+    at = place->first;
+    const uint64_t left = place->second - bytes;
+    free_.erase(place);
+    if (left > 0) free_[at + bytes] = left;
+    free_bytes_ -= bytes;
+  }
+  taken_.emplace_back(at, bytes);
+  return at;
+}
+
+void ExtentMap::Give(uint64_t at, uint64_t bytes) { given_.emplace_back(at, AlignExtent(bytes)); }
+
+void ExtentMap::Finish(bool committed) {
+  for (const auto& [at, bytes] : committed ? given_ : taken_) AddFree(at, bytes);
+  taken_.clear();
+  given_.clear();
+}
+
+void ExtentMap::AddFree(uint64_t at, uint64_t bytes) {
+  uint64_t end = std::min(at + bytes, end_);
+  if (at >= end) return;
+  auto next = free_.lower_bound(at);
+  // Given twice, which only damage can bring about: it is free once.
+  if (next != free_.end() && next->first < end) return;
+  if (next != free_.begin()) {
+    const auto before = std::prev(next);
+    if (before->first + before->second > at) return;
+    if (before->first + before->second == at) {
+      at = before->first;
+      free_bytes_ -= before->second;
+      free_.erase(before);
+    }
+  }
+  if (next != free_.end() && next->first == end) {
+    end += next->second;
+    free_bytes_ -= next->second;
+    free_.erase(next);
+  }
+  if (end == end_) {
+    end_ = at;
+    return;
+  }
+  free_[at] = end - at;
+  free_bytes_ += end - at;
+}
+
+}  // namespace eddy::log

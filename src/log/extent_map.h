@@ -1,0 +1,57 @@
+// ExtentMap: which parts of a file are taken. The file's own order is not kept anywhere:
+// whoever refers to an extent says so in the database, and from there it is made anew.
+//
+//   Take   the lowest place that is large enough, or the file's end: so that the end
+//          becomes free, and the file can be cut
+//   Give   free again once the round that gave it is committed, not before: until then
+//          a power cut brings back what refers to it
+//   Finish the round has ended
+//
+// Depends on nothing. Pure. Threads: not safe.
+#ifndef EDDY_SRC_LOG_EXTENT_MAP_H_
+#define EDDY_SRC_LOG_EXTENT_MAP_H_
+
+#include <cstdint>
+#include <map>
+#include <utility>
+#include <vector>
+
+namespace eddy::log {
+
+// Extents begin and end at multiples of it, as pages of most file systems do: what is
+// written does not share a page with what was there before.
+inline constexpr uint64_t kExtentAlignment = 4096;
+
+constexpr uint64_t AlignExtent(uint64_t bytes) {
+  return (bytes + kExtentAlignment - 1) / kExtentAlignment * kExtentAlignment;
+}
+
+class ExtentMap {
+ public:
+  // In order of `at`, of an empty map: all that is taken. What overlaps, which only
+  // damage can bring about, is taken once.
+  void AddTaken(uint64_t at, uint64_t bytes);
+
+  uint64_t Take(uint64_t bytes);
+  void Give(uint64_t at, uint64_t bytes);
+  void Finish(bool committed);
+
+  // Nothing behind it is taken, nor was given in this round.
+  uint64_t end() const { return end_; }
+  // Free below the end.
+  uint64_t free_bytes() const { return free_bytes_; }
+
+ private:
+  using Extent = std::pair<uint64_t, uint64_t>;  // at, bytes
+  void AddFree(uint64_t at, uint64_t bytes);
+
+  std::map<uint64_t, uint64_t> free_;  // at, bytes; no two touch, nor the end
+  uint64_t free_bytes_ = 0;
+  uint64_t end_ = 0;
+  std::vector<Extent> taken_;  // in this round
+  std::vector<Extent> given_;
+};
+
+}  // namespace eddy::log
+
+#endif  // EDDY_SRC_LOG_EXTENT_MAP_H_

@@ -1,0 +1,313 @@
+// The bytes of large blocks, in a file beside the database.
+#include "src/log/block_extents.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "src/log/block_store.h"
+#include "tests/unit/log/log_fixture.h"
+
+namespace eddy::log {
+namespace {
+
+constexpr char kDatabasePath[] = "/store/eddy.db";
+constexpr char kBlocksPath[] = "/store/eddy.db-blocks";
+constexpr size_t kRecordBytes = 30000;  // four of them a block
+
+// That no packing makes smaller.
+std::string Body(int number) {
+  std::string body = absl::StrCat("record ", number, " ");
+  uint32_t state = static_cast<uint32_t>(number) * 2654435761u + 1;
+  while (body.size() < kRecordBytes) {
+    state = state * 1664525 + 1013904223;
+    body.push_back(static_cast<char>(state >> 24));
+  }
+  return body;
+}
+
+struct ExtentsFixture : LogFixture {
+  ExtentsFixture() : LogFixture(4 << 20) {}
+
+  // One block of four records; their numbers go on.
+  Appended PutBlock() {
+    const Appended first = Append(Body(next));
+    bodies.push_back(Body(next++));
+    for (int i = 1; i < 4; ++i) {
+      Append(Body(next));
+      bodies.push_back(Body(next++));
+    }
+    return first;
+  }
+  // And what came before the `dropped` oldest is gone.
+  bool IsAllThere(size_t dropped = 0) {
+    const std::vector<std::string> want(bodies.begin() + static_cast<long>(dropped), bodies.end());
+    return Bodies() == want;
+  }
+  size_t FileBytes() const { return device.disk.Content(kBlocksPath).size(); }
+
+  int next = 0;
+  std::vector<std::string> bodies;
+};
+
+TEST_CASE("the bytes of a large block are written once, beside the database",
+          "[log][extents][wear]") {
+  ExtentsFixture f;
+  const uint64_t wal_before = f.device.disk.BytesWritten("-wal");
+  f.PutBlock();
+  REQUIRE(f.engine->Flush().ok());
+  const uint64_t written = f.device.disk.BytesWritten("-blocks");
+  CHECK(written >= 4 * kRecordBytes);
+  CHECK(written < 4 * kRecordBytes + 1000);
+  CHECK(f.device.disk.BytesWritten("-wal") - wal_before < 40000);
+  CHECK(f.IsAllThere());
+  f.CloseAndReopen();
+  CHECK(f.IsAllThere());
+  f.CutAndReopen();
+  CHECK(f.IsAllThere());
+  CHECK(f.device.disk.BytesWritten("-blocks") == written);
+}
+
+TEST_CASE("a small block lies in the database, and there is no file beside it",
+          "[log][extents]") {
+  ExtentsFixture f;
+  f.Append(Body(0));
+  REQUIRE(f.engine->Flush().ok());
+  CHECK_FALSE(f.device.disk.Exists(kBlocksPath));
+  f.CloseAndReopen();
+  CHECK(f.Bodies() == std::vector<std::string>{Body(0)});
+}
+
+TEST_CASE("what was trimmed is used again, and the file does not grow", "[log][extents][trim]") {
+  ExtentsFixture f;
+  for (int i = 0; i < 3; ++i) {
+    f.PutBlock();
+    REQUIRE(f.engine->Flush().ok());
+  }
+  size_t most = 0;
+  for (int i = 0; i < 10; ++i) {
+    const Appended at = f.PutBlock();
+    REQUIRE(f.log->Trim(at.position).ok());
+    f.bodies.erase(f.bodies.begin(), f.bodies.end() - 4);
+    REQUIRE(f.engine->Flush().ok());
+    most = std::max(most, f.FileBytes());
+    CHECK(f.IsAllThere());
+    if (i % 3 == 0) f.CloseAndReopen();
+    if (i % 3 == 1) f.KillAndReopen();
+  }
+  CHECK(most <= 6 * (4 * kRecordBytes + kExtentAlignment));
+  CHECK(f.IsAllThere());
+}
+
+TEST_CASE("a file whose end is free is cut", "[log][extents][trim]") {
+  ExtentsFixture f;
+  for (int i = 0; i < 16; ++i) {
+    f.PutBlock();
+    REQUIRE(f.engine->Flush().ok());
+  }
+  CHECK(f.FileBytes() > 1800000);
+  const Appended last = f.PutBlock();
+  REQUIRE(f.engine->Flush().ok());
+  REQUIRE(f.log->Trim(last.position).ok());
+  REQUIRE(f.engine->Flush().ok());
+  f.bodies.erase(f.bodies.begin(), f.bodies.end() - 4);
+  f.PutBlock();  // at the begin
+  REQUIRE(f.engine->Flush().ok());
+  REQUIRE(f.log->Trim(f.log->committed() - 1).ok());
+  f.bodies.clear();
+  REQUIRE(f.engine->Flush().ok());
+  f.PutBlock();
+  REQUIRE(f.engine->Flush().ok());
+  CHECK(f.FileBytes() < 500000);
+}
+
+// Each step of a round that writes a block and drops another: before, between and after
+// its syncs.
+TEST_CASE("a power cut at any step leaves every block that was committed",
+          "[log][extents][power]") {
+  for (uint64_t step = 0;; ++step) {
+    for (const uint64_t seed : {1, 2, 3}) {
+      ExtentsFixture f;
+      f.PutBlock();
+      REQUIRE(f.engine->Flush().ok());
+      const Appended second = f.PutBlock();
+      REQUIRE(f.engine->Flush().ok());
+      const size_t kept = f.bodies.size();
+      REQUIRE(f.log->Trim(second.position).ok());
+      f.device.disk.CutAt(step);
+      f.PutBlock();
+      bool flushed = f.engine->Flush().ok();
+      const size_t flushed_to = flushed ? f.bodies.size() : kept;
+      if (flushed) {
+        f.PutBlock();
+        flushed = f.engine->Flush().ok();  // in the place of the first
+      }
+      const size_t flushed_all = flushed ? f.bodies.size() : flushed_to;
+      const bool over = !f.device.disk.PowerIsOff();
+      f.device.PowerCut(std::move(f.engine), seed);
+      f.Open();
+      INFO("step " << step << ", seed " << seed);
+      // From the first or from the second block on, without a hole, to what was flushed.
+      const std::vector<std::string> found = f.Bodies();
+      const auto begin = std::find(f.bodies.begin(), f.bodies.end(), found.at(0));
+      REQUIRE((begin == f.bodies.begin() || begin == f.bodies.begin() + 4));
+      REQUIRE(begin + static_cast<long>(found.size()) >=
+              f.bodies.begin() + static_cast<long>(flushed_all));
+      REQUIRE(std::equal(found.begin(), found.end(), begin));
+      REQUIRE(f.engine->Stats().blocks_damaged == 0);
+      if (over && seed == 3) return;
+    }
+  }
+}
+
+TEST_CASE("a round that fails takes no space for good, and the next one has it all",
+          "[log][extents][fault]") {
+  using Op = testing::CrashDisk::Op;
+  ExtentsFixture f;
+  f.PutBlock();
+  REQUIRE(f.engine->Flush().ok());
+  const char* const suffix = GENERATE("-blocks", "-wal");
+  const Op op = GENERATE(Op::kWrite, Op::kSync);
+  const auto fault = GENERATE(testing::CrashDisk::Fault::kFull, testing::CrashDisk::Fault::kIoError);
+  f.PutBlock();
+  f.device.disk.FailNth(op, 1, fault, /*sticky=*/true, suffix);
+  for (int i = 0; i < 20; ++i) CHECK_FALSE(f.engine->Flush().ok());
+  CHECK(f.FileBytes() < 6 * 4 * kRecordBytes);
+  CHECK(f.IsAllThere());
+  SECTION("it heals") {
+    f.device.disk.ClearFaults();
+    f.device.clock.Advance(absl::Seconds(10));
+    REQUIRE(f.engine->Flush().ok());
+    f.CutAndReopen();
+    CHECK(f.IsAllThere());
+    CHECK(f.engine->Stats().blocks_damaged == 0);
+  }
+  SECTION("the process dies") {
+    f.KillAndReopen();  // with the fault in force, nothing is to be written
+    f.device.disk.ClearFaults();
+    REQUIRE(f.engine->Flush().ok());
+    CHECK(f.IsAllThere());
+  }
+}
+
+TEST_CASE("bytes that are damaged cost their block, and are told", "[log][extents][fault]") {
+  ExtentsFixture f;
+  f.PutBlock();
+  REQUIRE(f.engine->Flush().ok());
+  f.PutBlock();
+  REQUIRE(f.engine->Flush().ok());
+  REQUIRE(f.engine->Close().ok());
+  f.engine.reset();
+  std::string bytes = f.device.disk.Content(kBlocksPath);
+  SECTION("a byte of the first") { bytes[5000] = static_cast<char>(bytes[5000] ^ 1); }
+  SECTION("a file that has lost its end") { bytes.resize(4 * kRecordBytes); }
+  f.device.disk.SetContent(kBlocksPath, bytes);
+  f.Open();
+  const absl::StatusOr<ReadResult> read = f.log->Read(0, {});
+  REQUIRE(read.ok());
+  CHECK(f.Bodies().size() == 4);
+  CHECK(f.engine->Stats().blocks_damaged == 1);
+  CHECK(f.engine->Stats().records_damaged == 4);
+}
+
+TEST_CASE("without the file its blocks are gaps, and new ones go into another",
+          "[log][extents][fault]") {
+  ExtentsFixture f;
+  f.PutBlock();
+  REQUIRE(f.engine->Flush().ok());
+  REQUIRE(f.engine->Close().ok());
+  f.engine.reset();
+  REQUIRE(f.device.disk.Rename(kBlocksPath, "/store/elsewhere").ok());
+  f.Open();
+  CHECK(f.Bodies().empty());
+  CHECK(f.engine->Stats().blocks_damaged == 1);
+  f.bodies.clear();
+  f.PutBlock();
+  REQUIRE(f.engine->Flush().ok());
+  f.CloseAndReopen();
+  CHECK(f.Bodies() == f.bodies);
+}
+
+TEST_CASE("a reader that finds the place used again looks for the row again",
+          "[log][extents][threads]") {
+  ExtentsFixture f;
+  f.PutBlock();
+  REQUIRE(f.engine->Flush().ok());
+  // A second reader, with a view of its own: what it reads it has not seen before.
+  sql::OpenOptions options;
+  options.vfs = f.device.disk.name();
+  options.mode = sql::Mode::kReadOnly;
+  absl::StatusOr<sql::Database> db = sql::Database::Open(kDatabasePath, options);
+  REQUIRE(db.ok());
+  absl::StatusOr<sql::Statement> row = db->Prepare("SELECT bytes, checksum, id, span FROM blocks");
+  REQUIRE(row.ok());
+  REQUIRE(*row->Step());
+  REQUIRE(row->ColumnIsInt(0));
+  const int64_t ref = row->ColumnInt(0);
+  row->Reset();
+  const Appended next = f.PutBlock();
+  REQUIRE(f.log->Trim(next.position).ok());
+  REQUIRE(f.engine->Flush().ok());
+  f.PutBlock();
+  REQUIRE(f.engine->Flush().ok());
+  REQUIRE(*row->Step());  // the third block lies where the first did
+  ExtentReader reader(kDatabasePath, f.device.disk.name());
+  std::unique_ptr<char[]> memory;
+  const absl::StatusOr<std::string_view> bytes = reader.Read(ref, &memory);
+  REQUIRE(bytes.ok());
+  CHECK(bytes->find("record 8 ") != std::string_view::npos);
+  f.bodies.erase(f.bodies.begin(), f.bodies.begin() + 4);
+  CHECK(f.IsAllThere());
+  CHECK(f.engine->Stats().blocks_damaged == 0);
+}
+
+TEST_CASE("deleted blocks are overwritten where secure_delete asks for it", "[log][extents]") {
+  ExtentsFixture f;
+  f.options.store.secure_delete = GENERATE(true, false);
+  f.CloseAndReopen();
+  f.PutBlock();
+  REQUIRE(f.engine->Flush().ok());
+  const Appended next = f.PutBlock();
+  REQUIRE(f.engine->Flush().ok());
+  REQUIRE(f.log->Trim(next.position).ok());
+  REQUIRE(f.engine->Flush().ok());
+  const bool is_there =
+      f.device.disk.Content(kBlocksPath).find(Body(1).substr(100, 1000)) != std::string::npos;
+  CHECK(is_there != f.options.store.secure_delete);
+}
+
+TEST_CASE("blocks without their database are not written over", "[log][extents][salvage]") {
+  ExtentsFixture f;
+  f.PutBlock();
+  REQUIRE(f.engine->Close().ok());
+  f.engine.reset();
+  f.device.disk.SetContent(kDatabasePath, "");
+  const absl::StatusOr<std::unique_ptr<Engine>> opened = Engine::Open(f.options);
+  CHECK(absl::IsDataLoss(opened.status()));
+}
+
+TEST_CASE("a store of the version before is opened, and then is of this one", "[log][extents]") {
+  ExtentsFixture f;
+  f.Append(Body(0));
+  REQUIRE(f.engine->Close().ok());
+  f.engine.reset();
+  sql::OpenOptions options;
+  options.vfs = f.device.disk.name();
+  {
+    absl::StatusOr<sql::Database> db = sql::Database::Open(kDatabasePath, options);
+    REQUIRE(db.ok());
+    REQUIRE(db->Exec("DROP INDEX blocks_outside; PRAGMA user_version = 2").ok());
+  }
+  f.Open();
+  f.bodies = {Body(0)};
+  f.next = 1;
+  f.PutBlock();
+  REQUIRE(f.engine->Flush().ok());
+  f.CloseAndReopen();
+  CHECK(f.IsAllThere());
+}
+
+}  // namespace
+}  // namespace eddy::log
