@@ -2,7 +2,7 @@
 //
 // Invariants
 //   P1  No other part of eddy reads a clock, draws a random number, touches a
-//       file (SQLite's own files apart) or opens a socket.
+//       file (those that a SQLite VFS opens apart) or opens a socket.
 //   P2  Tests replace each port; the product takes them from DefaultPlatform().
 // Depends on Abseil's Status and Time only.
 #ifndef EDDY_PLATFORM_H_

@@ -80,13 +80,16 @@ struct StoreOptions {
   // False: opening a directory without a store is kNotFound.
   bool create_if_missing = true;
 
-  // True: SQLite overwrites deleted data with zeros. Doubles the writes.
+  // True: deleted data is overwritten with zeros. Doubles the writes.
   bool secure_delete = false;
 
   // The most that the store's files may hold on the file system of its directory:
-  // database, WAL and, if it lies in the directory, the intake. 0: no limit; else
-  // at least 256 KiB. Space of what is dropped or trimmed is used again first, so
-  // that the database file does not shrink and does not grow.
+  // database, WAL, the file of large blocks and, if it lies in the directory, the
+  // intake. 0: no limit; else at least 256 KiB. Space of what is dropped or trimmed is
+  // used again first, so that the database file does not shrink and does not grow.
+  // With a quota, a headroom or a reserve nothing new goes into the file of large
+  // blocks, and each byte is written twice. What a store had there before counts, and
+  // may be above the quota until it is gone: the file is cut when its end is free.
   uint64_t quota_bytes = 0;
   // What happens at the quota, or where the headroom begins: streams with
   // Retention::kDropOldest are dropped from if it says so. What cannot be dropped
@@ -155,7 +158,7 @@ struct StoreStats {
   // Keys and data that were acknowledged or deleted before their commit was due, and
   // so never written: see Persist::kSpill.
   uint64_t payload_bytes_spared = 0;
-  uint64_t disk_bytes_written = 0;   // by SQLite, WAL and database, since open
+  uint64_t disk_bytes_written = 0;   // to WAL, database and blocks' file, since open
   // Over the store's life. After a power cut what the last process wrote since
   // its open may be missing.
   uint64_t disk_bytes_total = 0;
@@ -239,8 +242,9 @@ class Store {
   //   kInvalidArgument    no token of this store.
   virtual absl::Status Wait(const CommitToken& token, absl::Duration timeout) = 0;
 
-  // Runs `work` once and commits what it did, all or nothing, with one sync: puts,
-  // sends, deletes, cursor moves and rows of the user's own tables. OK: all of it is
+  // Runs `work` once and commits what it did, all or nothing, with one sync (with two if
+  // 32 KiB and more of one log are in it): puts, sends, deletes, cursor moves and rows of
+  // the user's own tables. OK: all of it is
   // there and survives a power cut; receivers and readers wake now. Any error:
   // nothing of it is. (If the sync of its commit failed and the process dies before
   // the next commit, it may turn up nevertheless, whole.) What changed nothing costs

@@ -14,7 +14,7 @@ namespace eddy {
 //   level     the record or state is               survives            may lose
 //   kProcess  published in the mapped intake       SIGKILL, abort,     power cut: at most
 //                                                  OOM killer          the flush interval
-//   kPower    in an fsynced SQLite transaction     a power cut too     nothing
+//   kPower    in an fsynced transaction            a power cut too     nothing
 enum class Durability : uint8_t {
   kDefault,  // the stream's or queue's own level
   kProcess,

@@ -8,8 +8,10 @@
 #endif
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <climits>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "platform/posix/posix_random.h"
@@ -117,8 +119,11 @@ void PosixClock::WaitOn(const std::atomic<uint32_t>& word, uint32_t seen,
       absl::ToTimespec(std::clamp(timeout, absl::ZeroDuration(), kWaitMax));
   const FutexTimeout relative = {static_cast<long>(bounded.tv_sec),
                                  static_cast<long>(bounded.tv_nsec)};
-  // However it ends the caller looks for itself.
-  Futex(word, FUTEX_WAIT_PRIVATE, seen, &relative);
+  // However it ends the caller looks for itself; where a sandbox forbids it, not at once.
+  if (Futex(word, FUTEX_WAIT_PRIVATE, seen, &relative) != 0 &&
+      (errno == ENOSYS || errno == EPERM)) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
 }
 
 void PosixClock::WakeOne(const std::atomic<uint32_t>& word) {

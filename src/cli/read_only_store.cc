@@ -34,7 +34,7 @@ constexpr char kDropped[] =
 constexpr char kFramesAbove[] =
     "SELECT coalesce(sum(frame_count), 0) FROM blocks WHERE id > ? AND id < ?";
 constexpr char kAtOrBelow[] =
-    "SELECT id, bytes, " EDDY_BLOCK_SPAN " FROM blocks WHERE id >= ? AND id <= ? "
+    "SELECT id, bytes, " EDDY_BLOCK_SPAN ", checksum FROM blocks WHERE id >= ? AND id <= ? "
     "ORDER BY id DESC LIMIT 1";
 constexpr char kUsedOutside[] =
     "SELECT coalesce(sum(((bytes & 268435455) + 4095) >> 12 << 12), 0) FROM blocks "
@@ -222,7 +222,11 @@ absl::StatusOr<uint64_t> ReadOnlyStore::FramesFrom(log::LogId log, uint64_t posi
   std::unique_ptr<char[]> memory;
   std::unique_ptr<char[]> outside;
   const absl::StatusOr<std::string_view> stored = extents_->BytesOf(cut, 1, &outside);
-  if (!stored.ok()) return frames;  // the check tells of it
+  // The check tells of it; or the owner has used its place again, and it is no more.
+  if (!stored.ok() || log::BlockChecksum(*stored, cut.ColumnInt(0), cut.ColumnInt(2)) !=
+                          static_cast<uint64_t>(cut.ColumnInt(3))) {
+    return frames;
+  }
   const absl::StatusOr<std::string_view> unpacked =
       log::StoredFrames(*stored, cut.ColumnInt(2), &memory);
   if (!unpacked.ok()) return frames;  // the check tells of it

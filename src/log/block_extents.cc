@@ -24,20 +24,25 @@ absl::StatusOr<std::string_view> ExtentReader::BytesOf(const sql::Statement& row
   return Read(row.ColumnInt(column), memory);
 }
 
+absl::Status ExtentReader::Open() {
+  if (file_ != nullptr) return absl::OkStatus();
+  absl::StatusOr<std::unique_ptr<sql::PlainFile>> file =
+      sql::PlainFile::Open(path_, vfs_, sql::PlainFile::Mode::kRead);
+  if (absl::IsNotFound(file.status())) return absl::OutOfRangeError(file.status().message());
+  if (!file.ok()) return absl::UnavailableError(file.status().message());
+  file_ = *std::move(file);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::string_view> ExtentReader::Read(int64_t ref,
                                                     std::unique_ptr<char[]>* memory) {
-  if (file_ == nullptr) {
-    absl::StatusOr<std::unique_ptr<sql::PlainFile>> file =
-        sql::PlainFile::Open(path_, vfs_, sql::PlainFile::Mode::kRead);
-    if (absl::IsNotFound(file.status())) return absl::OutOfRangeError(file.status().message());
-    EDDY_RETURN_IF_ERROR(file.status());
-    file_ = *std::move(file);
-  }
+  EDDY_RETURN_IF_ERROR(Open());
   const size_t bytes = ExtentBytes(ref);
   // No number of a row is sure: memory is taken for what the file has.
-  EDDY_ASSIGN_OR_RETURN(const uint64_t file_bytes, file_->Bytes());
-  if (ref <= 0 || ExtentAt(ref) > file_bytes || bytes > file_bytes - ExtentAt(ref)) {
-    return absl::OutOfRangeError(absl::StrCat(path_, " (", file_bytes, " bytes) ends before ",
+  const absl::StatusOr<uint64_t> file_bytes = file_->Bytes();
+  if (!file_bytes.ok()) return absl::UnavailableError(file_bytes.status().message());
+  if (ref <= 0 || ExtentAt(ref) > *file_bytes || bytes > *file_bytes - ExtentAt(ref)) {
+    return absl::OutOfRangeError(absl::StrCat(path_, " (", *file_bytes, " bytes) ends before ",
                                               ExtentAt(ref), " + ", bytes));
   }
   memory->reset(new char[bytes]);
@@ -47,8 +52,9 @@ absl::StatusOr<std::string_view> ExtentReader::Read(int64_t ref,
 
 absl::StatusOr<std::unique_ptr<BlockExtents>> BlockExtents::Open(sql::Database& db,
                                                                  const std::string& database,
-                                                                 const sql::OpenOptions& options) {
-  std::unique_ptr<BlockExtents> extents(new BlockExtents(database + kExtentsSuffix, options));
+                                                                 const sql::OpenOptions& options,
+                                                                 bool use) {
+  std::unique_ptr<BlockExtents> extents(new BlockExtents(database + kExtentsSuffix, options, use));
   absl::StatusOr<std::unique_ptr<sql::PlainFile>> there =
       sql::PlainFile::Open(extents->path_, extents->vfs_, sql::PlainFile::Mode::kRead);
   if (there.ok()) {
@@ -56,21 +62,40 @@ absl::StatusOr<std::unique_ptr<BlockExtents>> BlockExtents::Open(sql::Database& 
   } else if (!absl::IsNotFound(there.status())) {
     return there.status();
   }
-  EDDY_RETURN_IF_ERROR(extents->Learn(db));
+  extents->Relearn(db);
+  // Made along with the store, which makes no files later; on a disk that has no room for
+  // it now, when it is needed.
+  if (use) extents->OpenFile().IgnoreError();
   return extents;
+}
+
+// An index that cannot be read is no reason not to open: what is taken is not known then,
+// so nothing new is written there and nothing used again.
+void BlockExtents::Relearn(sql::Database& db) {
+  map_ = ExtentMap();
+  strange_.clear();
+  known_ = Learn(db).ok();
 }
 
 absl::Status BlockExtents::Learn(sql::Database& db) {
   EDDY_ASSIGN_OR_RETURN(sql::Statement taken, db.Prepare(kTaken));
+  int64_t last = 0;
   for (;;) {
     EDDY_ASSIGN_OR_RETURN(const bool has_row, taken.Step());
     if (!has_row) break;
+    // Of damage, whose block will be found damaged: beyond the file, or in the place of
+    // another. Neither is ever given back.
     const int64_t ref = taken.ColumnInt(0);
-    // Of damage: its block will be found damaged. Nothing is written so far behind.
-    if (ref <= 0 || ExtentAt(ref) + ExtentBytes(ref) > file_bytes_) continue;
-    map_.AddTaken(ExtentAt(ref), ExtentBytes(ref));
+    if (ref <= 0 || ExtentAt(ref) + ExtentBytes(ref) > file_bytes_) {
+      strange_.insert(ref);
+    } else if (!map_.AddTaken(ExtentAt(ref), ExtentBytes(ref))) {
+      strange_.insert(ref);
+      strange_.insert(last);
+    }
+    last = ref;
   }
-  file_bytes_ = std::max(file_bytes_, map_.end());
+  map_.Doubt(file_bytes_);
+  file_bytes_ = map_.end();
   return absl::OkStatus();
 }
 
@@ -85,40 +110,37 @@ absl::StatusOr<int64_t> BlockExtents::Put(std::string_view bytes) {
   const uint64_t at = map_.Take(bytes.size());
   unsynced_ = true;
   file_bytes_ = std::max(file_bytes_, at + AlignExtent(bytes.size()));
-  EDDY_RETURN_IF_ERROR(file_->Write(at, bytes));
+  const absl::Status written = file_->Write(at, bytes);
+  if (!written.ok()) {
+    file_.reset();  // the next one looks anew: it may have been opened on a read-only disk
+    return written;
+  }
   return ExtentRef(at, bytes.size());
 }
 
 void BlockExtents::Give(int64_t ref) {
-  if (ref <= 0 || ExtentAt(ref) + ExtentBytes(ref) > file_bytes_) return;  // see Learn
+  if (ref <= 0 || !known_ || strange_.contains(ref)) return;
   map_.Give(ExtentAt(ref), ExtentBytes(ref));
-  if (secure_delete_) to_wipe_.push_back(ref);
 }
 
 absl::Status BlockExtents::Sync() {
-  if (!unsynced_) return absl::OkStatus();
-  EDDY_RETURN_IF_ERROR(file_->Sync());
+  if (unsynced_) {
+    EDDY_RETURN_IF_ERROR(OpenFile());
+    EDDY_RETURN_IF_ERROR(file_->Sync());
+  }
   unsynced_ = false;
+  committing_ = true;
   return absl::OkStatus();
 }
 
 void BlockExtents::Finish(bool committed) {
-  if (committed) Wipe();
-  to_wipe_.clear();
-  map_.Finish(committed);
-  if (file_bytes_ < map_.end() + kCutBytesMin) return;
+  const bool tried = std::exchange(committing_, false);
+  map_.Finish(committed ? ExtentMap::End::kCommitted
+              : tried   ? ExtentMap::End::kInDoubt
+                        : ExtentMap::End::kGivenUp);
+  if (!committed || !known_ || file_bytes_ < map_.end() + kCutBytesMin) return;
   // What cannot be cut stays, and is used again.
   if (OpenFile().ok() && file_->Truncate(map_.end()).ok()) file_bytes_ = map_.end();
-}
-
-// As far as it goes: the blocks are gone, and a disk that refuses this is told by the
-// next commit.
-void BlockExtents::Wipe() {
-  if (to_wipe_.empty() || !OpenFile().ok()) return;
-  for (const int64_t ref : to_wipe_) {
-    file_->Write(ExtentAt(ref), std::string(ExtentBytes(ref), '\0')).IgnoreError();
-    unsynced_ = true;
-  }
 }
 
 }  // namespace eddy::log

@@ -11,9 +11,21 @@
 //
 // Order of a commit: the bytes are written, the file is synced, then the transaction
 // that refers to them commits. A death in between leaves bytes to which nobody refers.
-// What a transaction no longer refers to is used again once that is committed. A reader
-// that had the row before may then find other bytes: they do not match the row's
+//
+// What a transaction no longer refers to is used again once it is committed durably. In
+// doubt is, until a small commit of its own has settled it:
+//   after an open          what is free: a killed process may have left a commit in the WAL
+//                          that was never synced, and a power cut takes it back
+//   after a failed commit  what it took: it may lie in the WAL, whole, and if the process
+//                          dies now its successor takes it for committed
+//
+// A reader that had the row before may find other bytes: they do not match the row's
 // checksum, which covers its id, and it looks for the row again.
+//
+// Not used where a quota, a headroom or a reserve bound the files, since pages of the
+// database and places in this file cannot stand in for one another; nor with
+// secure_delete. Blocks that lie there already stay readable, and their places are cut off
+// as they come free at the end.
 //
 // Nothing of the file itself says what is taken: an open reads the rows' index, some 20
 // bytes for each block.
@@ -27,8 +39,8 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "src/log/extent_map.h"
@@ -40,9 +52,10 @@ namespace eddy::log {
 // Behind the database's path.
 inline constexpr char kExtentsSuffix[] = "-blocks";
 
-// Of what is stored, not of the frames. On an SD card a sync takes some 10 ms, as 64 KiB
-// and more take to be written.
-inline constexpr size_t kExtentBytesMin = 64 << 10;
+// Of what is stored, not of the frames. Half of the smallest usual segment, so that its
+// block lies outside; below that the end of an extent, 2 KiB on average, would outweigh
+// what is saved, and the sync the writing: on an SD card it takes as long as some 64 KiB.
+inline constexpr size_t kExtentBytesMin = 32 << 10;
 
 // What a row holds in the place of the bytes: the place / 4096 << 28 | how many.
 constexpr int kExtentSizeBits = 28;
@@ -73,10 +86,13 @@ class ExtentReader {
   // The bytes of a row: those in it, which live until its next step, or those in the
   // file, read to `*memory`.
   //   kOutOfRange    the row refers to what is not there.
-  //   kUnavailable   the disk failed.
+  //   kDataLoss      it cannot be read.
+  //   kUnavailable   the file cannot be opened, for want of descriptors, say.
   absl::StatusOr<std::string_view> BytesOf(const sql::Statement& row, int column,
                                            std::unique_ptr<char[]>* memory);
   absl::StatusOr<std::string_view> Read(int64_t ref, std::unique_ptr<char[]>* memory);
+  // If it is there. Not needed; but later there may be no descriptor left.
+  absl::Status Open();
 
  private:
   const std::string path_;
@@ -90,35 +106,45 @@ class BlockExtents {
   // `database`: its path. Learns from `db` what is taken.
   static absl::StatusOr<std::unique_ptr<BlockExtents>> Open(sql::Database& db,
                                                             const std::string& database,
-                                                            const sql::OpenOptions& options);
+                                                            const sql::OpenOptions& options,
+                                                            bool use);
 
+  // Whether new bytes of this size are to be Put.
+  bool Wants(size_t bytes) const {
+    return wanted_ && known_ && bytes >= kExtentBytesMin && !map_.in_doubt();
+  }
   // Inside a transaction. Writes the bytes; returns what the row is to hold.
   absl::StatusOr<int64_t> Put(std::string_view bytes);
   void Give(int64_t ref);
-  // Before the transaction commits.
+  // The last before the transaction commits.
   absl::Status Sync();
-  // It has, or has not. May cut the file.
+  // It has committed, or has not. May cut the file.
   void Finish(bool committed);
 
-  // Of the file, and of what of it the next round may use again.
+  // A commit of its own has to be made before bytes go there again; then Settle.
+  bool in_doubt() const { return wanted_ && map_.in_doubt(); }
+  void Settle() { map_.Settle(); }
+  // The index was made anew.
+  void Relearn(sql::Database& db);
+
   uint64_t file_bytes() const { return file_bytes_; }
-  uint64_t free_bytes() const { return file_bytes_ - map_.end() + map_.free_bytes(); }
 
  private:
-  BlockExtents(std::string path, const sql::OpenOptions& options)
-      : path_(std::move(path)), vfs_(options.vfs), secure_delete_(options.secure_delete) {}
+  BlockExtents(std::string path, const sql::OpenOptions& options, bool use)
+      : path_(std::move(path)), vfs_(options.vfs), wanted_(use) {}
   absl::Status Learn(sql::Database& db);
   absl::Status OpenFile();
-  void Wipe();
 
   const std::string path_;
   const std::string vfs_;
-  const bool secure_delete_;
+  const bool wanted_;
+  bool known_ = false;  // what is taken there; else nothing new goes there
   std::unique_ptr<sql::PlainFile> file_;
   ExtentMap map_;
-  std::vector<int64_t> to_wipe_;
+  absl::flat_hash_set<int64_t> strange_;  // rows whose place is not theirs alone
   uint64_t file_bytes_ = 0;
   bool unsynced_ = false;
+  bool committing_ = false;
 };
 
 }  // namespace eddy::log

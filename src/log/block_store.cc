@@ -100,10 +100,12 @@ uint64_t BlockChecksum(std::string_view bytes, int64_t id, int64_t span) {
 
 absl::StatusOr<std::unique_ptr<BlockWriter>> BlockWriter::Create(sql::Database& db,
                                                                  const std::string& path,
-                                                                 const sql::OpenOptions& options) {
+                                                                 const sql::OpenOptions& options,
+                                                                 bool use_extents) {
   auto writer = std::make_unique<BlockWriter>();
-  EDDY_ASSIGN_OR_RETURN(writer->extents_, BlockExtents::Open(db, path, options));
+  EDDY_ASSIGN_OR_RETURN(writer->extents_, BlockExtents::Open(db, path, options, use_extents));
   writer->reader_ = std::make_unique<ExtentReader>(path, options.vfs);
+  writer->reader_->Open().IgnoreError();
   EDDY_ASSIGN_OR_RETURN(writer->insert_, db.Prepare(kInsert));
   EDDY_ASSIGN_OR_RETURN(writer->find_below_, db.Prepare(kFindBelow));
   EDDY_ASSIGN_OR_RETURN(writer->list_below_, db.Prepare(kListBelow));
@@ -135,7 +137,7 @@ absl::StatusOr<uint64_t> BlockWriter::Insert(const BlockDraft& draft, int64_t ke
   const int64_t span = static_cast<int64_t>(draft.end - draft.first);
   const std::string_view bytes = Pack(draft);
   int64_t outside = 0;
-  if (bytes.size() >= kExtentBytesMin) {
+  if (extents_->Wants(bytes.size())) {
     EDDY_ASSIGN_OR_RETURN(outside, extents_->Put(bytes));
   }
   insert_.Bind(1, id)
@@ -229,8 +231,8 @@ absl::StatusOr<std::string_view> BlockWriter::Read(int64_t id, std::unique_ptr<c
   const int64_t span = read_.ColumnInt(1);
   std::unique_ptr<char[]> outside;
   const absl::StatusOr<std::string_view> stored = reader_->BytesOf(read_, 2, &outside);
-  if (absl::IsOutOfRange(stored.status())) return std::string_view();
-  EDDY_RETURN_IF_ERROR(stored.status());
+  if (absl::IsUnavailable(stored.status())) return stored.status();
+  if (!stored.ok()) return std::string_view();
   if (BlockChecksum(*stored, id, span) != static_cast<uint64_t>(read_.ColumnInt(0))) {
     return std::string_view();
   }
@@ -277,6 +279,7 @@ absl::Status BlockStore::OpenFile(const std::string& path, const sql::OpenOption
   EDDY_ASSIGN_OR_RETURN(sql::Statement next, db.Prepare(kNext));
   absl::MutexLock lock(&mu_);
   extents_ = std::make_unique<ExtentReader>(path, options.vfs);
+  extents_->Open().IgnoreError();
   find_ = std::move(find);
   by_time_ = std::move(by_time);
   locate_ = std::move(locate);
@@ -295,7 +298,8 @@ std::shared_ptr<const Block> BlockStore::Cache(std::shared_ptr<const Block> bloc
 absl::StatusOr<std::shared_ptr<const Block>> BlockStore::TakeRow(
     sql::Statement& find, sql::Statement& locate,
     const std::function<void(sql::Statement&)>& bind) {
-  for (const bool again : {false, true}) {
+  // Until it is there, or has not changed between two looks.
+  for (std::optional<int64_t> unfit;;) {
     bind(find);
     bind(locate);
     sql::AutoReset reset(find);
@@ -303,10 +307,11 @@ absl::StatusOr<std::shared_ptr<const Block>> BlockStore::TakeRow(
     if (absl::IsDataLoss(found.status())) return TakeDamaged(locate, found.status());
     EDDY_RETURN_IF_ERROR(found.status());
     if (!*found) return std::shared_ptr<const Block>();
-    EDDY_ASSIGN_OR_RETURN(std::shared_ptr<const Block> block, Take(find, again));
+    const int64_t place = find.ColumnInt(4);
+    EDDY_ASSIGN_OR_RETURN(std::shared_ptr<const Block> block, Take(find, unfit == place));
     if (block != nullptr) return block;
+    unfit = place;
   }
-  return std::shared_ptr<const Block>();
 }
 
 absl::StatusOr<std::shared_ptr<const Block>> BlockStore::Take(sql::Statement& row, bool again) {
@@ -322,9 +327,7 @@ absl::StatusOr<std::shared_ptr<const Block>> BlockStore::Take(sql::Statement& ro
                        "log ", LogOf(id), ": the block at position ", FirstOf(id), " (",
                        stored.size(), " bytes) ", AbslView(what))));
   };
-  if (absl::IsUnavailable(read.status())) {
-    return damaged(absl::StrCat("cannot be read: ", read.status().message()));
-  }
+  if (absl::IsUnavailable(read.status())) return read.status();
   if (!read.ok() || BlockChecksum(stored, id, span) != static_cast<uint64_t>(row.ColumnInt(2))) {
     // Between the row and its bytes it may have been dropped, and its place used again.
     if (row.ColumnIsInt(4) && !again) return std::shared_ptr<const Block>();

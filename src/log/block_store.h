@@ -114,7 +114,8 @@ class BlockWriter {
   // `path`: of the database, opened with `options`.
   static absl::StatusOr<std::unique_ptr<BlockWriter>> Create(sql::Database& db,
                                                              const std::string& path,
-                                                             const sql::OpenOptions& options);
+                                                             const sql::OpenOptions& options,
+                                                             bool use_extents);
   // Packs the frames, and returns how many bytes are stored. `kept_ms`: see AgeClock.
   absl::StatusOr<uint64_t> Insert(const BlockDraft& draft, int64_t kept_ms);
   // Deletes the blocks of the log that end at or below `before`, and notes the
@@ -137,9 +138,11 @@ class BlockWriter {
   void Finish(bool committed) {
     if (extents_ != nullptr) extents_->Finish(committed);
   }
-  // Of the file beside the database.
+  // See BlockExtents.
+  bool in_doubt() const { return extents_ != nullptr && extents_->in_doubt(); }
+  void Settle() { extents_->Settle(); }
+  void Relearn(sql::Database& db) { extents_->Relearn(db); }
   uint64_t outside_bytes() const { return extents_ == nullptr ? 0 : extents_->file_bytes(); }
-  uint64_t outside_free_bytes() const { return extents_ == nullptr ? 0 : extents_->free_bytes(); }
 
  private:
   std::string_view Pack(const BlockDraft& draft);

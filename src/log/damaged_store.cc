@@ -217,7 +217,7 @@ absl::StatusOr<DamagedStore::Whole> DamagedStore::ReadBlock(const OldBlock& bloc
     std::unique_ptr<char[]> memory;
     const absl::StatusOr<std::string_view> read = extents_.Read(*outside, &memory);
     if (absl::IsOutOfRange(read.status())) return none;
-    EDDY_RETURN_IF_ERROR(read.status());
+    if (!read.ok()) return absl::UnavailableError(read.status().message());
     whole.stored = std::string(*read);
   } else {
     whole.stored = std::move(bytes->bytes);

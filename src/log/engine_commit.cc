@@ -20,6 +20,7 @@
 #include "src/base/status.h"
 #include "src/log/block_draft.h"
 #include "src/log/engine_impl.h"
+#include "src/log/meta.h"
 
 namespace eddy::log {
 namespace {
@@ -188,10 +189,20 @@ void EngineImpl::Drain(LogRound* round) {
   if (round->cut.runs.empty()) round->end = std::max(round->end, round->cut.claimed_end);
 }
 
+bool EngineImpl::AnyLarge(const std::vector<LogRound>& rounds) {
+  for (const LogRound& round : rounds) {
+    for (const BlockDraft& draft : round.drafts) {
+      if (draft.end - draft.first >= kExtentBytesMin) return true;
+    }
+  }
+  return false;
+}
+
 absl::Status EngineImpl::WriteRound(const std::vector<LogRound>& rounds,
                                     const std::vector<Participant*>& captured,
                                     bool with_state) {
   EDDY_RETURN_IF_ERROR(EnsureDatabase());
+  if (AnyLarge(rounds)) EDDY_RETURN_IF_ERROR(SettleBlocks());
   EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, BeginOrJoin());
   EDDY_RETURN_IF_ERROR(keeper_->WriteDrops());  // first: the blocks use their pages
   if (with_state) EDDY_RETURN_IF_ERROR(thinner_->Write());  // likewise
@@ -209,7 +220,7 @@ absl::Status EngineImpl::WriteRound(const std::vector<LogRound>& rounds,
     for (const BlockDraft& draft : round.drafts) {
       EDDY_ASSIGN_OR_RETURN(const uint64_t stored, writer_->Insert(draft, kept_ms));
       EDDY_RETURN_IF_ERROR(keeper_->Inserted(round.log, draft, stored, kept_ms));
-      if (stored < kExtentBytesMin) wal_bytes += stored;
+      if (stored < kExtentBytesMin || !UsesExtents()) wal_bytes += stored;
     }
     if (round.reserve != 0) {
       EDDY_RETURN_IF_ERROR(writer_->SetEnd(round.log->id(), round.end, round.reserve));
@@ -286,6 +297,23 @@ absl::Status EngineImpl::TrimOnly(const std::vector<LogRound>& rounds) {
     round.log->Committed(round.log->committed(), 0, round.cut.trim_before);
   }
   return status;
+}
+
+// So that bytes may go beside the database again: see block_extents.h. A small commit
+// syncs the WAL that a killed process has left, and takes the place of one that failed.
+absl::Status EngineImpl::SettleBlocks() {
+  if (!writer_->in_doubt() || db_->InTransaction()) return absl::OkStatus();
+  EDDY_RETURN_IF_ERROR(SetMeta(*db_, kMetaReopens, ++reopens_tried_));
+  writer_->Settle();
+  return absl::OkStatus();
+}
+
+// A changed bit in the index, or in the column that it is of, would stop every trim, and
+// with it every commit. It holds nothing that is not in the rows.
+absl::Status EngineImpl::MendIndex() {
+  EDDY_RETURN_IF_ERROR(db_->Exec("REINDEX blocks_outside"));
+  writer_->Relearn(*db_);
+  return absl::OkStatus();
 }
 
 EngineImpl::RoundResult EngineImpl::CommitRound(Extent extent) {
@@ -376,6 +404,7 @@ EngineImpl::RoundResult EngineImpl::CommitRound(Extent extent) {
   // The user's part is rolled back, and is not run again: what is done here for it
   // serves the next try.
   if (!status.ok() && transacting_ != nullptr) transacting_->sql.reset();
+  if (sql::IsIndexDamage(status) && transacting_ == nullptr && MendIndex().ok()) write();
   if (absl::IsResourceExhausted(status)) {
     const bool drops = keeper_->HasDropsToWrite();
     const bool reserve = GiveUpReserve();

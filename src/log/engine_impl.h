@@ -172,6 +172,15 @@ class EngineImpl final : public Engine, public LogHost {
   absl::StatusOr<uint64_t> UsedBytes() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   // That of Transacting, or a new one.
   absl::StatusOr<sql::Transaction> BeginOrJoin() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  absl::Status SettleBlocks() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  absl::Status MendIndex() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  static bool AnyLarge(const std::vector<LogRound>& rounds);
+  // Where the files are bounded, all blocks lie in the database.
+  bool UsesExtents() const {
+    const StoreOptions& store = options_.store;
+    return store.quota_bytes == 0 && store.headroom_bytes == 0 && store.reserve_bytes == 0 &&
+           !store.secure_delete;
+  }
   absl::Status TrimOnly(const std::vector<LogRound>& rounds)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   absl::Status DecideDrops(const std::vector<LogRound>& rounds)

@@ -77,8 +77,11 @@ absl::Status EngineImpl::LookAtFiles() {
   }
   // A new database would write over them.
   if (bytes == 0 && files->Exists(path + kExtentsSuffix)) {
-    return absl::DataLossError(
-        absl::StrCat(path, exists ? " is empty" : " is not there", ", but its blocks are"));
+    EDDY_ASSIGN_OR_RETURN(const uint64_t outside_bytes, files->Size(path + kExtentsSuffix));
+    if (outside_bytes > 0) {
+      return absl::DataLossError(
+          absl::StrCat(path, exists ? " is empty" : " is not there", ", but its blocks are"));
+    }
   }
   // But an empty one may be the new one that an open before this has begun.
   if (bytes == 0 && exists && IntakeWasUsed() &&

@@ -5,13 +5,15 @@
 
 namespace eddy::log {
 
-void ExtentMap::AddTaken(uint64_t at, uint64_t bytes) {
+bool ExtentMap::AddTaken(uint64_t at, uint64_t bytes) {
   const uint64_t end = AlignExtent(at + bytes);
+  const bool overlaps = at < end_;
   if (at > end_) {
     free_[end_] = at - end_;
     free_bytes_ += at - end_;
   }
   end_ = std::max(end_, end);
+  return !overlaps;
 }
 
 uint64_t ExtentMap::Take(uint64_t bytes) {
@@ -34,10 +36,30 @@ uint64_t ExtentMap::Take(uint64_t bytes) {
 
 void ExtentMap::Give(uint64_t at, uint64_t bytes) { given_.emplace_back(at, AlignExtent(bytes)); }
 
-void ExtentMap::Finish(bool committed) {
-  for (const auto& [at, bytes] : committed ? given_ : taken_) AddFree(at, bytes);
+void ExtentMap::Finish(End how) {
+  if (how == End::kInDoubt) {
+    doubted_.insert(doubted_.end(), taken_.begin(), taken_.end());
+  } else {
+    for (const auto& [at, bytes] : how == End::kCommitted ? given_ : taken_) AddFree(at, bytes);
+  }
   taken_.clear();
   given_.clear();
+  if (how == End::kCommitted) Settle();
+}
+
+void ExtentMap::Doubt(uint64_t end) {
+  for (const auto& [at, bytes] : free_) doubted_.emplace_back(at, bytes);
+  free_.clear();
+  free_bytes_ = 0;
+  end = AlignExtent(end);
+  if (end <= end_) return;
+  doubted_.emplace_back(end_, end - end_);
+  end_ = end;
+}
+
+void ExtentMap::Settle() {
+  for (const auto& [at, bytes] : doubted_) AddFree(at, bytes);
+  doubted_.clear();
 }
 
 void ExtentMap::AddFree(uint64_t at, uint64_t bytes) {

@@ -3,9 +3,11 @@
 //
 //   Take   the lowest place that is large enough, or the file's end: so that the end
 //          becomes free, and the file can be cut
-//   Give   free again once the round that gave it is committed, not before: until then
-//          a power cut brings back what refers to it
-//   Finish the round has ended
+//   Give   free again once the round that gave it is committed, durably, not before:
+//          until then a power cut brings back what refers to it
+//   Finish the round has ended: committed; or given up before its commit was tried; or
+//          in doubt, since a commit that has failed may yet turn up after a death
+//   Settle nothing is in doubt any more: whatever was is free
 //
 // Depends on nothing. Pure. Threads: not safe.
 #ifndef EDDY_SRC_LOG_EXTENT_MAP_H_
@@ -28,15 +30,20 @@ constexpr uint64_t AlignExtent(uint64_t bytes) {
 
 class ExtentMap {
  public:
-  // In order of `at`, of an empty map: all that is taken. What overlaps, which only
-  // damage can bring about, is taken once.
-  void AddTaken(uint64_t at, uint64_t bytes);
+  // In order of `at`, of an empty map: all that is taken. False: it overlaps what was
+  // taken before, which only damage can bring about; together they are taken once.
+  bool AddTaken(uint64_t at, uint64_t bytes);
 
   uint64_t Take(uint64_t bytes);
   void Give(uint64_t at, uint64_t bytes);
-  void Finish(bool committed);
+  enum class End { kCommitted, kGivenUp, kInDoubt };
+  void Finish(End how);
+  // All that is free, and what is behind the end up to `end`, is in doubt.
+  void Doubt(uint64_t end);
+  void Settle();
+  bool in_doubt() const { return !doubted_.empty(); }
 
-  // Nothing behind it is taken, nor was given in this round.
+  // Nothing behind it is taken, nor was given in this round, nor is in doubt.
   uint64_t end() const { return end_; }
   // Free below the end.
   uint64_t free_bytes() const { return free_bytes_; }
@@ -50,6 +57,7 @@ class ExtentMap {
   uint64_t end_ = 0;
   std::vector<Extent> taken_;  // in this round
   std::vector<Extent> given_;
+  std::vector<Extent> doubted_;
 };
 
 }  // namespace eddy::log

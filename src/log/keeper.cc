@@ -170,15 +170,11 @@ absl::Status Keeper::LearnOldest() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<uint64_t> Keeper::FreeBytes() {
-  EDDY_ASSIGN_OR_RETURN(const uint64_t pages, db_->FreeBytes());
-  return pages + writer_->outside_free_bytes();
-}
-
 absl::StatusOr<uint64_t> Keeper::Room(uint64_t grow_bytes_max) {
+  // What lies outside, from a time without limits, is no room: see block_extents.h.
   EDDY_ASSIGN_OR_RETURN(const uint64_t pages, db_->FileBytes());
   const uint64_t file = pages + writer_->outside_bytes();
-  EDDY_ASSIGN_OR_RETURN(const uint64_t free, FreeBytes());
+  EDDY_ASSIGN_OR_RETURN(const uint64_t free, db_->FreeBytes());
   const uint64_t most =
       grow_bytes_max > UINT64_MAX - file ? UINT64_MAX : file + grow_bytes_max;
   return Less(std::min(limits_.database_bytes, most), Less(file, free));
@@ -195,7 +191,7 @@ absl::Status Keeper::Decide(const std::vector<BlockDraft>& drafts, uint64_t grow
   uint64_t coming = 0;
   for (const BlockDraft& draft : drafts) {
     const auto place = places_.find(draft.log);
-    coming += draft.end - draft.first + BlockOverhead(limits_.page_bytes, draft.end - draft.first);
+    coming += draft.end - draft.first + BlockOverhead(limits_.page_bytes);
     if (place == places_.end()) continue;
     groups_[place->second.group].bytes_coming += draft.end - draft.first;
     groups_[place->second.group].frames_coming += draft.frame_count;

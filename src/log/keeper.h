@@ -39,11 +39,9 @@
 
 namespace eddy::log {
 
-// What a block takes in the files beside its bytes: its part of a page that is not
-// full, the tree above, the links of the overflow pages; or, outside, the end of its extent.
-constexpr uint64_t BlockOverhead(uint64_t page_bytes, uint64_t bytes) {
-  return page_bytes * 3 / 2 + (bytes < kExtentBytesMin ? 0 : kExtentAlignment);
-}
+// What a block takes in the file beside its bytes: its part of a page that is not
+// full, the tree above, the links of the overflow pages.
+constexpr uint64_t BlockOverhead(uint64_t page_bytes) { return page_bytes * 3 / 2; }
 
 constexpr uint64_t Less(uint64_t a, uint64_t b) { return a > b ? a - b : 0; }
 
@@ -176,7 +174,6 @@ class Keeper {
   absl::Status WriteCounted(Place& place, uint64_t end);
   absl::StatusOr<uint64_t> OverBytes(uint64_t coming, uint64_t grow_bytes_max);
   absl::StatusOr<uint64_t> Room(uint64_t grow_bytes_max);
-  absl::StatusOr<uint64_t> FreeBytes();
   bool LimitsSpace(uint64_t grow_bytes_max) const {
     return limits_.database_bytes != UINT64_MAX || grow_bytes_max != UINT64_MAX;
   }

@@ -23,7 +23,7 @@ constexpr char kBehind[] =
 
 // What one takes in the file. A small one shares its page with others.
 uint64_t FileBytes(const Keeper::SalvageBlock& block, uint64_t page_bytes) {
-  return block.bytes + std::min(BlockOverhead(page_bytes, block.bytes), block.bytes + 128);
+  return block.bytes + std::min(BlockOverhead(page_bytes), block.bytes + 128);
 }
 
 }  // namespace
@@ -105,7 +105,7 @@ absl::StatusOr<Keeper::SalvageStep> Keeper::DecideSalvage(
         " bytes; to go on the salvage needs ", coming, ", and leaves ", limits_.intake_bytes,
         " for new records"));
   }
-  EDDY_ASSIGN_OR_RETURN(const uint64_t free, FreeBytes());
+  EDDY_ASSIGN_OR_RETURN(const uint64_t free, db_->FreeBytes());
   const uint64_t growth = Less(coming, free + (over - left_over));
   if (left_over > 0 || (growth > disk_bytes && over > left_over)) {
     step.kind = SalvageStep::Kind::kMakeRoom;  // and then looks again

@@ -219,7 +219,9 @@ const char* SegmentLog::RunFrames(const Run& run) const {
 }
 
 void SegmentLog::Restore(uint64_t first, std::string frames) {
-  // Not copied: megabytes of memory that was never touched are most of a recovery.
+  // Not copied: megabytes of memory that was never touched are most of a recovery. What a
+  // string holds within itself would not be aligned: that is short, and grows.
+  frames.reserve(64);
   const auto owner = std::make_shared<std::string>(std::move(frames));
   absl::MutexLock lock(&mu_);
   Run run;

@@ -95,8 +95,10 @@ absl::StatusOr<std::string> SetAside(Files* files, const std::string& directory,
 absl::Status FinishSetAside(Files* files, const std::string& directory) {
   for (const std::string& place : SetAsides(files, directory)) {
     if (!files->Exists(place + kMovingFile)) continue;
-    // Before step 2 nothing has moved, and behind step 3 all has.
-    if (!HoldsMovedFirst(files, place) || HoldsDatabase(files, place)) {
+    // Before step 2 nothing has moved, and behind step 3 all has; but of a store without a
+    // database what stands in its place was there from the begin.
+    const bool began = HoldsMovedFirst(files, place) || HoldsDatabase(files, place);
+    if (!began || (HoldsDatabase(files, place) && files->Exists(directory + kDatabaseFile))) {
       EDDY_RETURN_IF_ERROR(files->Remove(place + kMovingFile));
       continue;
     }

@@ -212,6 +212,14 @@ bool IsUnknownName(const absl::Status& status) {
   return (SqliteCode(status) & 0xff) == SQLITE_ERROR;
 }
 
+bool IsIndexDamage(const absl::Status& status) {
+#if defined(SQLITE_CORRUPT_INDEX)  // since 3.34
+  return SqliteCode(status) == SQLITE_CORRUPT_INDEX;
+#else
+  return absl::IsDataLoss(status);
+#endif
+}
+
 bool IsSyncFailure(const absl::Status& status) {
   const int code = SqliteCode(status);
   return code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC;

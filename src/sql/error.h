@@ -50,6 +50,8 @@ bool IsUnknownName(const absl::Status& status);
 // Whether `status` comes from a sync that failed. What that sync should have
 // covered may be on disk or not, now or later: it must never be called durable.
 bool IsSyncFailure(const absl::Status& status);
+// Whether an index does not fit its table.
+bool IsIndexDamage(const absl::Status& status);
 
 }  // namespace eddy::sql
 

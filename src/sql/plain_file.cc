@@ -11,8 +11,8 @@
 namespace eddy::sql {
 namespace {
 
-// SQLite's unix VFS takes a write of 128 KiB for nothing: it masks the length.
-constexpr size_t kWriteBytesMax = 64 << 10;
+// SQLite's unix VFS takes a read or write of 128 KiB for nothing: it masks the length.
+constexpr size_t kStepBytesMax = 64 << 10;
 
 }  // namespace
 
@@ -37,12 +37,16 @@ absl::StatusOr<std::unique_ptr<PlainFile>> PlainFile::Open(const std::string& pa
     if (exists == 0) return absl::NotFoundError(absl::StrCat("no file ", path));
   }
   auto plain = std::unique_ptr<PlainFile>(new PlainFile(path, static_cast<size_t>(vfs->szOsFile)));
-  // As a kind of file that SQLite takes no lock on, and wants nothing beside.
-  int flags = SQLITE_OPEN_SUPER_JOURNAL |
-              (mode == Mode::kRead ? SQLITE_OPEN_READONLY
-                                   : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+  // As kinds of file that SQLite takes no lock on. One that is made as a journal has the
+  // rights of the database before its "-", and its name is synced along with it.
+  int flags = mode == Mode::kRead
+                  ? SQLITE_OPEN_SUPER_JOURNAL | SQLITE_OPEN_READONLY
+                  : SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
   const int opened = vfs->xOpen(vfs, plain->path_.c_str(), plain->file(), flags, &flags);
   if (opened != SQLITE_OK) return ToStatus(opened, nullptr, absl::StrCat("open ", path));
+  if (mode == Mode::kWrite && (flags & SQLITE_OPEN_READONLY) != 0) {
+    return absl::PermissionDeniedError(absl::StrCat(path, " can be read only"));
+  }
   return plain;
 }
 
@@ -58,17 +62,24 @@ int PlainFile::ReadCode(void* to, int bytes, int64_t at) {
 }
 
 absl::Status PlainFile::Read(uint64_t at, size_t bytes, char* to) {
-  const int code = ReadCode(to, static_cast<int>(bytes), static_cast<int64_t>(at));
-  if (code == SQLITE_OK) return absl::OkStatus();
-  const absl::Status status = ToStatus(code, nullptr, absl::StrCat("read ", path_));
-  // Not as SQLite has it: a file that is shorter than one hoped is no corruption.
-  return code == SQLITE_IOERR_SHORT_READ ? absl::OutOfRangeError(status.message())
-                                         : absl::UnavailableError(status.message());
+  while (bytes > 0) {
+    const size_t part = std::min(bytes, kStepBytesMax);
+    const int code = ReadCode(to, static_cast<int>(part), static_cast<int64_t>(at));
+    if (code != SQLITE_OK) {
+      const absl::Status status = ToStatus(code, nullptr, absl::StrCat("read ", path_));
+      return code == SQLITE_IOERR_SHORT_READ ? absl::OutOfRangeError(status.message())
+                                             : absl::DataLossError(status.message());
+    }
+    to += part;
+    at += part;
+    bytes -= part;
+  }
+  return absl::OkStatus();
 }
 
 absl::Status PlainFile::Write(uint64_t at, std::string_view bytes) {
   while (!bytes.empty()) {
-    const std::string_view part = bytes.substr(0, kWriteBytesMax);
+    const std::string_view part = bytes.substr(0, kStepBytesMax);
     const int code = file()->pMethods->xWrite(file(), part.data(), static_cast<int>(part.size()),
                                               static_cast<sqlite3_int64>(at));
     if (code != SQLITE_OK) return ToStatus(code, nullptr, absl::StrCat("write ", path_));
@@ -79,7 +90,7 @@ absl::Status PlainFile::Write(uint64_t at, std::string_view bytes) {
 }
 
 absl::Status PlainFile::Sync() {
-  const int code = file()->pMethods->xSync(file(), SQLITE_SYNC_NORMAL);
+  const int code = file()->pMethods->xSync(file(), SQLITE_SYNC_FULL);
   return code == SQLITE_OK ? absl::OkStatus()
                            : ToStatus(code, nullptr, absl::StrCat("sync ", path_));
 }

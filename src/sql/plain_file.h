@@ -25,7 +25,8 @@ class PlainFile {
  public:
   enum class Mode { kRead, kWrite };  // kWrite creates it
 
-  //   kNotFound   there is none, or no such VFS.
+  //   kNotFound           there is none, or no such VFS.
+  //   kPermissionDenied   it can be read only.
   static absl::StatusOr<std::unique_ptr<PlainFile>> Open(const std::string& path,
                                                          const std::string& vfs, Mode mode);
   PlainFile(const PlainFile&) = delete;
@@ -34,8 +35,8 @@ class PlainFile {
 
   absl::StatusOr<uint64_t> Bytes();
 
-  //   kOutOfRange    the file ends before `at` + `bytes`.
-  //   kUnavailable   the disk failed.
+  //   kOutOfRange   the file ends before `at` + `bytes`.
+  //   kDataLoss     the disk failed.
   absl::Status Read(uint64_t at, size_t bytes, char* to);
   // The same with SQLite's code, for ReadAhead.
   int ReadCode(void* to, int bytes, int64_t at);

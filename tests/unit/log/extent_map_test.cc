@@ -11,6 +11,7 @@
 namespace eddy::log {
 namespace {
 
+using End = ExtentMap::End;
 constexpr uint64_t kPage = kExtentAlignment;
 
 TEST_CASE("an extent is taken at the end, and each begins at a page", "[log][extents]") {
@@ -26,11 +27,11 @@ TEST_CASE("what was given is taken again once its round is committed", "[log][ex
   ExtentMap map;
   map.Take(10 * kPage);
   map.Take(kPage);
-  map.Finish(true);
+  map.Finish(End::kCommitted);
   map.Give(0, 10 * kPage);
   CHECK(map.Take(kPage) == 11 * kPage);  // in the same round: not yet
   SECTION("it was") {
-    map.Finish(true);
+    map.Finish(End::kCommitted);
     CHECK(map.free_bytes() == 10 * kPage);
     CHECK(map.Take(4 * kPage) == 0);
     CHECK(map.Take(7 * kPage) == 12 * kPage);  // does not fit
@@ -38,7 +39,7 @@ TEST_CASE("what was given is taken again once its round is committed", "[log][ex
     CHECK(map.free_bytes() == 0);
   }
   SECTION("it was not: what the round took is free, what it gave is not") {
-    map.Finish(false);
+    map.Finish(End::kGivenUp);
     CHECK(map.end() == 11 * kPage);
     CHECK(map.free_bytes() == 0);
     CHECK(map.Take(1) == 11 * kPage);
@@ -48,32 +49,65 @@ TEST_CASE("what was given is taken again once its round is committed", "[log][ex
 TEST_CASE("neighbours that are free are one, and at the end they end the file", "[log][extents]") {
   ExtentMap map;
   for (int i = 0; i < 4; ++i) map.Take(kPage);
-  map.Finish(true);
+  map.Finish(End::kCommitted);
   map.Give(0, 1);
   map.Give(2 * kPage, 1);
   map.Give(kPage, 1);
-  map.Finish(true);
+  map.Finish(End::kCommitted);
   CHECK(map.free_bytes() == 3 * kPage);
   CHECK(map.Take(3 * kPage) == 0);
-  map.Finish(false);
+  map.Finish(End::kGivenUp);
   map.Give(3 * kPage, 1);
-  map.Finish(true);
+  map.Finish(End::kCommitted);
   CHECK(map.end() == 0);
   CHECK(map.free_bytes() == 0);
 }
 
 TEST_CASE("a map is made from what is taken, also where that overlaps", "[log][extents]") {
   ExtentMap map;
-  map.AddTaken(kPage, 5);
-  map.AddTaken(kPage, 2 * kPage);
-  map.AddTaken(5 * kPage, 1);
+  CHECK(map.AddTaken(kPage, 5));
+  CHECK_FALSE(map.AddTaken(kPage, 2 * kPage));
+  CHECK(map.AddTaken(5 * kPage, 1));
   CHECK(map.end() == 6 * kPage);
   CHECK(map.free_bytes() == 3 * kPage);
   map.Give(kPage, 2 * kPage);
   map.Give(kPage, 5);  // of the one that overlapped
-  map.Finish(true);
+  map.Finish(End::kCommitted);
   CHECK(map.free_bytes() == 5 * kPage);
   CHECK(map.Take(5 * kPage) == 0);
+}
+
+TEST_CASE("what is in doubt is neither taken nor free until that is settled", "[log][extents]") {
+  ExtentMap map;
+  SECTION("of a commit that failed") {
+    map.Take(kPage);
+    map.Finish(End::kInDoubt);
+    CHECK(map.in_doubt());
+    CHECK(map.Take(kPage) == kPage);
+    SECTION("which another commit settles") { map.Finish(End::kCommitted); }
+    SECTION("which is settled") {
+      map.Finish(End::kGivenUp);
+      CHECK(map.end() == kPage);
+      map.Settle();
+      CHECK(map.end() == 0);
+      map.Take(kPage);
+      map.Take(kPage);
+      map.Finish(End::kCommitted);
+      return;
+    }
+  }
+  SECTION("of an open") {
+    map.AddTaken(kPage, 1);
+    map.Doubt(5 * kPage - 1);
+    CHECK(map.in_doubt());
+    CHECK(map.Take(1) == 5 * kPage);
+    map.Finish(End::kCommitted);
+    CHECK(map.end() == 6 * kPage);
+    CHECK(map.Take(3 * kPage) == 2 * kPage);
+    map.Finish(End::kGivenUp);
+  }
+  CHECK_FALSE(map.in_doubt());
+  CHECK(map.Take(1) == 0);
 }
 
 TEST_CASE("no two that are taken overlap, whatever is taken and given", "[log][extents]") {
@@ -83,7 +117,7 @@ TEST_CASE("no two that are taken overlap, whatever is taken and given", "[log][e
   for (int round = 0; round < 3000; ++round) {
     std::map<uint64_t, uint64_t> now = taken;
     std::map<uint64_t, uint64_t> blocked = taken;  // none of the round may lie in these
-    for (uint32_t i = random() % 4; i > 0; --i) {
+    for (auto i = random() % 4; i > 0; --i) {
       const uint64_t bytes = 1 + random() % (5 * kPage);
       const uint64_t at = map.Take(bytes);
       const auto next = blocked.lower_bound(at);
@@ -91,14 +125,14 @@ TEST_CASE("no two that are taken overlap, whatever is taken and given", "[log][e
       if (next != blocked.begin()) REQUIRE(std::prev(next)->first + std::prev(next)->second <= at);
       now[at] = blocked[at] = AlignExtent(bytes);
     }
-    for (uint32_t i = random() % 5; i > 0 && !taken.empty(); --i) {
+    for (auto i = random() % 5; i > 0 && !taken.empty(); --i) {
       const auto given = std::next(taken.begin(), static_cast<long>(random() % taken.size()));
       if (now.count(given->first) == 0) continue;
       map.Give(given->first, given->second);
       now.erase(given->first);
     }
     const bool committed = random() % 4 != 0;
-    map.Finish(committed);
+    map.Finish(committed ? End::kCommitted : End::kGivenUp);
     if (committed) taken = now;
     uint64_t used = 0;
     for (const auto& [at, bytes] : taken) used += bytes;

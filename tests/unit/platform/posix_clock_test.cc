@@ -5,7 +5,9 @@
 #endif
 
 #include <catch2/catch_test_macros.hpp>
+#include <atomic>
 #include <condition_variable>
+#include <cstdint>
 #include <mutex>
 #include <thread>
 
@@ -101,6 +103,27 @@ TEST_CASE("a wait without end ends when it is notified", "[platform][clock]") {
   condition.notify_all();
   waiter.join();
   CHECK(ready);
+}
+
+TEST_CASE("who sleeps on a word is woken when it has changed, and does not sleep before that",
+          "[platform][clock]") {
+  PosixClock clock;
+  std::atomic<uint32_t> word{1};
+  clock.WaitOn(word, 0, absl::InfiniteDuration());  // it is not what was seen
+  const absl::Duration start = clock.SinceBoot();
+  while (clock.SinceBoot() - start < absl::Milliseconds(20)) {
+    clock.WaitOn(word, 1, absl::Milliseconds(20));  // nobody comes
+  }
+  clock.WaitOn(word, 1, -absl::InfiniteDuration());
+  for (const bool all : {true, false}) {
+    std::thread waiter([&, seen = word.load()] {
+      while (word.load() == seen) clock.WaitOn(word, seen, absl::InfiniteDuration());
+    });
+    word.fetch_add(1);
+    all ? clock.WakeAll(word) : clock.WakeOne(word);
+    waiter.join();
+  }
+  CHECK(word == 3);
 }
 
 }  // namespace

@@ -53,7 +53,7 @@ Stored Blocks(QueueHost& host) {
                 EDDY_ASSIGN_OR_RETURN(
                     sql::Statement sum,
                     db.Prepare("SELECT count(*), coalesce(sum(frame_count), 0), "
-                               "coalesce(sum(length(bytes)), 0) FROM blocks"));
+                               "coalesce(sum(" EDDY_BLOCK_BYTES "), 0) FROM blocks"));
                 EDDY_RETURN_IF_ERROR(sum.Step().status());
                 stored = {sum.ColumnInt(0), sum.ColumnInt(1), sum.ColumnInt(2)};
                 return absl::OkStatus();
@@ -72,7 +72,7 @@ bool CountsAreRight(QueueHost& host) {
                     db.Prepare("SELECT count(*) FROM logs l WHERE l.id <> 0 AND "
                                "(l.counted_blocks, l.counted_frames, l.counted_bytes) <> "
                                "(SELECT count(*), coalesce(sum(b.frame_count), 0), "
-                               " coalesce(sum(length(b.bytes)), 0) FROM blocks b "
+                               " coalesce(sum(" EDDY_BLOCK_BYTES "), 0) FROM blocks b "
                                " WHERE b.id >= l.id << 47 AND "
                                " b.id < (l.id << 47) + (l.counted_position >> 2))"));
                 EDDY_RETURN_IF_ERROR(compare.Step().status());

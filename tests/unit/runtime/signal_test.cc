@@ -1,6 +1,9 @@
 #include "src/runtime/signal.h"
 
+#include <atomic>
+#include <cstdint>
 #include <thread>
+#include <vector>
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -39,6 +42,31 @@ TEST_CASE("a sleeping waiter is woken by a notification", "[runtime][signal][thr
   signal.Notify();
   waiter.join();
   CHECK(woken);
+}
+
+// As a platform has it that cannot sleep on a word by itself.
+TEST_CASE("a platform that has only condition variables sleeps on words by them",
+          "[runtime][signal][threads]") {
+  class Plain final : public testing::FakeClock {};
+  Plain clock;
+  clock.SetAutoAdvance(false);
+  std::atomic<uint32_t> word{1};
+  clock.WaitOn(word, 0, absl::InfiniteDuration());
+  constexpr int kSleepers = 4;
+  std::atomic<int> awake{0};
+  std::vector<std::thread> sleepers;
+  for (int i = 0; i < kSleepers; ++i) {
+    sleepers.emplace_back([&] {
+      while (word.load() == 1) clock.WaitOn(word, 1, absl::Hours(1));
+      ++awake;
+    });
+  }
+  while (clock.WaiterCount() == 0) std::this_thread::yield();
+  CHECK(awake == 0);
+  word.store(2);
+  clock.WakeAll(word);
+  for (std::thread& sleeper : sleepers) sleeper.join();
+  CHECK(awake == kSleepers);
 }
 
 }  // namespace

@@ -70,6 +70,9 @@ struct StoreFixture {
     }
     return bytes + files_size("/store/eddy.intake") + files_size(kReserve);
   }
+  uint64_t BlocksFileBytes() const {
+    return device.disk.Content("/store/eddy.db-blocks").size();
+  }
   uint64_t files_size(const std::string& path) const {
     return const_cast<SharedDiskFiles&>(files).Size(path).value_or(0);
   }
@@ -180,6 +183,73 @@ TEST_CASE("at the quota the lowest priority goes first, and a rejecting stream k
   const size_t kept = All(chatter, &batch).size();
   CHECK(kept < 1000);
   CHECK(kept > 0);
+}
+
+// In the database, where pages of what is dropped serve whatever comes.
+TEST_CASE("a store of large blocks holds its quota in all its files", "[stream][quota][extents]") {
+  constexpr uint64_t kLargeQuota = 16 << 20;
+  StoreFixture f;
+  f.options.quota_bytes = kLargeQuota;
+  f.options.intake_bytes = 2 << 20;
+  f.options.at_quota = GENERATE(AtLimit::kDropOldest, AtLimit::kRejectNew);
+  const bool drops = f.options.at_quota == AtLimit::kDropOldest;
+  f.Open();
+  Stream& stream = f.Stream1("telemetry");
+  uint64_t most = 0;
+  size_t accepted = 0;
+  for (int i = 0; i < 4000; ++i) {
+    const auto put = stream.Put("key", std::string(12000, static_cast<char>('a' + i % 26)));
+    INFO(i << " " << put.status().ToString());
+    REQUIRE((put.ok() || (!drops && absl::IsResourceExhausted(put.status()))));
+    accepted += put.ok();
+    if (i % 40 == 0) f.Due();
+    most = std::max(most, f.FileBytes());
+  }
+  Ok(f.store->Flush());
+  most = std::max(most, f.FileBytes());
+  CHECK(f.BlocksFileBytes() == 0);
+  CHECK(most <= kLargeQuota);
+  CHECK(accepted * 12000 > kLargeQuota / 3);
+  CHECK(f.store->Stats().rejects == !drops);
+  size_t kept = 0;
+  std::string at = Ok(stream.GetShardIterator(0, {}));
+  for (;;) {
+    const RecordBatch batch = Ok(stream.GetRecords(at, {}));
+    if (batch.records.empty()) break;
+    kept += batch.records.size();
+    at = batch.next_shard_iterator;
+  }
+  CHECK(kept * 12000 > kLargeQuota / 4);
+  CHECK(kept + f.store->Stats().dropped[static_cast<size_t>(GapReason::kQuota)].records ==
+        accepted);
+  CHECK(f.store->Stats().blocks_damaged == 0);
+}
+
+TEST_CASE("a store that is given a quota later keeps it once the blocks beside it are gone",
+          "[stream][quota][extents]") {
+  StoreFixture f;
+  f.options.intake_bytes = 2 << 20;
+  f.Open();
+  f.Stream1("telemetry");
+  const auto put_some = [&] {
+    Stream& stream = **f.store->OpenStream("telemetry");
+    for (int i = 0; i < 40; ++i) Ok(stream.Put("key", std::string(12000, 'x')).status());
+    f.Due();
+  };
+  for (int i = 0; i < 20; ++i) put_some();
+  f.store.reset();
+  const uint64_t before = f.BlocksFileBytes();
+  CHECK(before > 8'000'000);
+  f.options.quota_bytes = 16 << 20;
+  f.options.at_quota = AtLimit::kDropOldest;
+  f.Open();
+  for (int i = 0; i < 40; ++i) {
+    put_some();
+    CHECK(f.FileBytes() <= f.options.quota_bytes + before);
+  }
+  CHECK(f.FileBytes() <= f.options.quota_bytes);
+  CHECK(f.BlocksFileBytes() < 1 << 20);  // all of them were dropped
+  CHECK(f.store->Stats().blocks_damaged == 0);
 }
 
 TEST_CASE("what is left of the file system is not taken below the headroom", "[stream][quota]") {
