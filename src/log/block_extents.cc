@@ -8,10 +8,11 @@
 namespace eddy::log {
 namespace {
 
-// In order of their place, from the index that holds nothing else.
+// In order of their place, from the index that holds nothing else; along with what the row
+// itself says, for a changed bit of an index is believed by nobody else.
 constexpr char kTaken[] =
-    "SELECT bytes FROM blocks INDEXED BY blocks_outside WHERE typeof(bytes) = 'integer' "
-    "ORDER BY bytes";
+    "SELECT i.bytes, b.bytes IS i.bytes FROM blocks i INDEXED BY blocks_outside "
+    "LEFT JOIN blocks b ON b.id = i.id WHERE typeof(i.bytes) = 'integer' ORDER BY i.bytes";
 
 // The file is cut where it would become shorter by that at least.
 constexpr uint64_t kCutBytesMin = 1 << 20;
@@ -86,6 +87,9 @@ absl::Status BlockExtents::Learn(sql::Database& db) {
     // Of damage, whose block will be found damaged: beyond the file, or in the place of
     // another. Neither is ever given back.
     const int64_t ref = taken.ColumnInt(0);
+    if (taken.ColumnInt(1) == 0) {
+      return absl::DataLossError(absl::StrCat("the index of ", path_, " is not that of its rows"));
+    }
     if (ref <= 0 || ExtentAt(ref) + ExtentBytes(ref) > file_bytes_) {
       strange_.insert(ref);
     } else if (!map_.AddTaken(ExtentAt(ref), ExtentBytes(ref))) {

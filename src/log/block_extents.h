@@ -110,8 +110,8 @@ class BlockExtents {
                                                             bool use);
 
   // Whether new bytes of this size are to be Put.
-  bool Wants(size_t bytes) const {
-    return wanted_ && known_ && bytes >= kExtentBytesMin && !map_.in_doubt();
+  bool Wants(size_t bytes) {
+    return wanted_ && known_ && bytes >= kExtentBytesMin && !map_.in_doubt() && OpenFile().ok();
   }
   // Inside a transaction. Writes the bytes; returns what the row is to hold.
   absl::StatusOr<int64_t> Put(std::string_view bytes);
@@ -126,6 +126,8 @@ class BlockExtents {
   void Settle() { map_.Settle(); }
   // The index was made anew.
   void Relearn(sql::Database& db);
+  // Whether it could be learned what is taken.
+  bool known() const { return known_; }
 
   uint64_t file_bytes() const { return file_bytes_; }
 

@@ -152,6 +152,7 @@ absl::StatusOr<uint64_t> BlockWriter::Insert(const BlockDraft& draft, int64_t ke
     insert_.Bind(9, outside);
   } else {
     insert_.BindBlob(9, bytes);
+    inside_bytes_ += bytes.size();
   }
   EDDY_RETURN_IF_ERROR(insert_.Run());
   return bytes.size();
@@ -299,7 +300,7 @@ absl::StatusOr<std::shared_ptr<const Block>> BlockStore::TakeRow(
     sql::Statement& find, sql::Statement& locate,
     const std::function<void(sql::Statement&)>& bind) {
   // Until it is there, or has not changed between two looks.
-  for (std::optional<int64_t> unfit;;) {
+  for (std::optional<std::pair<int64_t, int64_t>> unfit;;) {
     bind(find);
     bind(locate);
     sql::AutoReset reset(find);
@@ -307,7 +308,7 @@ absl::StatusOr<std::shared_ptr<const Block>> BlockStore::TakeRow(
     if (absl::IsDataLoss(found.status())) return TakeDamaged(locate, found.status());
     EDDY_RETURN_IF_ERROR(found.status());
     if (!*found) return std::shared_ptr<const Block>();
-    const int64_t place = find.ColumnInt(4);
+    const auto place = std::make_pair(find.ColumnInt(0), find.ColumnInt(4));
     EDDY_ASSIGN_OR_RETURN(std::shared_ptr<const Block> block, Take(find, unfit == place));
     if (block != nullptr) return block;
     unfit = place;

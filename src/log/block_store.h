@@ -142,6 +142,9 @@ class BlockWriter {
   bool in_doubt() const { return extents_ != nullptr && extents_->in_doubt(); }
   void Settle() { extents_->Settle(); }
   void Relearn(sql::Database& db) { extents_->Relearn(db); }
+  bool knows_outside() const { return extents_ != nullptr && extents_->known(); }
+  // Stored in the database by Insert, ever.
+  uint64_t inside_bytes() const { return inside_bytes_; }
   uint64_t outside_bytes() const { return extents_ == nullptr ? 0 : extents_->file_bytes(); }
 
  private:
@@ -151,6 +154,7 @@ class BlockWriter {
   sql::Statement list_, read_, place_, delete_;
   std::unique_ptr<BlockExtents> extents_;
   std::unique_ptr<ExtentReader> reader_;
+  uint64_t inside_bytes_ = 0;
   std::unique_ptr<char[]> packed_;  // used again for each block
   size_t packed_bytes_max_ = 0;
 };

@@ -27,6 +27,9 @@ namespace {
 
 // A claimed frame is published within the time of a copy, unless its thread was
 // preempted. So long a round waits for it before it goes on without it.
+// Between two attempts to make the index of the blocks' places anew.
+constexpr absl::Duration kMendPause = absl::Minutes(1);
+
 constexpr int kUnpublishedYieldsMax = 200;
 
 // How often a disk that refuses is tried again, if the flush is not due sooner.
@@ -101,6 +104,7 @@ absl::Duration EngineImpl::RunCommits() {
       sealed_bytes_.load(std::memory_order_relaxed) >= options_.store.commit_bytes ||
       room_wanted_.load() > 0;
   if (!enough && due > absl::ZeroDuration()) return due;
+  if (mend_wanted_ && EnsureDatabase().ok()) MendIndex().IgnoreError();  // of a salvage, say
   const absl::Duration debt = budget_.UntilAffordable(now);
   if (debt > absl::ZeroDuration()) {
     const bool held = ReleaseHeld();
@@ -207,7 +211,7 @@ absl::Status EngineImpl::WriteRound(const std::vector<LogRound>& rounds,
   EDDY_RETURN_IF_ERROR(keeper_->WriteDrops());  // first: the blocks use their pages
   if (with_state) EDDY_RETURN_IF_ERROR(thinner_->Write());  // likewise
   const int64_t kept_ms = keeper_->NowMs();
-  uint64_t wal_bytes = 0;
+  const uint64_t inside_before = writer_->inside_bytes();
   for (const LogRound& round : rounds) {
     if (round.log == journal_) {
       // Folded into the views' tables: only how far matters. Without the state
@@ -220,7 +224,6 @@ absl::Status EngineImpl::WriteRound(const std::vector<LogRound>& rounds,
     for (const BlockDraft& draft : round.drafts) {
       EDDY_ASSIGN_OR_RETURN(const uint64_t stored, writer_->Insert(draft, kept_ms));
       EDDY_RETURN_IF_ERROR(keeper_->Inserted(round.log, draft, stored, kept_ms));
-      if (stored < kExtentBytesMin || !UsesExtents()) wal_bytes += stored;
     }
     if (round.reserve != 0) {
       EDDY_RETURN_IF_ERROR(writer_->SetEnd(round.log->id(), round.end, round.reserve));
@@ -240,7 +243,7 @@ absl::Status EngineImpl::WriteRound(const std::vector<LogRound>& rounds,
   if (transacting_ != nullptr) EDDY_RETURN_IF_ERROR(transacting_->work->Write(*db_));
   EDDY_RETURN_IF_ERROR(writer_->Sync());  // before whatever refers to it
   EDDY_RETURN_IF_ERROR(transaction.Commit());
-  wal_block_bytes_ += wal_bytes;
+  wal_block_bytes_ += writer_->inside_bytes() - inside_before;
   return absl::OkStatus();
 }
 
@@ -302,8 +305,10 @@ absl::Status EngineImpl::TrimOnly(const std::vector<LogRound>& rounds) {
 // So that bytes may go beside the database again: see block_extents.h. A small commit
 // syncs the WAL that a killed process has left, and takes the place of one that failed.
 absl::Status EngineImpl::SettleBlocks() {
-  if (!writer_->in_doubt() || db_->InTransaction()) return absl::OkStatus();
-  EDDY_RETURN_IF_ERROR(SetMeta(*db_, kMetaReopens, ++reopens_tried_));
+  if (db_->InTransaction()) return absl::OkStatus();
+  if (UsesExtents() && !writer_->knows_outside()) MendIndex().IgnoreError();
+  if (!writer_->in_doubt()) return absl::OkStatus();
+  EDDY_RETURN_IF_ERROR(CountUp(*db_));
   writer_->Settle();
   return absl::OkStatus();
 }
@@ -311,7 +316,15 @@ absl::Status EngineImpl::SettleBlocks() {
 // A changed bit in the index, or in the column that it is of, would stop every trim, and
 // with it every commit. It holds nothing that is not in the rows.
 absl::Status EngineImpl::MendIndex() {
-  EDDY_RETURN_IF_ERROR(db_->Exec("REINDEX blocks_outside"));
+  mend_wanted_ = false;
+  const absl::Duration now = clock_->SinceBoot();
+  if (mended_at_ && now - *mended_at_ < kMendPause) {
+    return absl::UnavailableError("the index was made anew a moment ago");
+  }
+  mended_at_ = now;
+  const absl::Status made = db_->Exec("REINDEX blocks_outside");
+  if (sql::IsSyncFailure(made)) NoteCommit(made);
+  EDDY_RETURN_IF_ERROR(made);
   writer_->Relearn(*db_);
   return absl::OkStatus();
 }
@@ -404,7 +417,7 @@ EngineImpl::RoundResult EngineImpl::CommitRound(Extent extent) {
   // The user's part is rolled back, and is not run again: what is done here for it
   // serves the next try.
   if (!status.ok() && transacting_ != nullptr) transacting_->sql.reset();
-  if (sql::IsIndexDamage(status) && transacting_ == nullptr && MendIndex().ok()) write();
+  if (mend_wanted_ && transacting_ == nullptr && MendIndex().ok()) write();
   if (absl::IsResourceExhausted(status)) {
     const bool drops = keeper_->HasDropsToWrite();
     const bool reserve = GiveUpReserve();

@@ -259,7 +259,8 @@ class EngineImpl final : public Engine, public LogHost {
   absl::Duration reopen_pause_ ABSL_GUARDED_BY(commit_mu_);  // zero: at once
   absl::Status reopen_status_ ABSL_GUARDED_BY(commit_mu_);   // of the last attempt
   int reopens_in_a_row_ ABSL_GUARDED_BY(commit_mu_) = 0;     // without a commit
-  int64_t reopens_tried_ ABSL_GUARDED_BY(commit_mu_) = 0;
+  bool mend_wanted_ ABSL_GUARDED_BY(commit_mu_) = false;
+  std::optional<absl::Duration> mended_at_ ABSL_GUARDED_BY(commit_mu_);
   absl::Duration last_round_ ABSL_GUARDED_BY(commit_mu_);  // SinceBoot of its start
   uint64_t wal_block_bytes_ ABSL_GUARDED_BY(commit_mu_) = 0;  // in the WAL; about
   uint64_t gathered_ ABSL_GUARDED_BY(commit_mu_) = 0;  // arrivals before this cut,

@@ -8,7 +8,8 @@
 //
 //   1  overwrite   after a failed commit, still on the old connection, one small
 //                  transaction. It lies in the WAL where the failed one began:
-//                  from now on no recovery can see that one
+//                  from now on no recovery can see that one (nor refer to what it had
+//                  beside the database, which is not used again before: block_extents.h)
 //   2  close       all connections, without the checkpoint that a close makes; with
 //                  the last goes the shared memory that knows what was copied
 //   3  open        new descriptors; the WAL is recovered from its bytes
@@ -53,6 +54,7 @@ void EngineImpl::NoteCommit(const absl::Status& status) {
   if (sql::IsSyncFailure(status) && intake_ != nullptr) wal_in_doubt_ = true;
   NoteSync(status);
   NoteDamage(absl::IsDataLoss(status));
+  mend_wanted_ = mend_wanted_ || sql::IsIndexDamage(status);
   if (status.ok() && !reopen_wanted_) {
     reopen_pause_ = absl::ZeroDuration();
     reopens_in_a_row_ = 0;
@@ -104,7 +106,7 @@ absl::Status EngineImpl::EnsureDatabase() {
 absl::Status EngineImpl::ReopenDatabase() {
   if (db_open_) {
     if (wal_in_doubt_) {
-      EDDY_RETURN_IF_ERROR(SetMeta(*db_, kMetaReopens, ++reopens_tried_));
+      EDDY_RETURN_IF_ERROR(CountUp(*db_));
     }
     blocks_->CloseFile();
     // The objects stay, others point to them.
@@ -145,7 +147,7 @@ void EngineImpl::Probe() {
     absl::MutexLock lock(&stats_mu_);
     if (health_.commits()) return;  // only checkpoints fail, which are tried anyway
   }
-  if (status.ok()) status = SetMeta(*db_, kMetaReopens, ++reopens_tried_);
+  if (status.ok()) status = CountUp(*db_);
   NoteCommit(status);
 }
 

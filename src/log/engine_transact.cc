@@ -78,7 +78,6 @@ absl::StatusOr<uint64_t> EngineImpl::UsedBytes() {
 
 absl::Status EngineImpl::RunTransaction(TransactionWork* work) {
   EDDY_RETURN_IF_ERROR(EnsureDatabase());
-  EDDY_RETURN_IF_ERROR(SettleBlocks());  // later it would be within the transaction
   Transacting transacting;
   transacting.work = work;
   EDDY_ASSIGN_OR_RETURN(sql::Transaction begun, sql::Transaction::Begin(*db_));

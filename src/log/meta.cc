@@ -6,6 +6,10 @@
 namespace eddy::log {
 namespace {
 
+constexpr char kMakeCounter[] = "INSERT OR IGNORE INTO meta (name, value) VALUES (?, 0)";
+// The remainder: what is there may be anything, and has to become something else.
+constexpr char kCountUp[] =
+    "UPDATE meta SET value = CAST(value AS INTEGER) % 1000000000 + 1 WHERE name = ?";
 constexpr char kGet[] = "SELECT value FROM meta WHERE name = ?";
 constexpr char kSet[] = "INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)";
 
@@ -33,6 +37,13 @@ absl::StatusOr<std::string> MetaText(sql::Database& db, const char* name) {
   get.BindText(1, name);
   EDDY_ASSIGN_OR_RETURN(const bool found, get.Step());
   return found ? std::string(get.ColumnText(0)) : std::string();
+}
+
+absl::Status CountUp(sql::Database& db) {
+  EDDY_ASSIGN_OR_RETURN(sql::Statement add, db.Prepare(kMakeCounter));
+  EDDY_RETURN_IF_ERROR(add.BindText(1, kMetaReopens).Run());
+  EDDY_ASSIGN_OR_RETURN(sql::Statement count, db.Prepare(kCountUp));
+  return count.BindText(1, kMetaReopens).Run();
 }
 
 absl::Status SetMeta(sql::Database& db, const char* name, int64_t value) {

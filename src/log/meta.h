@@ -31,7 +31,7 @@ inline constexpr char kMetaIntakeDirectory[] = "intake_directory";
 inline constexpr char kMetaDiskBytes[] = "disk_bytes_total";
 inline constexpr char kMetaPayloadBytes[] = "payload_bytes_total";
 
-// Written to no end but to be written: see engine_reopen.cc.
+// Counted up to no end but to be written: see CountUp.
 inline constexpr char kMetaReopens[] = "reopens";
 
 // Of a store whose last database was set aside: kSalvageRunning or kSalvageDone, what has
@@ -61,6 +61,10 @@ std::string IntakePath(const std::string& directory, const std::string& elsewher
 // The value, or `otherwise` ("") where there is no such row.
 absl::StatusOr<int64_t> MetaInt(sql::Database& db, const char* name, int64_t otherwise);
 absl::StatusOr<std::string> MetaText(sql::Database& db, const char* name);
+
+// A commit that writes and syncs, whatever was there: SQLite takes one that changes
+// nothing for done. Also kMetaReopens, which it changes, at each call.
+absl::Status CountUp(sql::Database& db);
 
 // Within the transaction that is open, or in one of its own.
 absl::Status SetMeta(sql::Database& db, const char* name, int64_t value);

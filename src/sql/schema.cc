@@ -181,7 +181,13 @@ absl::Status PrepareSchema(Database& db) {
   if (version == kSchemaVersion) return absl::OkStatus();
   EDDY_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(db));
   if (version == 0) EDDY_RETURN_IF_ERROR(db.Exec(kTables));
-  EDDY_RETURN_IF_ERROR(db.Exec(kAdded));
+  const absl::Status added = db.Exec(kAdded);
+  // It reads all rows. One that cannot be read costs its block, not the store: without the
+  // index all goes on as in the version before.
+  if (version != 0 && (absl::IsDataLoss(added) || absl::IsUnavailable(added))) {
+    return absl::OkStatus();
+  }
+  EDDY_RETURN_IF_ERROR(added);
   EDDY_RETURN_IF_ERROR(db.SetSchemaVersion(kSchemaVersion));
   return transaction.Commit();
 }

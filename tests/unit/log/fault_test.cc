@@ -44,6 +44,27 @@ TEST_CASE("a sync that failed is not believed by the next process either",
   }
 }
 
+// What overwrites it in the WAL has to be a change each time, whatever earlier lives did.
+TEST_CASE("a commit whose sync failed is overwritten in every life of a store",
+          "[log][recovery][fault]") {
+  LogFixture f;
+  std::vector<std::string> want;
+  for (int life = 0; life < 4; ++life) {
+    want.push_back(absl::StrCat("of life ", life));
+    f.Append(want.back());
+    f.device.disk.FailNth(CrashDisk::Op::kSync, 1, CrashDisk::Fault::kIoError);
+    CHECK_FALSE(f.engine->Flush().ok());
+    const absl::Status again = f.engine->Flush();
+    INFO("life " << life << ": " << again.ToString());
+    REQUIRE(again.ok());
+    CHECK(f.Bodies() == want);
+    if (life % 2 == 0) f.CloseAndReopen();
+    if (life % 2 == 1) f.KillAndReopen();
+  }
+  f.CutAndReopen();
+  CHECK(f.Bodies() == want);
+}
+
 TEST_CASE("after a checkpoint whose sync failed the WAL is kept", "[log][fault]") {
   for (uint64_t seed = 1; seed <= 10; ++seed) {
     LogFixture f(1 << 20, seed);
