@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "src/log/block_store.h"
+#include "tests/fakes/scale.h"
 #include "tests/unit/log/log_fixture.h"
 
 namespace eddy::log {
@@ -128,8 +129,9 @@ TEST_CASE("a file whose end is free is cut", "[log][extents][trim]") {
 // its syncs.
 TEST_CASE("a power cut at any step leaves every block that was committed",
           "[log][extents][power]") {
+  const auto seeds = static_cast<uint64_t>(testing::Scaled(3));
   for (uint64_t step = 0;; ++step) {
-    for (const uint64_t seed : {1, 2, 3}) {
+    for (uint64_t seed = 1; seed <= seeds; ++seed) {
       ExtentsFixture f;
       f.PutBlock();
       REQUIRE(f.engine->Flush().ok());
@@ -158,7 +160,7 @@ TEST_CASE("a power cut at any step leaves every block that was committed",
               f.bodies.begin() + static_cast<long>(flushed_all));
       REQUIRE(std::equal(found.begin(), found.end(), begin));
       REQUIRE(f.engine->Stats().blocks_damaged == 0);
-      if (over && seed == 3) return;
+      if (over && seed == seeds) return;
     }
   }
 }
@@ -281,7 +283,8 @@ TEST_CASE("where deleted data is overwritten nothing lies beside the database",
 TEST_CASE("what a killed process gave free is not used before its commit is durable",
           "[log][extents][power]") {
   using Op = testing::CrashDisk::Op;
-  for (uint64_t step = 1; step <= 100; ++step) {
+  const auto stride = static_cast<uint64_t>(100 / testing::Scaled(100));
+  for (uint64_t step = 1; step <= 100; step += stride) {
     ExtentsFixture f;
     f.PutBlock();
     REQUIRE(f.engine->Flush().ok());
