@@ -80,7 +80,8 @@ struct StoreOptions {
   // False: opening a directory without a store is kNotFound.
   bool create_if_missing = true;
 
-  // True: deleted data is overwritten with zeros. Doubles the writes.
+  // True: deleted data is overwritten with zeros. Doubles the writes. Not what lay in
+  // the file of large blocks before this was asked for.
   bool secure_delete = false;
 
   // The most that the store's files may hold on the file system of its directory:
@@ -244,8 +245,8 @@ class Store {
 
   // Runs `work` once and commits what it did, all or nothing, with one sync (with two if
   // 32 KiB and more of one log are in it): puts, sends, deletes, cursor moves and rows of
-  // the user's own tables. OK: all of it is
-  // there and survives a power cut; receivers and readers wake now. Any error:
+  // the user's own tables. OK: all of it is there and survives a power cut; receivers and
+  // readers wake now. Any error:
   // nothing of it is. (If the sync of its commit failed and the process dies before
   // the next commit, it may turn up nevertheless, whole.) What changed nothing costs
   // no I/O.

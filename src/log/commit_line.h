@@ -14,8 +14,9 @@
 //                                     else:    Wait
 //            Leave
 //
-// Nobody passes through a lock in order to join, to sleep, to wake or to leave: with a
-// crowd that wakes at once, waiting for one another there was a third of the time.
+// Nobody passes through a lock in order to join, to sleep, to wake or to leave: a crowd
+// that wakes at once would wait for one another there (64 producers: 0.70 of a bare group
+// commit with a lock, 0.73 to 0.82 without).
 //
 // No wake-up is lost, though nothing is fenced:
 //   C1  Join counts itself in, and Release reads that count, both as read-modify-write

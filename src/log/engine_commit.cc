@@ -27,10 +27,10 @@ namespace {
 
 // A claimed frame is published within the time of a copy, unless its thread was
 // preempted. So long a round waits for it before it goes on without it.
+constexpr int kUnpublishedYieldsMax = 200;
+
 // Between two attempts to make the index of the blocks' places anew.
 constexpr absl::Duration kMendPause = absl::Minutes(1);
-
-constexpr int kUnpublishedYieldsMax = 200;
 
 // How often a disk that refuses is tried again, if the flush is not due sooner.
 constexpr absl::Duration kRetryPause = absl::Milliseconds(200);
@@ -306,7 +306,11 @@ absl::Status EngineImpl::TrimOnly(const std::vector<LogRound>& rounds) {
 // syncs the WAL that a killed process has left, and takes the place of one that failed.
 absl::Status EngineImpl::SettleBlocks() {
   if (db_->InTransaction()) return absl::OkStatus();
-  if (UsesExtents() && !writer_->knows_outside()) MendIndex().IgnoreError();
+  if (UsesExtents() && !writer_->knows_outside()) {
+    const absl::Status mended = MendIndex();
+    // Nothing is committed behind a sync that failed; else the blocks go into the database.
+    if (sql::IsSyncFailure(mended)) return mended;
+  }
   if (!writer_->in_doubt()) return absl::OkStatus();
   EDDY_RETURN_IF_ERROR(CountUp(*db_));
   writer_->Settle();
@@ -417,7 +421,8 @@ EngineImpl::RoundResult EngineImpl::CommitRound(Extent extent) {
   // The user's part is rolled back, and is not run again: what is done here for it
   // serves the next try.
   if (!status.ok() && transacting_ != nullptr) transacting_->sql.reset();
-  if (mend_wanted_ && transacting_ == nullptr && MendIndex().ok()) write();
+  // Only what was to be written and was not, because of it.
+  if (sql::IsIndexDamage(status) && transacting_ == nullptr && MendIndex().ok()) write();
   if (absl::IsResourceExhausted(status)) {
     const bool drops = keeper_->HasDropsToWrite();
     const bool reserve = GiveUpReserve();

@@ -110,8 +110,9 @@ absl::Status EngineImpl::OpenDatabase() {
   EDDY_RETURN_IF_ERROR(db.status());
   db_ = std::make_unique<sql::Database>(*std::move(db));
   EDDY_RETURN_IF_ERROR(sql::PrepareSchema(*db_));
-  EDDY_ASSIGN_OR_RETURN(writer_, BlockWriter::Create(*db_, path, ConnectionOptions(sql::Mode::kOwner),
-                                            UsesExtents()));
+  EDDY_ASSIGN_OR_RETURN(
+      writer_, BlockWriter::Create(*db_, path, ConnectionOptions(sql::Mode::kOwner),
+                                   UsesExtents()));
   keeper_ = std::make_unique<Keeper>(
       db_.get(), writer_.get(), clock_,
       Keeper::Limits{plan_.database_bytes, db_->PageBytes(), options_.store.intake_bytes,

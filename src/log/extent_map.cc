@@ -8,10 +8,7 @@ namespace eddy::log {
 bool ExtentMap::AddTaken(uint64_t at, uint64_t bytes) {
   const uint64_t end = AlignExtent(at + bytes);
   const bool overlaps = at < end_;
-  if (at > end_) {
-    free_[end_] = at - end_;
-    free_bytes_ += at - end_;
-  }
+  if (at > end_) free_[end_] = at - end_;
   end_ = std::max(end_, end);
   return !overlaps;
 }
@@ -28,7 +25,6 @@ uint64_t ExtentMap::Take(uint64_t bytes) {
     const uint64_t left = place->second - bytes;
     free_.erase(place);
     if (left > 0) free_[at + bytes] = left;
-    free_bytes_ -= bytes;
   }
   taken_.emplace_back(at, bytes);
   return at;
@@ -50,7 +46,6 @@ void ExtentMap::Finish(End how) {
 void ExtentMap::Doubt(uint64_t end) {
   for (const auto& [at, bytes] : free_) doubted_.emplace_back(at, bytes);
   free_.clear();
-  free_bytes_ = 0;
   end = AlignExtent(end);
   if (end <= end_) return;
   doubted_.emplace_back(end_, end - end_);
@@ -73,13 +68,11 @@ void ExtentMap::AddFree(uint64_t at, uint64_t bytes) {
     if (before->first + before->second > at) return;
     if (before->first + before->second == at) {
       at = before->first;
-      free_bytes_ -= before->second;
       free_.erase(before);
     }
   }
   if (next != free_.end() && next->first == end) {
     end += next->second;
-    free_bytes_ -= next->second;
     free_.erase(next);
   }
   if (end == end_) {
@@ -87,7 +80,12 @@ void ExtentMap::AddFree(uint64_t at, uint64_t bytes) {
     return;
   }
   free_[at] = end - at;
-  free_bytes_ += end - at;
+}
+
+uint64_t ExtentMap::free_bytes() const {
+  uint64_t sum = 0;
+  for (const auto& [at, bytes] : free_) sum += bytes;
+  return sum;
 }
 
 }  // namespace eddy::log

@@ -46,14 +46,13 @@ class ExtentMap {
   // Nothing behind it is taken, nor was given in this round, nor is in doubt.
   uint64_t end() const { return end_; }
   // Free below the end.
-  uint64_t free_bytes() const { return free_bytes_; }
+  uint64_t free_bytes() const;
 
  private:
   using Extent = std::pair<uint64_t, uint64_t>;  // at, bytes
   void AddFree(uint64_t at, uint64_t bytes);
 
   std::map<uint64_t, uint64_t> free_;  // at, bytes; no two touch, nor the end
-  uint64_t free_bytes_ = 0;
   uint64_t end_ = 0;
   std::vector<Extent> taken_;  // in this round
   std::vector<Extent> given_;

@@ -42,6 +42,15 @@ struct ExtentsFixture : LogFixture {
     }
     return first;
   }
+  Appended PutFlushed() {
+    const Appended first = PutBlock();
+    REQUIRE(engine->Flush().ok());
+    return first;
+  }
+  void Close() {
+    REQUIRE(engine->Close().ok());
+    engine.reset();
+  }
   // And what came before the `dropped` oldest is gone.
   bool IsAllThere(size_t dropped = 0) {
     const std::vector<std::string> want(bodies.begin() + static_cast<long>(dropped), bodies.end());
@@ -57,8 +66,7 @@ TEST_CASE("the bytes of a large block are written once, beside the database",
           "[log][extents][wear]") {
   ExtentsFixture f;
   const uint64_t wal_before = f.device.disk.BytesWritten("-wal");
-  f.PutBlock();
-  REQUIRE(f.engine->Flush().ok());
+  f.PutFlushed();
   const uint64_t written = f.device.disk.BytesWritten("-blocks");
   CHECK(written >= 4 * kRecordBytes);
   CHECK(written < 4 * kRecordBytes + 1000);
@@ -85,8 +93,7 @@ TEST_CASE("a small block lies in the database, and the file beside it stays empt
 TEST_CASE("what was trimmed is used again, and the file does not grow", "[log][extents][trim]") {
   ExtentsFixture f;
   for (int i = 0; i < 3; ++i) {
-    f.PutBlock();
-    REQUIRE(f.engine->Flush().ok());
+    f.PutFlushed();
   }
   size_t most = 0;
   for (int i = 0; i < 10; ++i) {
@@ -106,12 +113,10 @@ TEST_CASE("what was trimmed is used again, and the file does not grow", "[log][e
 TEST_CASE("a file whose end is free is cut", "[log][extents][trim]") {
   ExtentsFixture f;
   for (int i = 0; i < 16; ++i) {
-    f.PutBlock();
-    REQUIRE(f.engine->Flush().ok());
+    f.PutFlushed();
   }
   CHECK(f.FileBytes() > 1800000);
-  const Appended last = f.PutBlock();
-  REQUIRE(f.engine->Flush().ok());
+  const Appended last = f.PutFlushed();
   REQUIRE(f.log->Trim(last.position).ok());
   REQUIRE(f.engine->Flush().ok());
   f.bodies.erase(f.bodies.begin(), f.bodies.end() - 4);
@@ -120,8 +125,7 @@ TEST_CASE("a file whose end is free is cut", "[log][extents][trim]") {
   REQUIRE(f.log->Trim(f.log->committed() - 1).ok());
   f.bodies.clear();
   REQUIRE(f.engine->Flush().ok());
-  f.PutBlock();
-  REQUIRE(f.engine->Flush().ok());
+  f.PutFlushed();
   CHECK(f.FileBytes() < 500000);
 }
 
@@ -133,10 +137,8 @@ TEST_CASE("a power cut at any step leaves every block that was committed",
   for (uint64_t step = 0;; ++step) {
     for (uint64_t seed = 1; seed <= seeds; ++seed) {
       ExtentsFixture f;
-      f.PutBlock();
-      REQUIRE(f.engine->Flush().ok());
-      const Appended second = f.PutBlock();
-      REQUIRE(f.engine->Flush().ok());
+      f.PutFlushed();
+      const Appended second = f.PutFlushed();
       const size_t kept = f.bodies.size();
       REQUIRE(f.log->Trim(second.position).ok());
       f.device.disk.CutAt(step);
@@ -169,8 +171,7 @@ TEST_CASE("a round that fails takes no space for good, and the next one has it a
           "[log][extents][fault]") {
   using Op = testing::CrashDisk::Op;
   ExtentsFixture f;
-  f.PutBlock();
-  REQUIRE(f.engine->Flush().ok());
+  f.PutFlushed();
   const char* const suffix = GENERATE("-blocks", "-wal");
   const Op op = GENERATE(Op::kWrite, Op::kSync);
   const auto fault = GENERATE(testing::CrashDisk::Fault::kFull, testing::CrashDisk::Fault::kIoError);
@@ -197,12 +198,9 @@ TEST_CASE("a round that fails takes no space for good, and the next one has it a
 
 TEST_CASE("bytes that are damaged cost their block, and are told", "[log][extents][fault]") {
   ExtentsFixture f;
-  f.PutBlock();
-  REQUIRE(f.engine->Flush().ok());
-  f.PutBlock();
-  REQUIRE(f.engine->Flush().ok());
-  REQUIRE(f.engine->Close().ok());
-  f.engine.reset();
+  f.PutFlushed();
+  f.PutFlushed();
+  f.Close();
   std::string bytes = f.device.disk.Content(kBlocksPath);
   SECTION("a byte of the first") { bytes[5000] = static_cast<char>(bytes[5000] ^ 1); }
   SECTION("a file that has lost its end") { bytes.resize(bytes.size() - 1000); }
@@ -218,17 +216,14 @@ TEST_CASE("bytes that are damaged cost their block, and are told", "[log][extent
 TEST_CASE("without the file its blocks are gaps, and new ones go into another",
           "[log][extents][fault]") {
   ExtentsFixture f;
-  f.PutBlock();
-  REQUIRE(f.engine->Flush().ok());
-  REQUIRE(f.engine->Close().ok());
-  f.engine.reset();
+  f.PutFlushed();
+  f.Close();
   REQUIRE(f.device.disk.Rename(kBlocksPath, "/store/elsewhere").ok());
   f.Open();
   CHECK(f.Bodies().empty());
   CHECK(f.engine->Stats().blocks_damaged == 1);
   f.bodies.clear();
-  f.PutBlock();
-  REQUIRE(f.engine->Flush().ok());
+  f.PutFlushed();
   f.CloseAndReopen();
   CHECK(f.Bodies() == f.bodies);
 }
@@ -236,8 +231,7 @@ TEST_CASE("without the file its blocks are gaps, and new ones go into another",
 TEST_CASE("a reader that finds the place used again looks for the row again",
           "[log][extents][threads]") {
   ExtentsFixture f;
-  f.PutBlock();
-  REQUIRE(f.engine->Flush().ok());
+  f.PutFlushed();
   // A second reader, with a view of its own: what it reads it has not seen before.
   sql::OpenOptions options;
   options.vfs = f.device.disk.name();
@@ -253,8 +247,7 @@ TEST_CASE("a reader that finds the place used again looks for the row again",
   const Appended next = f.PutBlock();
   REQUIRE(f.log->Trim(next.position).ok());
   REQUIRE(f.engine->Flush().ok());
-  f.PutBlock();
-  REQUIRE(f.engine->Flush().ok());
+  f.PutFlushed();
   REQUIRE(*row->Step());  // the third block lies where the first did
   ExtentReader reader(kDatabasePath, f.device.disk.name());
   std::unique_ptr<char[]> memory;
@@ -271,8 +264,7 @@ TEST_CASE("where deleted data is overwritten nothing lies beside the database",
   ExtentsFixture f;
   f.options.store.secure_delete = true;
   f.CloseAndReopen();
-  f.PutBlock();
-  REQUIRE(f.engine->Flush().ok());
+  f.PutFlushed();
   CHECK(f.FileBytes() == 0);
   CHECK(f.IsAllThere());
 }
@@ -286,8 +278,7 @@ TEST_CASE("what a killed process gave free is not used before its commit is dura
   const auto stride = static_cast<uint64_t>(100 / testing::Scaled(100));
   for (uint64_t step = 1; step <= 100; step += stride) {
     ExtentsFixture f;
-    f.PutBlock();
-    REQUIRE(f.engine->Flush().ok());
+    f.PutFlushed();
     const Appended second = f.PutBlock();
     f.device.disk.FailNth(Op::kSync, 1, testing::CrashDisk::Fault::kIoError);
     CHECK_FALSE(f.engine->Flush().ok());  // so that a life before has counted up
@@ -321,8 +312,7 @@ TEST_CASE("a commit that failed may turn up, and then its bytes are there",
           "[log][extents][fault]") {
   using Op = testing::CrashDisk::Op;
   ExtentsFixture f;
-  f.PutBlock();
-  REQUIRE(f.engine->Flush().ok());
+  f.PutFlushed();
   for (int i = 0; i < 12; ++i) f.PutBlock();  // so that there would be much to cut
   f.device.disk.FailNth(Op::kSync, 1, testing::CrashDisk::Fault::kIoError, /*sticky=*/true, "-wal");
   CHECK_FALSE(f.engine->Flush().ok());
@@ -339,10 +329,8 @@ TEST_CASE("a commit that failed may turn up, and then its bytes are there",
 // Somebody has copied the database without it: old rows must not give free what is new.
 TEST_CASE("rows that refer to what is not there give nothing free", "[log][extents][fault]") {
   ExtentsFixture f;
-  f.PutBlock();
-  REQUIRE(f.engine->Flush().ok());
-  REQUIRE(f.engine->Close().ok());
-  f.engine.reset();
+  f.PutFlushed();
+  f.Close();
   f.device.disk.SetContent(kBlocksPath, "");
   f.Open();
   f.bodies.clear();
@@ -351,8 +339,7 @@ TEST_CASE("rows that refer to what is not there give nothing free", "[log][exten
   REQUIRE(f.log->Trim(first.position).ok());
   REQUIRE(f.engine->Flush().ok());
   for (int i = 0; i < 3; ++i) {
-    f.PutBlock();
-    REQUIRE(f.engine->Flush().ok());
+    f.PutFlushed();
   }
   CHECK(f.IsAllThere());
   CHECK(f.engine->Stats().blocks_damaged == 0);
@@ -361,10 +348,8 @@ TEST_CASE("rows that refer to what is not there give nothing free", "[log][exten
 TEST_CASE("an index that cannot be read stops neither the open nor the blocks",
           "[log][extents][fault]") {
   ExtentsFixture f;
-  f.PutBlock();
-  REQUIRE(f.engine->Flush().ok());
-  REQUIRE(f.engine->Close().ok());
-  f.engine.reset();
+  f.PutFlushed();
+  f.Close();
   sql::OpenOptions options;
   options.vfs = f.device.disk.name();
   {
@@ -374,8 +359,7 @@ TEST_CASE("an index that cannot be read stops neither the open nor the blocks",
   }
   f.Open();
   const uint64_t before = f.device.disk.BytesWritten("-blocks");
-  f.PutBlock();
-  REQUIRE(f.engine->Flush().ok());
+  f.PutFlushed();
   CHECK(f.IsAllThere());
   CHECK(f.device.disk.BytesWritten("-blocks") == before);  // in the database
 }
@@ -388,14 +372,10 @@ TEST_CASE("a place in a row that is not as it was costs that block, and stops no
     f.bodies.push_back(Body(f.next++));
     REQUIRE(f.engine->Flush().ok());
   }
-  const Appended first = f.PutBlock();
-  REQUIRE(f.engine->Flush().ok());
-  f.PutBlock();
-  REQUIRE(f.engine->Flush().ok());
-  const Appended third = f.PutBlock();
-  REQUIRE(f.engine->Flush().ok());
-  REQUIRE(f.engine->Close().ok());
-  f.engine.reset();
+  const Appended first = f.PutFlushed();
+  f.PutFlushed();
+  const Appended third = f.PutFlushed();
+  f.Close();
   sql::OpenOptions options;
   options.vfs = f.device.disk.name();
   const std::string where = absl::StrCat(" WHERE id = ", BlockId(f.id, first.position));
@@ -425,13 +405,11 @@ TEST_CASE("a place in a row that is not as it was costs that block, and stops no
   }
   f.Open();
   REQUIRE(f.log->Trim(third.position).ok());
-  f.PutBlock();
-  REQUIRE(f.engine->Flush().ok());
+  f.PutFlushed();
   f.bodies.erase(f.bodies.begin(), f.bodies.begin() + 45 + 8);
   CHECK(f.IsAllThere());
   f.CloseAndReopen();
-  f.PutBlock();
-  REQUIRE(f.engine->Flush().ok());
+  f.PutFlushed();
   CHECK(f.IsAllThere());
   CHECK(f.engine->Stats().blocks_damaged == 0);
 }
@@ -439,8 +417,7 @@ TEST_CASE("a place in a row that is not as it was costs that block, and stops no
 TEST_CASE("blocks without their database are not written over", "[log][extents][salvage]") {
   ExtentsFixture f;
   f.PutBlock();
-  REQUIRE(f.engine->Close().ok());
-  f.engine.reset();
+  f.Close();
   f.device.disk.SetContent(kDatabasePath, "");
   const absl::StatusOr<std::unique_ptr<Engine>> opened = Engine::Open(f.options);
   CHECK(absl::IsDataLoss(opened.status()));
@@ -449,8 +426,7 @@ TEST_CASE("blocks without their database are not written over", "[log][extents][
 TEST_CASE("a store of the version before is opened, and then is of this one", "[log][extents]") {
   ExtentsFixture f;
   f.Append(Body(0));
-  REQUIRE(f.engine->Close().ok());
-  f.engine.reset();
+  f.Close();
   sql::OpenOptions options;
   options.vfs = f.device.disk.name();
   {
@@ -461,8 +437,7 @@ TEST_CASE("a store of the version before is opened, and then is of this one", "[
   f.Open();
   f.bodies = {Body(0)};
   f.next = 1;
-  f.PutBlock();
-  REQUIRE(f.engine->Flush().ok());
+  f.PutFlushed();
   f.CloseAndReopen();
   CHECK(f.IsAllThere());
 }
