@@ -87,10 +87,10 @@ struct StoreOptions {
   // The most that the store's files may hold on the file system of its directory:
   // database, WAL, the file of large blocks and, if it lies in the directory, the
   // intake. 0: no limit; else at least 256 KiB. Space of what is dropped or trimmed is
-  // used again first, so that the database file does not shrink and does not grow.
-  // With a quota, a headroom or a reserve nothing new goes into the file of large
-  // blocks, and each byte is written twice. What a store had there before counts, and
-  // may be above the quota until it is gone: the file is cut when its end is free.
+  // used again first; the database file does not shrink, the file of large blocks is cut
+  // when its end is free. A quota below what the files already hold is kept once the next
+  // commits have made room for it: at an AtLimit that drops, within a few of them. A single
+  // record above 256 KiB, or a transaction, may be above the quota for as long as a commit.
   uint64_t quota_bytes = 0;
   // What happens at the quota, or where the headroom begins: streams with
   // Retention::kDropOldest are dropped from if it says so. What cannot be dropped

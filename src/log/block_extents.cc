@@ -1,6 +1,7 @@
 #include "src/log/block_extents.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
@@ -13,9 +14,6 @@ namespace {
 constexpr char kTaken[] =
     "SELECT i.bytes, b.bytes IS i.bytes FROM blocks i INDEXED BY blocks_outside "
     "LEFT JOIN blocks b ON b.id = i.id WHERE typeof(i.bytes) = 'integer' ORDER BY i.bytes";
-
-// The file is cut where it would become shorter by that at least.
-constexpr uint64_t kCutBytesMin = 1 << 20;
 
 }  // namespace
 
@@ -49,6 +47,13 @@ absl::StatusOr<std::string_view> ExtentReader::Read(int64_t ref,
   memory->reset(new char[bytes]);
   EDDY_RETURN_IF_ERROR(file_->Read(ExtentAt(ref), bytes, memory->get()));
   return std::string_view(memory->get(), bytes);
+}
+
+std::unique_ptr<char[]> KeptBytes(std::string_view bytes, std::unique_ptr<char[]> outside) {
+  if (outside != nullptr) return outside;
+  std::unique_ptr<char[]> copy(new char[bytes.size()]);
+  std::memcpy(copy.get(), bytes.data(), bytes.size());
+  return copy;
 }
 
 absl::StatusOr<std::unique_ptr<BlockExtents>> BlockExtents::Open(sql::Database& db,
@@ -109,17 +114,25 @@ absl::Status BlockExtents::OpenFile() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<int64_t> BlockExtents::Put(std::string_view bytes) {
+absl::StatusOr<int64_t> BlockExtents::Put(std::string_view bytes, uint64_t most) {
+  return Write(bytes, map_.Take(bytes.size(), std::max(most, map_.end())));
+}
+
+absl::StatusOr<int64_t> BlockExtents::PutBefore(int64_t ref, std::string_view bytes) {
+  return Write(bytes, map_.Take(bytes.size(), ExtentAt(ref)));
+}
+
+absl::StatusOr<int64_t> BlockExtents::Write(std::string_view bytes, std::optional<uint64_t> at) {
+  if (!at) return 0;
   EDDY_RETURN_IF_ERROR(OpenFile());
-  const uint64_t at = map_.Take(bytes.size());
   unsynced_ = true;
-  file_bytes_ = std::max(file_bytes_, at + AlignExtent(bytes.size()));
-  const absl::Status written = file_->Write(at, bytes);
+  file_bytes_ = std::max(file_bytes_, *at + AlignExtent(bytes.size()));
+  const absl::Status written = file_->Write(*at, bytes);
   if (!written.ok()) {
     file_.reset();  // the next one looks anew: it may have been opened on a read-only disk
     return written;
   }
-  return ExtentRef(at, bytes.size());
+  return ExtentRef(*at, bytes.size());
 }
 
 void BlockExtents::Give(int64_t ref) {
@@ -137,12 +150,12 @@ absl::Status BlockExtents::Sync() {
   return absl::OkStatus();
 }
 
-void BlockExtents::Finish(bool committed) {
+void BlockExtents::Finish(bool committed, uint64_t cut_bytes_min) {
   const bool tried = std::exchange(committing_, false);
   map_.Finish(committed ? ExtentMap::End::kCommitted
               : tried   ? ExtentMap::End::kInDoubt
                         : ExtentMap::End::kGivenUp);
-  if (!committed || !known_ || file_bytes_ < map_.end() + kCutBytesMin) return;
+  if (!committed || !known_ || file_bytes_ < map_.end() + cut_bytes_min) return;
   // What cannot be cut stays, and is used again.
   if (OpenFile().ok() && file_->Truncate(map_.end()).ok()) file_bytes_ = map_.end();
 }

@@ -22,9 +22,8 @@
 // A reader that had the row before may find other bytes: they do not match the row's
 // checksum, which covers its id, and it looks for the row again.
 //
-// Not used where a quota, a headroom or a reserve bound the files, since pages of the
-// database and places in this file cannot stand in for one another; nor with
-// secure_delete. Blocks that lie there already stay readable, and their places are cut off
+// Where a quota, a headroom or a reserve bound the files: room_plan.h. Not used with
+// secure_delete; blocks that lie there already stay readable, and their places are cut off
 // as they come free at the end.
 //
 // Nothing of the file itself says what is taken: an open reads the rows' index, some 20
@@ -36,6 +35,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -75,6 +75,8 @@ static_assert(ExtentAt(ExtentRef(40960, 4711)) == 40960 && ExtentBytes(ExtentRef
 #define EDDY_BLOCK_BYTES \
   "(CASE typeof(bytes) WHEN 'integer' THEN bytes & 268435455 ELSE length(bytes) END)"
 static_assert((1 << kExtentSizeBits) - 1 == 268435455, "the text above knows it");
+// Likewise: the place outside, or 0.
+#define EDDY_BLOCK_PLACE "(CASE typeof(bytes) WHEN 'integer' THEN bytes ELSE 0 END)"
 
 // A reader of the file, which may not be there yet.
 class ExtentReader {
@@ -100,6 +102,9 @@ class ExtentReader {
   std::unique_ptr<sql::PlainFile> file_;  // once it was there
 };
 
+// The bytes in memory that stays: `outside`, if they lie there, else they are SQLite's.
+std::unique_ptr<char[]> KeptBytes(std::string_view bytes, std::unique_ptr<char[]> outside);
+
 // The writing side. Used under the engine's commit lock.
 class BlockExtents {
  public:
@@ -109,17 +114,18 @@ class BlockExtents {
                                                             const sql::OpenOptions& options,
                                                             bool use);
 
-  // Whether new bytes of this size are to be Put.
-  bool Wants(size_t bytes) {
-    return wanted_ && known_ && bytes >= kExtentBytesMin && !map_.in_doubt() && OpenFile().ok();
-  }
-  // Inside a transaction. Writes the bytes; returns what the row is to hold.
-  absl::StatusOr<int64_t> Put(std::string_view bytes);
+  // Whether new bytes may be Put.
+  bool Takes() { return wanted_ && known_ && !map_.in_doubt() && OpenFile().ok(); }
+  // Inside a transaction. Writes the bytes; returns what the row is to hold, or 0: there
+  // is no place for them below `most`, nor a free one.
+  absl::StatusOr<int64_t> Put(std::string_view bytes, uint64_t most);
+  // The same, but only to a free place below that of `ref`.
+  absl::StatusOr<int64_t> PutBefore(int64_t ref, std::string_view bytes);
   void Give(int64_t ref);
   // The last before the transaction commits.
   absl::Status Sync();
-  // It has committed, or has not. May cut the file.
-  void Finish(bool committed);
+  // It has committed, or has not. Cuts the file, if it becomes shorter by so much.
+  void Finish(bool committed, uint64_t cut_bytes_min);
 
   // A commit of its own has to be made before bytes go there again; then Settle.
   bool in_doubt() const { return wanted_ && map_.in_doubt(); }
@@ -130,12 +136,15 @@ class BlockExtents {
   bool known() const { return known_; }
 
   uint64_t file_bytes() const { return file_bytes_; }
+  const ExtentMap& map() const { return map_; }
+  bool IsStrange(int64_t ref) const { return strange_.contains(ref); }
 
  private:
   BlockExtents(std::string path, const sql::OpenOptions& options, bool use)
       : path_(std::move(path)), vfs_(options.vfs), wanted_(use) {}
   absl::Status Learn(sql::Database& db);
   absl::Status OpenFile();
+  absl::StatusOr<int64_t> Write(std::string_view bytes, std::optional<uint64_t> at);
 
   const std::string path_;
   const std::string vfs_;

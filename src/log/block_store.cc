@@ -4,9 +4,6 @@
 #include <cstring>
 #include <utility>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
 #include "src/base/strings.h"
@@ -19,31 +16,6 @@ namespace {
 // memory that SQLite's pages and the kernel's cache hold already.
 constexpr size_t kCachedBlocksMax = 4;
 
-constexpr char kInsert[] =
-    "INSERT INTO blocks (id, frame_count, first_time_ms, last_time_ms, time_trusted, kept_ms, "
-    "checksum, span, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
-// The last block that begins at or below a position: it may reach beyond it.
-constexpr char kFindBelow[] =
-    "SELECT id, " EDDY_BLOCK_SPAN " FROM blocks WHERE id >= ? AND id <= ? "
-    "ORDER BY id DESC LIMIT 1";
-constexpr char kListBelow[] =
-    "SELECT frame_count, " EDDY_BLOCK_BYTES ", CASE typeof(bytes) WHEN 'integer' THEN bytes "
-    "ELSE 0 END FROM blocks WHERE id >= ? AND id < ?";
-constexpr char kDeleteBelow[] = "DELETE FROM blocks WHERE id >= ? AND id < ?";
-constexpr char kTrimLog[] =
-    "UPDATE logs SET oldest_position = max(oldest_position, ?), "
-    "end_position = max(end_position, ?) WHERE id = ?";
-constexpr char kSetEnd[] =
-    "UPDATE logs SET end_position = max(end_position, ?), "
-    "reserved_position = max(reserved_position, ?) WHERE id = ?";
-constexpr char kList[] =
-    "SELECT id, frame_count, " EDDY_BLOCK_SPAN ", " EDDY_BLOCK_BYTES ", first_time_ms, last_time_ms, "
-    "kept_ms FROM blocks WHERE id >= ? AND id < ? ORDER BY id LIMIT ?";
-constexpr char kRead[] =
-    "SELECT checksum, " EDDY_BLOCK_SPAN ", bytes FROM blocks WHERE id = ?";
-constexpr char kPlace[] =
-    "SELECT CASE typeof(bytes) WHEN 'integer' THEN bytes ELSE 0 END FROM blocks WHERE id = ?";
-constexpr char kDelete[] = "DELETE FROM blocks WHERE id = ?";
 // The block that holds a position or the next one above it, in one statement and
 // so in one snapshot: between two, a commit could put a block in between.
 // ?1 the log's first id, ?2 the position's, ?3 the next log's first, ?4 the
@@ -74,184 +46,11 @@ constexpr char kNext[] =
 // Of the damaged blocks that are told apart; the next one is counted each time.
 constexpr size_t kDamagedIdsMax = 4096;
 
-LogId LogOf(int64_t id) { return static_cast<LogId>(id >> kBlockPositionBits); }
 absl::Status NoFile() {
   return absl::UnavailableError("after a failed sync the database is being opened anew");
 }
-uint64_t FirstOf(int64_t id) {
-  return (static_cast<uint64_t>(id) & ((uint64_t{1} << kBlockPositionBits) - 1)) << 2;
-}
-
-// The bytes in memory that stays: `outside`, if they lie there, else they are SQLite's.
-std::unique_ptr<char[]> KeptBytes(std::string_view bytes, std::unique_ptr<char[]> outside) {
-  if (outside != nullptr) return outside;
-  std::unique_ptr<char[]> copy(new char[bytes.size()]);
-  std::memcpy(copy.get(), bytes.data(), bytes.size());
-  return copy;
-}
 
 }  // namespace
-
-uint64_t BlockChecksum(std::string_view bytes, int64_t id, int64_t span) {
-  const uint64_t seed =
-      static_cast<uint64_t>(id) ^ (static_cast<uint64_t>(span) * 0x9e3779b97f4a7c15u);
-  return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
-}
-
-absl::StatusOr<std::unique_ptr<BlockWriter>> BlockWriter::Create(sql::Database& db,
-                                                                 const std::string& path,
-                                                                 const sql::OpenOptions& options,
-                                                                 bool use_extents) {
-  auto writer = std::make_unique<BlockWriter>();
-  EDDY_ASSIGN_OR_RETURN(writer->extents_, BlockExtents::Open(db, path, options, use_extents));
-  writer->reader_ = std::make_unique<ExtentReader>(path, options.vfs);
-  writer->reader_->Open().IgnoreError();
-  EDDY_ASSIGN_OR_RETURN(writer->insert_, db.Prepare(kInsert));
-  EDDY_ASSIGN_OR_RETURN(writer->find_below_, db.Prepare(kFindBelow));
-  EDDY_ASSIGN_OR_RETURN(writer->list_below_, db.Prepare(kListBelow));
-  EDDY_ASSIGN_OR_RETURN(writer->delete_below_, db.Prepare(kDeleteBelow));
-  EDDY_ASSIGN_OR_RETURN(writer->trim_log_, db.Prepare(kTrimLog));
-  EDDY_ASSIGN_OR_RETURN(writer->set_end_, db.Prepare(kSetEnd));
-  EDDY_ASSIGN_OR_RETURN(writer->list_, db.Prepare(kList));
-  EDDY_ASSIGN_OR_RETURN(writer->read_, db.Prepare(kRead));
-  EDDY_ASSIGN_OR_RETURN(writer->place_, db.Prepare(kPlace));
-  EDDY_ASSIGN_OR_RETURN(writer->delete_, db.Prepare(kDelete));
-  return writer;
-}
-
-// What is to be stored: in packed_, or as it lies.
-std::string_view BlockWriter::Pack(const BlockDraft& draft) {
-  const std::string_view frames(draft.frames, static_cast<size_t>(draft.end - draft.first));
-  if (!IsWorthPacking(frames.size(), draft.frame_count)) return frames;
-  if (packed_bytes_max_ < frames.size()) {
-    packed_bytes_max_ = frames.size();
-    packed_.reset(new char[packed_bytes_max_]);
-  }
-  const size_t packed = PackBlock(frames, packed_.get());
-  return packed == 0 ? frames : std::string_view(packed_.get(), packed);
-}
-
-absl::StatusOr<uint64_t> BlockWriter::Insert(const BlockDraft& draft, int64_t kept_ms) {
-  EDDY_CHECK(draft.end > draft.first && draft.end <= kPositionMax);
-  const int64_t id = BlockId(draft.log, draft.first);
-  const int64_t span = static_cast<int64_t>(draft.end - draft.first);
-  const std::string_view bytes = Pack(draft);
-  int64_t outside = 0;
-  if (extents_->Wants(bytes.size())) {
-    EDDY_ASSIGN_OR_RETURN(outside, extents_->Put(bytes));
-  }
-  insert_.Bind(1, id)
-      .Bind(2, static_cast<int64_t>(draft.frame_count))
-      .Bind(3, draft.first_time_ms)
-      .Bind(4, draft.last_time_ms)
-      .Bind(5, draft.time_trusted ? 1 : 0)
-      .Bind(6, kept_ms)
-      .Bind(7, static_cast<int64_t>(BlockChecksum(bytes, id, span)))
-      .Bind(8, SpanColumn(span));
-  if (outside != 0) {
-    insert_.Bind(9, outside);
-  } else {
-    insert_.BindBlob(9, bytes);
-    inside_bytes_ += bytes.size();
-  }
-  EDDY_RETURN_IF_ERROR(insert_.Run());
-  return bytes.size();
-}
-
-absl::StatusOr<BlockSum> BlockWriter::Trim(LogId log, uint64_t before, uint64_t log_end) {
-  const int64_t log_first = BlockId(log, 0);
-  int64_t keep = BlockId(log, before);
-  {
-    sql::AutoReset reset(find_below_);
-    find_below_.Bind(1, log_first).Bind(2, keep);
-    EDDY_ASSIGN_OR_RETURN(const bool found, find_below_.Step());
-    if (found) {
-      const int64_t id = find_below_.ColumnInt(0);
-      const uint64_t end = (static_cast<uint64_t>(id - log_first) << 2) +
-                           static_cast<uint64_t>(find_below_.ColumnInt(1));
-      keep = end <= before ? id + 1 : id;
-    }
-  }
-  BlockSum sum;
-  {
-    sql::AutoReset reset(list_below_);
-    list_below_.Bind(1, log_first).Bind(2, keep);
-    for (;;) {
-      EDDY_ASSIGN_OR_RETURN(const bool has_row, list_below_.Step());
-      if (!has_row) break;
-      ++sum.blocks;
-      sum.frames += static_cast<uint64_t>(list_below_.ColumnInt(0));
-      sum.bytes += static_cast<uint64_t>(list_below_.ColumnInt(1));
-      extents_->Give(list_below_.ColumnInt(2));
-    }
-  }
-  if (sum.blocks > 0) {
-    EDDY_RETURN_IF_ERROR(delete_below_.Bind(1, log_first).Bind(2, keep).Run());
-  }
-  EDDY_RETURN_IF_ERROR(trim_log_.Bind(1, static_cast<int64_t>(before))
-                           .Bind(2, static_cast<int64_t>(log_end))
-                           .Bind(3, log)
-                           .Run());
-  return sum;
-}
-
-absl::Status BlockWriter::SetEnd(LogId log, uint64_t end, uint64_t reserved) {
-  return set_end_.Bind(1, static_cast<int64_t>(end))
-      .Bind(2, static_cast<int64_t>(reserved))
-      .Bind(3, log)
-      .Run();
-}
-
-absl::Status BlockWriter::List(LogId log, uint64_t from, uint64_t end, size_t most,
-                               std::vector<BlockRow>* rows) {
-  sql::AutoReset reset(list_);
-  list_.Bind(1, BlockId(log, from)).Bind(2, BlockId(log, end)).Bind(3, static_cast<int64_t>(most));
-  for (;;) {
-    EDDY_ASSIGN_OR_RETURN(const bool found, list_.Step());
-    if (!found) return absl::OkStatus();
-    BlockRow& row = rows->emplace_back();
-    row.id = list_.ColumnInt(0);
-    row.log = log;
-    row.first = FirstOf(row.id);
-    row.end = row.first + static_cast<uint64_t>(list_.ColumnInt(2));
-    row.frame_count = static_cast<uint64_t>(std::max<int64_t>(list_.ColumnInt(1), 0));
-    row.bytes = static_cast<uint64_t>(list_.ColumnInt(3));
-    row.first_time_ms = list_.ColumnInt(4);
-    row.last_time_ms = list_.ColumnInt(5);
-    row.kept_ms = list_.ColumnInt(6);
-  }
-}
-
-absl::StatusOr<std::string_view> BlockWriter::Read(int64_t id, std::unique_ptr<char[]>* memory) {
-  sql::AutoReset reset(read_);
-  read_.Bind(1, id);
-  const absl::StatusOr<bool> found = read_.Step();
-  if (absl::IsDataLoss(found.status())) return std::string_view();
-  EDDY_RETURN_IF_ERROR(found.status());
-  if (!*found) return std::string_view();
-  const int64_t span = read_.ColumnInt(1);
-  std::unique_ptr<char[]> outside;
-  const absl::StatusOr<std::string_view> stored = reader_->BytesOf(read_, 2, &outside);
-  if (absl::IsUnavailable(stored.status())) return stored.status();
-  if (!stored.ok()) return std::string_view();
-  if (BlockChecksum(*stored, id, span) != static_cast<uint64_t>(read_.ColumnInt(0))) {
-    return std::string_view();
-  }
-  const absl::StatusOr<std::string_view> frames = StoredFrames(*stored, span, memory);
-  if (!frames.ok()) return std::string_view();
-  if (*memory == nullptr) *memory = KeptBytes(*stored, std::move(outside));
-  return std::string_view(memory->get(), frames->size());
-}
-
-absl::Status BlockWriter::Delete(int64_t id) {
-  {
-    sql::AutoReset reset(place_);
-    place_.Bind(1, id);
-    EDDY_ASSIGN_OR_RETURN(const bool is_there, place_.Step());
-    if (is_there) extents_->Give(place_.ColumnInt(0));
-  }
-  return delete_.Bind(1, id).Run();
-}
 
 absl::StatusOr<std::unique_ptr<BlockStore>> BlockStore::Open(const std::string& path,
                                                              const sql::OpenOptions& options) {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "src/base/status.h"
-#include "src/log/block_store.h"
+#include "src/log/block_row.h"
 
 namespace eddy::log {
 namespace {

@@ -6,7 +6,7 @@
 // of the file. So what a leaf that is no longer used still holds may come up as well:
 // blocks that were dropped long ago. Those lie below their log's oldest position.
 //
-// Depends on sql/page_tree.h, block_store.h.
+// Depends on sql/page_tree.h, block_row.h.
 #ifndef EDDY_SRC_LOG_DAMAGED_STORE_H_
 #define EDDY_SRC_LOG_DAMAGED_STORE_H_
 
@@ -19,7 +19,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "src/log/block_store.h"
+#include "src/log/block_extents.h"
+#include "src/log/block_row.h"
 #include "src/sql/page_tree.h"
 
 namespace eddy::log {

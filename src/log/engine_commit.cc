@@ -29,9 +29,6 @@ namespace {
 // preempted. So long a round waits for it before it goes on without it.
 constexpr int kUnpublishedYieldsMax = 200;
 
-// Between two attempts to make the index of the blocks' places anew.
-constexpr absl::Duration kMendPause = absl::Minutes(1);
-
 // How often a disk that refuses is tried again, if the flush is not due sooner.
 constexpr absl::Duration kRetryPause = absl::Milliseconds(200);
 
@@ -41,13 +38,6 @@ constexpr absl::Duration kRetryPause = absl::Milliseconds(200);
 // ext4: 350 against 150 us.) The copy's two syncs are one in some 250.
 constexpr uint64_t kShortCopyWalBytes = 2 << 20;
 constexpr uint64_t kShortCopyShare = 8;  // of the WAL is blocks, at most
-
-// Frames of one run become one block, so that a busy log's blocks are as long as its
-// segments; recovered and large runs are cut here. What was measured (100 B, ext4, one
-// producer): blocks of 64, 128 and 250 KiB write 1.83 to 1.91 bytes per byte of payload
-// and need 0.57 to 0.69 us of CPU a record; commit_bytes of 256 KiB, 1 and 4 MiB 1.84
-// to 1.89 bytes. The rates lay closer together than the disk's own unrest.
-constexpr size_t kBlockBytesMax = 1 << 20;
 
 }  // namespace
 
@@ -146,6 +136,7 @@ void EngineImpl::SealQuietLogs() {
 }
 
 void EngineImpl::Drain(LogRound* round) {
+  const uint64_t block_bytes_max = BlockBytesMax();
   round->end = round->log->committed();
   round->complete = true;
   for (const CutRun& run : round->cut.runs) {
@@ -173,7 +164,7 @@ void EngineImpl::Drain(LogRound* round) {
       }
       FrameView frame;
       EDDY_CHECK(ParseFrame(run.frames + at, size - at, run.first + at, &frame));
-      if (draft.frame_count > 0 && frame.end - draft.first > kBlockBytesMax) finish();
+      if (draft.frame_count > 0 && frame.end - draft.first > block_bytes_max) finish();
       round->log->RepairTime(&frame);
       if (draft.frame_count++ == 0) draft.first_time_ms = frame.time_ms;
       draft.last_time_ms = std::max(draft.last_time_ms, frame.time_ms);
@@ -193,23 +184,21 @@ void EngineImpl::Drain(LogRound* round) {
   if (round->cut.runs.empty()) round->end = std::max(round->end, round->cut.claimed_end);
 }
 
-bool EngineImpl::AnyLarge(const std::vector<LogRound>& rounds) {
-  for (const LogRound& round : rounds) {
-    for (const BlockDraft& draft : round.drafts) {
-      if (draft.end - draft.first >= kExtentBytesMin) return true;
-    }
-  }
-  return false;
-}
-
 absl::Status EngineImpl::WriteRound(const std::vector<LogRound>& rounds,
                                     const std::vector<Participant*>& captured,
                                     bool with_state) {
   EDDY_RETURN_IF_ERROR(EnsureDatabase());
-  if (AnyLarge(rounds)) EDDY_RETURN_IF_ERROR(SettleBlocks());
+  // Where files are bounded a small one may go there too.
+  if (AnyLarge(rounds) || IsBounded()) EDDY_RETURN_IF_ERROR(SettleBlocks());
   EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, BeginOrJoin());
   EDDY_RETURN_IF_ERROR(keeper_->WriteDrops());  // first: the blocks use their pages
   if (with_state) EDDY_RETURN_IF_ERROR(thinner_->Write());  // likewise
+  if (keeper_->IsCramped() && transacting_ == nullptr) {
+    EDDY_ASSIGN_OR_RETURN(const uint64_t moved, writer_->MoveLast());
+    may_move_ = moved > 0;
+  } else {
+    may_move_ = true;
+  }
   const int64_t kept_ms = keeper_->NowMs();
   const uint64_t inside_before = writer_->inside_bytes();
   for (const LogRound& round : rounds) {
@@ -302,37 +291,6 @@ absl::Status EngineImpl::TrimOnly(const std::vector<LogRound>& rounds) {
   return status;
 }
 
-// So that bytes may go beside the database again: see block_extents.h. A small commit
-// syncs the WAL that a killed process has left, and takes the place of one that failed.
-absl::Status EngineImpl::SettleBlocks() {
-  if (db_->InTransaction()) return absl::OkStatus();
-  if (UsesExtents() && !writer_->knows_outside()) {
-    const absl::Status mended = MendIndex();
-    // Nothing is committed behind a sync that failed; else the blocks go into the database.
-    if (sql::IsSyncFailure(mended)) return mended;
-  }
-  if (!writer_->in_doubt()) return absl::OkStatus();
-  EDDY_RETURN_IF_ERROR(CountUp(*db_));
-  writer_->Settle();
-  return absl::OkStatus();
-}
-
-// A changed bit in the index, or in the column that it is of, would stop every trim, and
-// with it every commit. It holds nothing that is not in the rows.
-absl::Status EngineImpl::MendIndex() {
-  mend_wanted_ = false;
-  const absl::Duration now = clock_->SinceBoot();
-  if (mended_at_ && now - *mended_at_ < kMendPause) {
-    return absl::UnavailableError("the index was made anew a moment ago");
-  }
-  mended_at_ = now;
-  const absl::Status made = db_->Exec("REINDEX blocks_outside");
-  if (sql::IsSyncFailure(made)) NoteCommit(made);
-  EDDY_RETURN_IF_ERROR(made);
-  writer_->Relearn(*db_);
-  return absl::OkStatus();
-}
-
 EngineImpl::RoundResult EngineImpl::CommitRound(Extent extent) {
   const absl::Duration now = clock_->SinceBoot();
   const bool all = extent == Extent::kEverything;
@@ -403,7 +361,7 @@ EngineImpl::RoundResult EngineImpl::CommitRound(Extent extent) {
   } else {
     status = EnsureDatabase();
     if (status.ok()) status = DecideDrops(rounds);
-    work = work || keeper_->HasDropsToWrite();
+    work = work || keeper_->HasDropsToWrite() || (keeper_->IsCramped() && may_move_);
   }
   const auto write = [&] {
     commit_mu_.AssertHeld();
@@ -413,6 +371,10 @@ EngineImpl::RoundResult EngineImpl::CommitRound(Extent extent) {
     keeper_->Finish(status.ok());
     thinner_->Finish(status.ok() && complete);
   };
+  // Places outside are free only once it is committed that nobody refers to them.
+  if (status.ok() && keeper_->NeedsPlacesFirst() && transacting_ == nullptr) {
+    status = TrimOnly(rounds);
+  }
   if (work && status.ok()) {
     write();
   } else if (!status.ok()) {

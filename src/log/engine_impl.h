@@ -20,6 +20,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "src/log/block_store.h"
+#include "src/log/block_writer.h"
 #include "src/log/boot_clock.h"
 #include "src/log/commit_line.h"
 #include "src/log/engine.h"
@@ -175,12 +176,13 @@ class EngineImpl final : public Engine, public LogHost {
   absl::Status SettleBlocks() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   absl::Status MendIndex() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   static bool AnyLarge(const std::vector<LogRound>& rounds);
-  // Where the files are bounded, all blocks lie in the database.
-  bool UsesExtents() const {
-    const StoreOptions& store = options_.store;
-    return store.quota_bytes == 0 && store.headroom_bytes == 0 && store.reserve_bytes == 0 &&
-           !store.secure_delete;
+  // What was deleted is to be overwritten: SQLite does that, for pages.
+  bool UsesExtents() const { return !options_.store.secure_delete; }
+  bool IsBounded() const {
+    return options_.store.quota_bytes != 0 || options_.store.headroom_bytes != 0;
   }
+  // Of the frames of a block.
+  uint64_t BlockBytesMax() const;
   absl::Status TrimOnly(const std::vector<LogRound>& rounds)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   absl::Status DecideDrops(const std::vector<LogRound>& rounds)
@@ -252,6 +254,7 @@ class EngineImpl final : public Engine, public LogHost {
   uint64_t position_floor_ = 0;       // no new log begins below; constant once open
   bool salvaged_ = false;             // from a damaged database, ever; likewise
   Space space_ ABSL_GUARDED_BY(commit_mu_);
+  bool may_move_ ABSL_GUARDED_BY(commit_mu_) = true;  // else only along with other work
   bool db_open_ ABSL_GUARDED_BY(commit_mu_) = true;  // false: a reopen has failed half way
   bool reopen_wanted_ ABSL_GUARDED_BY(commit_mu_) = false;   // a sync failed
   bool wal_in_doubt_ ABSL_GUARDED_BY(commit_mu_) = false;    // that of a commit

@@ -115,8 +115,8 @@ absl::Status EngineImpl::OpenDatabase() {
                                    UsesExtents()));
   keeper_ = std::make_unique<Keeper>(
       db_.get(), writer_.get(), clock_,
-      Keeper::Limits{plan_.database_bytes, db_->PageBytes(), options_.store.intake_bytes,
-                     options_.store.at_quota});
+      Keeper::Limits{plan_.database_bytes, db_->PageBytes(), BlockBytesMax(),
+                     options_.store.intake_bytes, options_.store.at_quota});
   thinner_ = std::make_unique<Thinner>(writer_.get(), keeper_.get());
 
   EDDY_ASSIGN_OR_RETURN(int64_t store_id, MetaInt(*db_, kMetaStoreId, 0));

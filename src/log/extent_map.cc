@@ -13,12 +13,13 @@ bool ExtentMap::AddTaken(uint64_t at, uint64_t bytes) {
   return !overlaps;
 }
 
-uint64_t ExtentMap::Take(uint64_t bytes) {
+std::optional<uint64_t> ExtentMap::Take(uint64_t bytes, uint64_t most) {
   bytes = AlignExtent(bytes);
   uint64_t at = end_;
   const auto place = std::find_if(free_.begin(), free_.end(),
                                   [bytes](const auto& free) { return free.second >= bytes; });
-  if (place == free_.end()) {
+  if (place == free_.end() || place->first + bytes > most) {
+    if (end_ + bytes > most) return std::nullopt;
     end_ += bytes;
   } else {
     at = place->first;
@@ -80,6 +81,19 @@ void ExtentMap::AddFree(uint64_t at, uint64_t bytes) {
     return;
   }
   free_[at] = end - at;
+}
+
+ExtentMap ExtentMap::Planned() const {
+  ExtentMap planned = *this;
+  planned.Finish(End::kCommitted);
+  return planned;
+}
+
+uint64_t ExtentMap::BytesBeyond(uint64_t bytes) const {
+  bytes = AlignExtent(bytes);
+  uint64_t sum = 0;
+  for (const auto& [at, size] : free_) sum += size > bytes ? size - bytes : 0;
+  return sum;
 }
 
 uint64_t ExtentMap::free_bytes() const {

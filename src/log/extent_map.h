@@ -15,6 +15,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -34,19 +35,26 @@ class ExtentMap {
   // taken before, which only damage can bring about; together they are taken once.
   bool AddTaken(uint64_t at, uint64_t bytes);
 
-  uint64_t Take(uint64_t bytes);
+  // None, if the place would end behind `most`.
+  std::optional<uint64_t> Take(uint64_t bytes, uint64_t most = UINT64_MAX);
   void Give(uint64_t at, uint64_t bytes);
   enum class End { kCommitted, kGivenUp, kInDoubt };
   void Finish(End how);
   // All that is free, and what is behind the end up to `end`, is in doubt.
   void Doubt(uint64_t end);
   void Settle();
+  // At once, for a plan: of what nobody is to write to.
+  void Free(uint64_t at, uint64_t bytes) { AddFree(at, AlignExtent(bytes)); }
+  // As it will be once this round is committed.
+  ExtentMap Planned() const;
   bool in_doubt() const { return !doubted_.empty(); }
 
   // Nothing behind it is taken, nor was given in this round, nor is in doubt.
   uint64_t end() const { return end_; }
   // Free below the end.
   uint64_t free_bytes() const;
+  // The same of each place less `bytes`.
+  uint64_t BytesBeyond(uint64_t bytes) const;
 
  private:
   using Extent = std::pair<uint64_t, uint64_t>;  // at, bytes

@@ -19,7 +19,7 @@ constexpr char kLast[] =
     "SELECT kept_ms, last_time_ms, time_trusted FROM blocks WHERE id >= ? AND id < ? "
     "ORDER BY id DESC LIMIT 1";
 constexpr char kOldest[] =
-    "SELECT id, frame_count, " EDDY_BLOCK_BYTES ", kept_ms, " EDDY_BLOCK_SPAN
+    "SELECT id, frame_count, " EDDY_BLOCK_BYTES ", kept_ms, " EDDY_BLOCK_SPAN ", " EDDY_BLOCK_PLACE
     " FROM blocks WHERE id >= ? AND id < ? ORDER BY id LIMIT 2";
 constexpr char kSetCounted[] =
     "UPDATE logs SET counted_position = ?, counted_blocks = ?, counted_frames = ?, "
@@ -170,23 +170,35 @@ absl::Status Keeper::LearnOldest() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<uint64_t> Keeper::Room(uint64_t grow_bytes_max) {
-  // What lies outside, from a time without limits, is no room: see block_extents.h.
-  EDDY_ASSIGN_OR_RETURN(const uint64_t pages, db_->FileBytes());
-  const uint64_t file = pages + writer_->outside_bytes();
-  EDDY_ASSIGN_OR_RETURN(const uint64_t free, db_->FreeBytes());
-  const uint64_t most =
-      grow_bytes_max > UINT64_MAX - file ? UINT64_MAX : file + grow_bytes_max;
-  return Less(std::min(limits_.database_bytes, most), Less(file, free));
+absl::Status Keeper::Bound(uint64_t grow_bytes_max) {
+  RoomPlan::Bounds bounds;
+  bounds.page_bytes = limits_.page_bytes;
+  bounds.block_bytes = limits_.block_bytes;
+  bounds.most_bytes = limits_.database_bytes;
+  if (grow_bytes_max != UINT64_MAX) {
+    EDDY_ASSIGN_OR_RETURN(const uint64_t database, db_->FileBytes());
+    const uint64_t files = database + writer_->outside_bytes();
+    bounds.most_bytes = std::min(bounds.most_bytes, files + grow_bytes_max);
+  }
+  writer_->Bound(bounds);
+  return absl::OkStatus();
 }
 
-absl::StatusOr<uint64_t> Keeper::OverBytes(uint64_t coming, uint64_t grow_bytes_max) {
-  if (!LimitsSpace(grow_bytes_max)) return 0;
-  EDDY_ASSIGN_OR_RETURN(const uint64_t room, Room(grow_bytes_max));
-  return Less(coming, room);
+absl::StatusOr<RoomPlan> Keeper::Plan(uint64_t grow_bytes_max) {
+  if (!LimitsSpace(grow_bytes_max)) return RoomPlan({}, 0, 0, ExtentMap());
+  EDDY_RETURN_IF_ERROR(Bound(grow_bytes_max));
+  return writer_->Plan();
+}
+
+absl::StatusOr<uint64_t> Keeper::FreeInside() {
+  EDDY_RETURN_IF_ERROR(Bound(UINT64_MAX));
+  EDDY_ASSIGN_OR_RETURN(const RoomPlan plan, writer_->Plan());
+  return plan.FreeInside();
 }
 
 absl::Status Keeper::Decide(const std::vector<BlockDraft>& drafts, uint64_t grow_bytes_max) {
+  needs_places_first_ = is_cramped_ = false;
+  if (!LimitsSpace(grow_bytes_max)) EDDY_RETURN_IF_ERROR(Bound(grow_bytes_max));
   if (!any_limits_ && !LimitsSpace(grow_bytes_max)) return absl::OkStatus();
   uint64_t coming = 0;
   for (const BlockDraft& draft : drafts) {
@@ -198,15 +210,17 @@ absl::Status Keeper::Decide(const std::vector<BlockDraft>& drafts, uint64_t grow
   }
   const auto decide = [&]() -> absl::Status {
     EDDY_RETURN_IF_ERROR(LearnOldest());
-    EDDY_ASSIGN_OR_RETURN(uint64_t over, OverBytes(coming, grow_bytes_max));
+    EDDY_ASSIGN_OR_RETURN(RoomPlan plan, Plan(grow_bytes_max));
+    const uint64_t room = plan.Room();
     const int64_t now_ms = NowMs();
     for (size_t drops = 0; drops < kDropsMax; ++drops) {
-      const std::optional<Drop> drop = NextDrop(groups_, now_ms, over, limits_.at_quota);
+      const std::optional<Drop> drop =
+          NextDrop(groups_, now_ms, Less(coming, plan.Room()), limits_.at_quota);
       if (!drop) break;
-      const uint64_t before = groups_[drop->group].logs[drop->log].bytes;
-      EDDY_RETURN_IF_ERROR(DropOldest(*drop));
-      over = Less(over, before - groups_[drop->group].logs[drop->log].bytes);
+      EDDY_RETURN_IF_ERROR(DropOldest(*drop, &plan));
     }
+    needs_places_first_ = coming > room && plan.freed_outside();
+    is_cramped_ = plan.IsCramped(limits_.intake_bytes);
     return absl::OkStatus();
   };
   const absl::Status decided = decide();
@@ -220,7 +234,7 @@ absl::Status Keeper::Decide(const std::vector<BlockDraft>& drafts, uint64_t grow
 }
 
 // In memory, for good; the tables follow with the transaction.
-absl::Status Keeper::DropOldest(const Drop& drop) {
+absl::Status Keeper::DropOldest(const Drop& drop, RoomPlan* plan) {
   SegmentLog* const log = group_logs_[drop.group][drop.log];
   const LogId id = log->id();
   LogTotals& totals = groups_[drop.group].logs[drop.log];
@@ -241,6 +255,7 @@ absl::Status Keeper::DropOldest(const Drop& drop) {
   gap.first = std::max(block_first, log->oldest());
   gap.end = block_first + static_cast<uint64_t>(oldest.ColumnInt(4));
   gap.frames = static_cast<uint64_t>(oldest.ColumnInt(1));
+  const int64_t place_outside = oldest.ColumnInt(5);
   gap.reason = drop.reason;
   EDDY_ASSIGN_OR_RETURN(const bool has_next, oldest.Step());
   // A span that is not sure may reach too far; what follows is not to go with it.
@@ -254,6 +269,7 @@ absl::Status Keeper::DropOldest(const Drop& drop) {
   totals.frames = Less(totals.frames, gap.frames);
   totals.bytes = Less(totals.bytes, bytes);
   log->Drop(gap);
+  plan->Free(place_outside, bytes);
   owes_blocks_ = true;
   place.dropped_to = gap.end;
   Count(&place, gap, bytes);
@@ -391,7 +407,8 @@ absl::StatusOr<bool> Keeper::Admit(uint64_t grow_bytes_max, bool closed) {
   if (closed) {
     store_room = 0;
   } else if (LimitsSpace(grow_bytes_max)) {
-    EDDY_ASSIGN_OR_RETURN(store_room, Room(grow_bytes_max));
+    EDDY_ASSIGN_OR_RETURN(const RoomPlan plan, Plan(grow_bytes_max));
+    store_room = plan.Room();
     if (limits_.at_quota != AtLimit::kRejectNew && store_room != UINT64_MAX) {
       store_room += DroppableBytes(groups_);
     }

@@ -14,7 +14,7 @@
 //
 // A log that is being salvaged is *frozen*: its blocks come in from the oldest on, below
 // those of new records, and only the former may be dropped. keeper_salvage.cc has the rest.
-// Depends on block_store.h, gap_list.h, retention.h, segment_log.h.
+// Depends on block_writer.h, gap_list.h, retention.h, segment_log.h.
 #ifndef EDDY_SRC_LOG_KEEPER_H_
 #define EDDY_SRC_LOG_KEEPER_H_
 
@@ -32,18 +32,12 @@
 #include "absl/status/statusor.h"
 #include "eddy/platform.h"
 #include "eddy/store.h"
-#include "src/log/block_store.h"
+#include "src/log/block_writer.h"
 #include "src/log/retention.h"
 #include "src/log/segment_log.h"
 #include "src/sql/database.h"
 
 namespace eddy::log {
-
-// What a block takes in the file beside its bytes: its part of a page that is not
-// full, the tree above, the links of the overflow pages.
-constexpr uint64_t BlockOverhead(uint64_t page_bytes) { return page_bytes * 3 / 2; }
-
-constexpr uint64_t Less(uint64_t a, uint64_t b) { return a > b ? a - b : 0; }
 
 // A round drops no more blocks than this; the next one goes on.
 inline constexpr size_t kDropsMax = 1024;
@@ -53,8 +47,9 @@ inline constexpr size_t kDropsMax = 1024;
 class Keeper {
  public:
   struct Limits {
-    uint64_t database_bytes = UINT64_MAX;  // what the quota leaves for it
+    uint64_t database_bytes = UINT64_MAX;  // what the quota leaves for it and its blocks
     uint64_t page_bytes = 4096;
+    uint64_t block_bytes = 0;              // of the largest that is usual
     uint64_t intake_bytes = 0;             // what may be accepted and not yet committed
     AtLimit at_quota = AtLimit::kRejectNew;
   };
@@ -87,6 +82,10 @@ class Keeper {
   // Counts and tells what is lost above oldest(): a damaged block.
   void Report(SegmentLog* log, const GapPiece& gap, uint64_t bytes);
   bool HasDropsToWrite() const { return !owed_.empty(); }
+  // Of the last Decide: whether the drops, and the trims, are to be committed before the
+  // new blocks, which need their places outside; and whether blocks are to be moved.
+  bool NeedsPlacesFirst() const { return needs_places_first_; }
+  bool IsCramped() const { return is_cramped_; }
   absl::Status WriteDrops();
 
   int64_t NowMs() { return age_.Now(SteadyMs(), TrustedWallMs()); }
@@ -128,6 +127,9 @@ class Keeper {
   // `closed`: nothing at all. Returns whether the store as a whole rejects.
   absl::StatusOr<bool> Admit(uint64_t grow_bytes_max, bool closed);
 
+  // Of both files, what is free in them and can be used again.
+  absl::StatusOr<uint64_t> FreeInside();
+
   // As Admit has found it: what may still be written before the store rejects.
   uint64_t store_room() const { return store_room_; }
 
@@ -160,20 +162,21 @@ class Keeper {
   Place& Of(SegmentLog* log);
   LogTotals& Totals(const Place& place) { return groups_[place.group].logs[place.index]; }
   absl::Status LearnOldest();
-  absl::Status DropOldest(const Drop& drop);
+  absl::Status DropOldest(const Drop& drop, RoomPlan* plan);
   // Whether the block at `first` lies behind what is still to be salvaged.
   static bool IsBehind(const Place& place, uint64_t first) {
     return place.frozen && first >= place.log->salvage_at();
   }
   absl::StatusOr<uint64_t> DropForSalvage(Place& place, const std::vector<SalvageBlock>& blocks,
-                                          uint64_t over, SalvageStep* step);
+                                          uint64_t coming, RoomPlan* plan, SalvageStep* step);
   uint64_t SlackBytes() const;
   void Count(Place* place, const GapPiece& gap, uint64_t bytes);
   LogTotals WithPending(const Place& place);
   static void Apply(const Pending& pending, LogTotals* totals);
   absl::Status WriteCounted(Place& place, uint64_t end);
-  absl::StatusOr<uint64_t> OverBytes(uint64_t coming, uint64_t grow_bytes_max);
-  absl::StatusOr<uint64_t> Room(uint64_t grow_bytes_max);
+  // What the writer has to keep to, from now on.
+  absl::Status Bound(uint64_t grow_bytes_max);
+  absl::StatusOr<RoomPlan> Plan(uint64_t grow_bytes_max);
   bool LimitsSpace(uint64_t grow_bytes_max) const {
     return limits_.database_bytes != UINT64_MAX || grow_bytes_max != UINT64_MAX;
   }
@@ -189,6 +192,8 @@ class Keeper {
   bool any_limits_ = false;
   std::set<LogId> owed_;         // dropped in memory, not yet in the tables
   bool owes_blocks_ = false;     // so that there will be more room than there is
+  bool needs_places_first_ = false;
+  bool is_cramped_ = false;
   uint64_t store_room_ = UINT64_MAX;
   bool was_limited_ = false;     // the logs' room may be less than all
   std::vector<Pending> pending_;

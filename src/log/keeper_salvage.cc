@@ -73,7 +73,9 @@ absl::StatusOr<Keeper::SalvageStep> Keeper::DecideSalvage(
   Place& place = Of(log);
   const bool drops = limits_.at_quota != AtLimit::kRejectNew && LimitsSpace(grow_bytes_max);
   const bool gives = drops && groups_[place.group].limits.droppable;
-  EDDY_ASSIGN_OR_RETURN(uint64_t room, Room(grow_bytes_max));
+  EDDY_ASSIGN_OR_RETURN(RoomPlan quota, Plan(UINT64_MAX));
+  EDDY_ASSIGN_OR_RETURN(const RoomPlan plan, Plan(grow_bytes_max));
+  uint64_t room = plan.Room();
   if (drops) room += DroppableBytes(groups_);
   if (gives && room < limits_.intake_bytes + SlackBytes()) {
     const LogTotals& totals = Totals(place);
@@ -83,7 +85,7 @@ absl::StatusOr<Keeper::SalvageStep> Keeper::DecideSalvage(
         step.kind = SalvageStep::Kind::kMakeRoom;
         break;
       }
-      EDDY_RETURN_IF_ERROR(DropOldest({place.group, place.index, GapReason::kQuota}));
+      EDDY_RETURN_IF_ERROR(DropOldest({place.group, place.index, GapReason::kQuota}, &quota));
     }
     return step;
   }
@@ -92,9 +94,9 @@ absl::StatusOr<Keeper::SalvageStep> Keeper::DecideSalvage(
   for (const SalvageBlock& block : blocks) coming += FileBytes(block, limits_.page_bytes);
   // Of one that drops as much can be dropped afterwards as before.
   const bool fits = gives || Less(room, coming) >= limits_.intake_bytes;
-  EDDY_ASSIGN_OR_RETURN(const uint64_t quota_room, Room(UINT64_MAX));
-  const uint64_t over = fits ? Less(coming, quota_room) : 0;
-  EDDY_ASSIGN_OR_RETURN(const uint64_t left_over, DropForSalvage(place, blocks, over, &step));
+  const uint64_t over = fits ? Less(coming, quota.Room()) : 0;
+  EDDY_ASSIGN_OR_RETURN(const uint64_t left_over,
+                        DropForSalvage(place, blocks, fits ? coming : 0, &quota, &step));
   if (!step.passed.empty()) {
     step.kind = SalvageStep::Kind::kMakeRoom;
     return step;
@@ -105,7 +107,9 @@ absl::StatusOr<Keeper::SalvageStep> Keeper::DecideSalvage(
         " bytes; to go on the salvage needs ", coming, ", and leaves ", limits_.intake_bytes,
         " for new records"));
   }
-  EDDY_ASSIGN_OR_RETURN(const uint64_t free, db_->FreeBytes());
+  // Not of `plan`, which is empty where nothing but the disk is a limit.
+  EDDY_ASSIGN_OR_RETURN(const uint64_t free, FreeInside());
+  EDDY_RETURN_IF_ERROR(Bound(grow_bytes_max));
   const uint64_t growth = Less(coming, free + (over - left_over));
   if (left_over > 0 || (growth > disk_bytes && over > left_over)) {
     step.kind = SalvageStep::Kind::kMakeRoom;  // and then looks again
@@ -120,7 +124,8 @@ absl::StatusOr<Keeper::SalvageStep> Keeper::DecideSalvage(
 // Returns what is still over.
 absl::StatusOr<uint64_t> Keeper::DropForSalvage(Place& place,
                                                 const std::vector<SalvageBlock>& blocks,
-                                                uint64_t over, SalvageStep* step) {
+                                                uint64_t coming, RoomPlan* plan,
+                                                SalvageStep* step) {
   const size_t group = place.group;
   for (const SalvageBlock& block : blocks) {
     groups_[group].bytes_coming += block.bytes;
@@ -129,6 +134,7 @@ absl::StatusOr<uint64_t> Keeper::DropForSalvage(Place& place,
   const int64_t now_ms = NowMs();
   const auto drop_some = [&]() -> absl::Status {
     for (size_t drops = 0; drops < kDropsMax; ++drops) {
+      const uint64_t over = Less(coming, plan->Room());
       const std::optional<Drop> drop = NextDrop(groups_, now_ms, over, limits_.at_quota);
       const LogTotals& totals = Totals(place);
       // Never before what is there of the same log, which is older.
@@ -140,14 +146,12 @@ absl::StatusOr<uint64_t> Keeper::DropForSalvage(Place& place,
           step->passed.push_back(*reason);
           groups_[group].bytes_coming -= next.bytes;
           groups_[group].frames_coming -= next.frames;
-          over = Less(over, FileBytes(next, limits_.page_bytes));
+          coming = Less(coming, FileBytes(next, limits_.page_bytes));
           continue;
         }
       }
       if (!drop) break;
-      const uint64_t before = groups_[drop->group].logs[drop->log].bytes;
-      EDDY_RETURN_IF_ERROR(DropOldest(*drop));
-      over = Less(over, before - groups_[drop->group].logs[drop->log].bytes);
+      EDDY_RETURN_IF_ERROR(DropOldest(*drop, plan));
     }
     return absl::OkStatus();
   };
@@ -155,7 +159,7 @@ absl::StatusOr<uint64_t> Keeper::DropForSalvage(Place& place,
   groups_[group].bytes_coming = 0;
   groups_[group].frames_coming = 0;
   EDDY_RETURN_IF_ERROR(dropped);
-  return over;
+  return Less(coming, plan->Room());
 }
 
 }  // namespace eddy::log

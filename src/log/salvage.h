@@ -20,7 +20,7 @@
 //
 // Without the database that was set aside (somebody has removed it) all that is not yet
 // copied is a gap.
-// Depends on salvage_sources.h, keeper.h, block_store.h, segment_log.h.
+// Depends on salvage_sources.h, keeper.h, block_writer.h, segment_log.h.
 #ifndef EDDY_SRC_LOG_SALVAGE_H_
 #define EDDY_SRC_LOG_SALVAGE_H_
 
@@ -35,7 +35,7 @@
 #include "absl/status/statusor.h"
 #include "eddy/platform.h"
 #include "eddy/store.h"
-#include "src/log/block_store.h"
+#include "src/log/block_writer.h"
 #include "src/log/keeper.h"
 #include "src/log/salvage_sources.h"
 #include "src/log/segment_log.h"

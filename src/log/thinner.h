@@ -28,7 +28,7 @@
 // are changed in the transaction that holds what it has captured there. A crash leaves
 // both or neither.
 //
-// Depends on engine.h, keeper.h, block_store.h.
+// Depends on engine.h, keeper.h, block_writer.h.
 #ifndef EDDY_SRC_LOG_THINNER_H_
 #define EDDY_SRC_LOG_THINNER_H_
 
@@ -41,7 +41,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "src/log/block_draft.h"
-#include "src/log/block_store.h"
+#include "src/log/block_writer.h"
 #include "src/log/engine.h"
 #include "src/log/keeper.h"
 #include "src/log/segment_log.h"

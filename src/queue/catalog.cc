@@ -2,7 +2,7 @@
 
 #include "absl/time/time.h"
 #include "src/base/status.h"
-#include "src/log/block_store.h"
+#include "src/log/block_row.h"
 
 namespace eddy::queue {
 namespace {

@@ -1,8 +1,9 @@
-// The power fails at every step of a run that drops its oldest blocks. Whatever
-// the cut leaves: each record that was committed is read or told as lost, none is
-// both, and the gap says how many.
+// The power fails at every step of a run that drops its oldest blocks, for a stream's limit
+// or for the store's. Whatever the cut leaves: each record that was committed is read or
+// told as lost, none is both, and the gap says how many.
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -33,10 +34,10 @@ struct Run {
     return absl::OkStatus();
   }
   // Records carry their number.
-  void Work() {
-    for (int block = 0; block < kBlocks; ++block) {
+  void Work(int blocks = kBlocks) {
+    for (int block = 0; block < blocks; ++block) {
       for (int i = 0; i < kRecordsABlock; ++i) {
-        if (!stream->Put("k", std::to_string(put)).ok()) return;
+        if (!stream->Put("k", Data(put)).ok()) return;
         ++put;
       }
       if (!store->Flush().ok()) return;
@@ -44,8 +45,35 @@ struct Run {
     }
   }
 
+  std::string Data(uint64_t number) const {
+    std::string data = std::to_string(number);
+    if (data.size() < record_bytes) data.append(record_bytes - data.size(), ' ');
+    return data;
+  }
+  // Reads all, and compares it with what was put.
+  void Judge(GapReason reason) {
+    const std::string from =
+        *stream->GetShardIterator(0, {ShardIteratorType::kAtSequenceNumber, 0, {}});
+    const absl::StatusOr<RecordBatch> batch = stream->GetRecords(from);
+    REQUIRE(batch.ok());
+    lost = batch->gap ? batch->gap->count : 0;
+    CHECK(lost + batch->records.size() >= committed);
+    CHECK(lost + batch->records.size() <= put);
+    put = committed = lost + batch->records.size();  // the rest was never committed
+    uint64_t next = lost;  // they went in order
+    for (const Record& record : batch->records) {
+      CHECK(record.data == Data(next++));
+      if (batch->gap) CHECK(record.sequence_number > batch->gap->last);
+    }
+    CHECK(!stream->GetRecords(batch->next_shard_iterator)->gap);
+    CHECK(store->Stats().dropped[static_cast<size_t>(reason)].records == lost);
+    CHECK(store->Stats().blocks_damaged == 0);
+  }
+
   testing::Device device;
   StoreOptions options;
+  size_t record_bytes = 0;
+  uint64_t lost = 0;
   std::unique_ptr<Store> store;
   Stream* stream = nullptr;
   uint64_t put = 0;
@@ -76,26 +104,55 @@ TEST_CASE("power cuts lose no record in silence while the oldest are dropped",
       run.device.PowerCut(std::move(run.store), seed);
       REQUIRE(run.Open().ok());
 
-      const std::string from =
-          *run.stream->GetShardIterator(0, {ShardIteratorType::kAtSequenceNumber, 0, {}});
-      const absl::StatusOr<RecordBatch> batch = run.stream->GetRecords(from);
-      REQUIRE(batch.ok());
-      const uint64_t lost = batch->gap ? batch->gap->count : 0;
-      with_gap += lost != 0;
-      CHECK(lost + batch->records.size() >= run.committed);
-      CHECK(lost + batch->records.size() <= run.put);
-      uint64_t next = lost;  // they went in order
-      for (const Record& record : batch->records) {
-        CHECK(record.data == std::to_string(next++));
-        if (batch->gap) CHECK(record.sequence_number > batch->gap->last);
-      }
-      CHECK(!run.stream->GetRecords(batch->next_shard_iterator)->gap);
-      CHECK(run.store->Stats().dropped[static_cast<size_t>(GapReason::kRetentionRecords)].records ==
-            lost);
+      run.Judge(GapReason::kRetentionRecords);
+      with_gap += run.lost != 0;
       if (!cut) break;
     }
   }
   CHECK(with_gap > 0);
+}
+
+// The blocks' bytes lie beside the database; places there are used again, and under a
+// quota that is smaller than the last one the blocks at the end are moved to the front.
+TEST_CASE("power cuts lose no record in silence while large blocks are dropped and moved",
+          "[crash][retention][extents]") {
+  uint64_t cut_shorter = 0;
+  const uint64_t stride = testing::Scaled(10) < 10 ? 7 : 1;
+  for (int repeat = 0; repeat < testing::Scaled(2); ++repeat) {
+    for (uint64_t step = 0;; step += stride) {
+      const uint64_t seed = step * 1000 + static_cast<uint64_t>(repeat) + 1;
+      CAPTURE(seed, step);
+      Run run(seed);
+      run.record_bytes = 10000;
+      run.options.intake_bytes = 256 << 10;
+      run.options.at_quota = AtLimit::kDropOldest;
+      run.options.quota_bytes = 2 << 20;
+      const auto outside = [&run] { return run.device.disk.Content("/store/eddy.db-blocks").size(); };
+      {
+        absl::StatusOr<std::unique_ptr<Store>> made = Store::Open("/store", run.options);
+        REQUIRE(made.ok());
+        REQUIRE((*made)->CreateStream("s", {}).ok());
+      }
+      REQUIRE(run.Open().ok());
+      run.Work(30);
+      REQUIRE(run.committed == 30 * kRecordsABlock);
+      const size_t before = outside();
+      run.store.reset();
+      run.options.quota_bytes = 1700 << 10;
+      run.device.disk.CutAt(step);
+      if (run.Open().ok()) run.Work(6);
+      const bool cut = run.device.disk.PowerIsOff();
+      run.device.PowerCut(std::move(run.store), seed);
+      REQUIRE(run.Open().ok());
+      run.Judge(GapReason::kQuota);
+      run.Work(6);
+      CHECK(run.committed == run.put);
+      run.Judge(GapReason::kQuota);
+      cut_shorter += outside() < before;
+      if (!cut) break;
+    }
+  }
+  CHECK(cut_shorter > 0);
 }
 
 }  // namespace eddy

@@ -110,6 +110,33 @@ TEST_CASE("what is in doubt is neither taken nor free until that is settled", "[
   CHECK(map.Take(1) == 0);
 }
 
+TEST_CASE("below a bound only what is free there is taken", "[log][extents]") {
+  ExtentMap map;
+  map.AddTaken(3 * kPage, kPage);
+  CHECK(!map.Take(4 * kPage, 7 * kPage));
+  CHECK(map.end() == 4 * kPage);
+  CHECK(map.Take(4 * kPage, 8 * kPage) == 4 * kPage);
+  CHECK(!map.Take(2 * kPage, kPage));
+  CHECK(map.Take(2 * kPage, 2 * kPage) == 0);
+  CHECK(!map.Take(2 * kPage, map.end()));
+  CHECK(map.Take(1, map.end()) == 2 * kPage);
+}
+
+TEST_CASE("what a round will have given is free in its plan only", "[log][extents]") {
+  ExtentMap map;
+  map.Take(8 * kPage);
+  map.Finish(ExtentMap::End::kCommitted);
+  map.Give(kPage, 5 * kPage);
+  CHECK(map.free_bytes() == 0);
+  ExtentMap planned = map.Planned();
+  CHECK(planned.free_bytes() == 5 * kPage);
+  CHECK(planned.BytesBeyond(2 * kPage) == 3 * kPage);
+  CHECK(planned.BytesBeyond(5 * kPage) == 0);
+  planned.Free(6 * kPage, 2 * kPage);
+  CHECK(planned.end() == kPage);
+  CHECK(map.end() == 8 * kPage);
+}
+
 TEST_CASE("no two that are taken overlap, whatever is taken and given", "[log][extents]") {
   std::mt19937 random(7);
   ExtentMap map;
@@ -119,7 +146,7 @@ TEST_CASE("no two that are taken overlap, whatever is taken and given", "[log][e
     std::map<uint64_t, uint64_t> blocked = taken;  // none of the round may lie in these
     for (auto i = random() % 4; i > 0; --i) {
       const uint64_t bytes = 1 + random() % (5 * kPage);
-      const uint64_t at = map.Take(bytes);
+      const uint64_t at = *map.Take(bytes);
       const auto next = blocked.lower_bound(at);
       if (next != blocked.end()) REQUIRE(at + AlignExtent(bytes) <= next->first);
       if (next != blocked.begin()) REQUIRE(std::prev(next)->first + std::prev(next)->second <= at);

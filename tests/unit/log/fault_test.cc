@@ -69,6 +69,7 @@ TEST_CASE("after a checkpoint whose sync failed the WAL is kept", "[log][fault]"
   for (uint64_t seed = 1; seed <= 10; ++seed) {
     LogFixture f(1 << 20, seed);
     f.options.store.quota_bytes = 16 << 20;  // of which the WAL may take a sixteenth
+    f.options.store.secure_delete = true;    // all of them lie in the database
     f.CloseAndReopen();
     f.device.disk.FailNth(CrashDisk::Op::kSync, 1, CrashDisk::Fault::kIoError, /*sticky=*/true, "eddy.db");
     std::vector<std::string> want;
