@@ -50,7 +50,7 @@ std::vector<std::string> Answers(uint64_t seed, int step_after,
 }
 
 TEST_CASE("a wall clock that is stepped by fifty years after any call changes no answer",
-          "[crash][time]") {
+          "[crash][time][sweep]") {
   const int sign = GENERATE(1, -1);
   const bool untrusted = GENERATE(false, true);
   const auto step = [&](testing::FakeClock* clock) {

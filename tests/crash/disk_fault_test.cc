@@ -100,7 +100,8 @@ class FaultRun {
   MixedRun run_;  // ends before the device
 };
 
-TEST_CASE("a disk that fails at any one operation loses nothing and heals", "[crash][fault]") {
+TEST_CASE("a disk that fails at any one operation loses nothing and heals",
+          "[crash][fault][sweep]") {
   const Trouble trouble =
       GENERATE(Trouble{"EIO once", Fault::kIoError, false},
                Trouble{"EIO until well", Fault::kIoError, true},

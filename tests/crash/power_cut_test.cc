@@ -168,25 +168,28 @@ void RunSeeds(uint64_t first, int cuts, Durability level, bool every_step, const
 // Scaled twice: where a cut is five times as dear, a twenty-fifth of them.
 int ManyCuts() { return testing::Scaled(testing::Scaled(10'000)); }
 
-TEST_CASE("10000 power cuts at kPower lose nothing that was acknowledged", "[crash][power]") {
+TEST_CASE("10000 power cuts at kPower lose nothing that was acknowledged",
+          "[crash][power][sweep]") {
   RunSeeds(1000, ManyCuts(), Durability::kPower, /*every_step=*/false,
            "10000 power cuts at kPower*");
 }
 
-TEST_CASE("10000 power cuts at kProcess lose only what was not yet committed", "[crash][power]") {
+TEST_CASE("10000 power cuts at kProcess lose only what was not yet committed",
+          "[crash][power][sweep]") {
   RunSeeds(50'000, ManyCuts(), Durability::kProcess, /*every_step=*/false,
            "10000 power cuts at kProcess*");
 }
 
 // From the first byte of the database to the end of the last close.
-TEST_CASE("a power cut at any step of a run takes nothing that was promised", "[crash][power]") {
+TEST_CASE("a power cut at any step of a run takes nothing that was promised",
+          "[crash][power][sweep]") {
   RunSeeds(7, testing::Scaled(500), Durability::kPower, /*every_step=*/true,
            "a power cut at any step of a run*");
   RunSeeds(7, testing::Scaled(500), Durability::kProcess, /*every_step=*/true,
            "a power cut at any step of a run*");
 }
 
-TEST_CASE("the judge finds out a disk that lies about its syncs", "[crash][power]") {
+TEST_CASE("the judge finds out a disk that lies about its syncs", "[crash][power][sweep]") {
   const Durability level = GENERATE(Durability::kPower, Durability::kProcess);
   int found_out = 0;
   for (uint64_t seed = 1; seed <= 20; ++seed) {

@@ -83,7 +83,7 @@ struct Run {
 }  // namespace
 
 TEST_CASE("power cuts lose no record in silence while the oldest are dropped",
-          "[crash][retention]") {
+          "[crash][retention][sweep]") {
   uint64_t with_gap = 0;
   for (int repeat = 0; repeat < testing::Scaled(2); ++repeat) {
     for (uint64_t step = 0;; ++step) {
@@ -115,7 +115,7 @@ TEST_CASE("power cuts lose no record in silence while the oldest are dropped",
 // The blocks' bytes lie beside the database; places there are used again, and under a
 // quota that is smaller than the last one the blocks at the end are moved to the front.
 TEST_CASE("power cuts lose no record in silence while large blocks are dropped and moved",
-          "[crash][retention][extents]") {
+          "[crash][retention][extents][sweep]") {
   uint64_t cut_shorter = 0;
   const uint64_t stride = testing::Scaled(10) < 10 ? 7 : 1;
   for (int repeat = 0; repeat < testing::Scaled(2); ++repeat) {

@@ -239,17 +239,17 @@ void AtEveryStep(End end) {
 }
 
 TEST_CASE("a power cut at any step of a transaction leaves all of it or nothing",
-          "[crash][power][transact]") {
+          "[crash][power][transact][sweep]") {
   AtEveryStep(End::kPowerCut);
 }
 
 TEST_CASE("a death at any step of a transaction leaves all of it or nothing",
-          "[crash][transact]") {
+          "[crash][transact][sweep]") {
   AtEveryStep(End::kDeath);
 }
 
 TEST_CASE("the judge of transactions finds out a disk that lies about its syncs",
-          "[crash][power][transact]") {
+          "[crash][power][transact][sweep]") {
   const auto [prepared, steps] = TransactionCut(kNever, End::kPowerCut).Steps();
   int found_out = 0;
   for (uint64_t step = prepared; step <= steps; step += 3) {

@@ -132,7 +132,7 @@ TEST_CASE("a file whose end is free is cut", "[log][extents][trim]") {
 // Each step of a round that writes a block and drops another: before, between and after
 // its syncs.
 TEST_CASE("a power cut at any step leaves every block that was committed",
-          "[log][extents][power]") {
+          "[log][extents][power][sweep]") {
   const auto seeds = static_cast<uint64_t>(testing::Scaled(3));
   for (uint64_t step = 0;; ++step) {
     for (uint64_t seed = 1; seed <= seeds; ++seed) {

@@ -185,7 +185,7 @@ TEST_CASE("a journal that nobody writes takes an eighth of the intake at most",
 }
 
 TEST_CASE("a log that is never written goes on above all it gave out, whatever dies",
-          "[log][discard][crash]") {
+          "[log][discard][crash][sweep]") {
   // Far enough for several reservations, and every death in turn.
   const uint64_t seed = GENERATE(1, 2, 3, 4);
   INFO("seed " << seed);

@@ -65,7 +65,7 @@ TEST_CASE("a commit whose sync failed is overwritten in every life of a store",
   CHECK(f.Bodies() == want);
 }
 
-TEST_CASE("after a checkpoint whose sync failed the WAL is kept", "[log][fault]") {
+TEST_CASE("after a checkpoint whose sync failed the WAL is kept", "[log][fault][sweep]") {
   for (uint64_t seed = 1; seed <= 10; ++seed) {
     LogFixture f(1 << 20, seed);
     f.options.store.quota_bytes = 16 << 20;  // of which the WAL may take a sixteenth

@@ -54,7 +54,7 @@ TEST_CASE("a delete out of order is remembered, and costs nothing", "[queue][del
 }
 
 TEST_CASE("a million deletes behind one message in flight leave one entry and one row",
-          "[queue][delivery][memory]") {
+          "[queue][delivery][memory][sweep]") {
   DeliveryState state(64);
   ReceiveNext(state, 64);
   DeliverySnapshot snapshot;

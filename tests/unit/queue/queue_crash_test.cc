@@ -37,7 +37,8 @@ void RunUntilItFails(QueueHost& host, std::map<std::string, Seen>* seen) {
   }
 }
 
-TEST_CASE("a power cut at any step breaks no promise of a queue at kPower", "[queue][crash]") {
+TEST_CASE("a power cut at any step breaks no promise of a queue at kPower",
+          "[queue][crash][sweep]") {
   bool cut = true;
   uint64_t step = 0;
   for (; cut; ++step) {

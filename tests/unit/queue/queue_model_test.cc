@@ -260,7 +260,7 @@ class Model {
 };
 
 TEST_CASE("whatever happens at kProcess, and a power cut behind a flush, the queue is its model",
-          "[queue][model]") {
+          "[queue][model][sweep]") {
   for (uint64_t seed = 1; seed <= 40; ++seed) {
     INFO("seed " << seed);
     Model(seed, Durability::kProcess).Run(400);
@@ -268,7 +268,7 @@ TEST_CASE("whatever happens at kProcess, and a power cut behind a flush, the que
 }
 
 TEST_CASE("whatever happens at kPower, power cuts too, the queue is its model",
-          "[queue][model]") {
+          "[queue][model][sweep]") {
   for (uint64_t seed = 1; seed <= 40; ++seed) {
     INFO("seed " << seed);
     Model(seed, Durability::kPower).Run(300);

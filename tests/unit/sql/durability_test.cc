@@ -86,7 +86,7 @@ uint64_t StepsOfALife() {
   return disk.step_count();
 }
 
-TEST_CASE("a commit survives a power cut at every step", "[sql][crash]") {
+TEST_CASE("a commit survives a power cut at every step", "[sql][crash][sweep]") {
   constexpr uint64_t kSeedsPerStep = 8;
   const uint64_t step_count = StepsOfALife();
   REQUIRE(step_count > 100);

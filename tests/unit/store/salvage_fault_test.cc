@@ -23,7 +23,7 @@ void SpoilPage(SalvageFixture* f, size_t page) {
 // --- The verdict -------------------------------------------------------------
 
 TEST_CASE("a read that fails sets nothing aside, wherever in an open it comes",
-          "[store][salvage][fault]") {
+          "[store][salvage][fault][sweep]") {
   SalvageFixture f;
   f.Open();
   f.Fill(10);

@@ -137,7 +137,7 @@ void Judge(const SalvageFixture& model, const Original& original, const std::str
 }
 
 // What a flip destroys no more than one page of: here a page, in each of several ways.
-TEST_CASE("a page that is destroyed costs what was on it", "[store][salvage][flip]") {
+TEST_CASE("a page that is destroyed costs what was on it", "[store][salvage][flip][sweep]") {
   SalvageFixture model;
   model.Open();
   model.Fill(25, 400);
@@ -174,7 +174,7 @@ TEST_CASE("a page that is destroyed costs what was on it", "[store][salvage][fli
 }
 
 TEST_CASE("a flip of any byte of a small store is no end of it, and gives out nothing wrong",
-          "[store][salvage][flip]") {
+          "[store][salvage][flip][sweep]") {
   SalvageFixture model;
   model.Open();
   model.Fill(15, 120);

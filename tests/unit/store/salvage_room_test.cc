@@ -78,7 +78,7 @@ struct RoomFixture : SalvageFixture {
 };
 
 TEST_CASE("at a full quota that drops the oldest the salvage ends, and takes nobody's room",
-          "[store][salvage][quota]") {
+          "[store][salvage][quota][sweep]") {
   RoomFixture f;
   f.options.at_quota = AtLimit::kDropOldest;
   const bool two = GENERATE(false, true);

@@ -201,7 +201,8 @@ std::pair<size_t, uint64_t> Sum(Stream& stream) {
 size_t CountAll(Stream& stream) { return Sum(stream).first; }
 uint64_t BytesOf(Stream& stream) { return Sum(stream).second; }
 
-TEST_CASE("a store of large blocks holds its quota in all its files", "[stream][quota][extents]") {
+TEST_CASE("a store of large blocks holds its quota in all its files",
+          "[stream][quota][extents][sweep]") {
   constexpr uint64_t kLargeQuota = 16 << 20;
   StoreFixture f;
   f.options.quota_bytes = kLargeQuota;
@@ -238,7 +239,8 @@ TEST_CASE("a store of large blocks holds its quota in all its files", "[stream][
 
 // Several streams whose records differ in size, of which some go early and some stay: so
 // what is free lies in pieces, of pages and of the other file.
-TEST_CASE("at the quota, too, what is free serves blocks of any size", "[stream][quota][extents]") {
+TEST_CASE("at the quota, too, what is free serves blocks of any size",
+          "[stream][quota][extents][sweep]") {
   constexpr uint64_t kLargeQuota = 8 << 20;
   constexpr int kStreams = 5;
   const int seed = GENERATE(0, 1, 2, 3, 4, 5);
@@ -312,7 +314,7 @@ TEST_CASE("at the quota, too, what is free serves blocks of any size", "[stream]
 }
 
 TEST_CASE("a store that is given a quota later keeps what it has room for, and no more",
-          "[stream][quota][extents]") {
+          "[stream][quota][extents][sweep]") {
   StoreFixture f;
   f.options.intake_bytes = 2 << 20;
   f.Open();
