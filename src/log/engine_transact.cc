@@ -61,7 +61,7 @@ absl::Status EngineImpl::ReadTables(const std::function<absl::Status(Sql&)>& wor
 }
 
 absl::StatusOr<sql::Transaction> EngineImpl::BeginOrJoin() {
-  if (transacting_ == nullptr) return sql::Transaction::Begin(*db_);
+  if (transacting_ == nullptr) return sql::Transaction::BeginAsReader(*db_);
   if (!db_->InTransaction()) {
     return absl::AbortedError("an error has rolled the transaction back");
   }

@@ -85,6 +85,7 @@ struct Database::Connection {
     begin = Statement();
     commit = Statement();
     rollback = Statement();
+    read = Statement();
     // The "v2" close waits for statements that are still alive instead of
     // failing, so that nothing leaks whatever the caller does.
     sqlite3_close_v2(db);
@@ -113,6 +114,8 @@ struct Database::Connection {
   Statement begin;  // prepared once: they run at every commit
   Statement commit;
   Statement rollback;
+  Statement read;       // active: BeginAsReader
+  bool reading = false;
 };
 
 Database::Database(std::unique_ptr<Connection> connection)
@@ -248,6 +251,7 @@ absl::StatusOr<Database> Database::OpenAndSetUp(const std::string& path,
   EDDY_ASSIGN_OR_RETURN(const int64_t page_bytes,
                         ReadInt(db, "PRAGMA page_size"));
   connection.page_bytes = static_cast<uint64_t>(page_bytes);
+  EDDY_ASSIGN_OR_RETURN(connection.read, db.Prepare("SELECT 1 FROM sqlite_schema"));
   EDDY_ASSIGN_OR_RETURN(connection.begin,
                         db.Prepare(owner ? "BEGIN IMMEDIATE" : "BEGIN"));
   EDDY_ASSIGN_OR_RETURN(connection.commit, db.Prepare("COMMIT"));
@@ -281,6 +285,7 @@ absl::StatusOr<Statement> Database::Prepare(std::string_view text) {
 
 absl::Status Database::Exec(const char* text) {
   EDDY_CHECK(connection_ != nullptr);
+  StopReading();
   const int code =
       sqlite3_exec(connection_->db, text, nullptr, nullptr, nullptr);
   return ToStatus(code, connection_->db, text);
@@ -289,6 +294,7 @@ absl::Status Database::Exec(const char* text) {
 absl::StatusOr<CheckpointResult> Database::Checkpoint(CheckpointMode mode) {
   EDDY_CHECK(connection_ != nullptr);
   EDDY_CHECK(connection_->mode == Mode::kOwner);  // D1
+  StopReading();
   if (connection_->checkpoint_sync_failed) {
     return absl::UnavailableError(absl::StrCat(
         "no WAL checkpoint of ", connection_->path,
@@ -379,9 +385,15 @@ bool Database::InTransaction() const {
   return sqlite3_get_autocommit(connection_->db) == 0;
 }
 
+void Database::StopReading() {
+  if (!std::exchange(connection_->reading, false)) return;
+  connection_->read.Reset();
+}
+
 absl::Status Database::Close() {
   if (connection_ == nullptr) return absl::OkStatus();
-  constexpr int kOwnStatementCount = 3;
+  constexpr int kOwnStatementCount = 4;
+  StopReading();
   int statement_count = 0;
   for (sqlite3_stmt* stmt = sqlite3_next_stmt(connection_->db, nullptr);
        stmt != nullptr; stmt = sqlite3_next_stmt(connection_->db, stmt)) {
@@ -401,8 +413,25 @@ absl::StatusOr<Transaction> Transaction::Begin(Database& db) {
   if (db.InTransaction()) {
     return absl::FailedPreconditionError("a transaction is open already");
   }
+  db.StopReading();
   EDDY_RETURN_IF_ERROR(db.connection_->begin.Run());
   return Transaction(&db);
+}
+
+absl::StatusOr<Transaction> Transaction::BeginAsReader(Database& db) {
+  EDDY_CHECK(db.connection_ != nullptr);
+  if (!db.connection_->reading) return BeginReading(db);
+  const absl::Status begun = db.connection_->begin.Run();
+  if (begun.ok()) return Transaction(&db);
+  return BeginReading(db);  // what it reads may be old: somebody else has written
+}
+
+absl::StatusOr<Transaction> Transaction::BeginReading(Database& db) {
+  absl::StatusOr<Transaction> transaction = Begin(db);
+  if (!transaction.ok()) return transaction;
+  // A row of the schema, and not the next one: SQLite goes on reading.
+  EDDY_ASSIGN_OR_RETURN(db.connection_->reading, db.connection_->read.Step());
+  return transaction;
 }
 
 Transaction::~Transaction() { Rollback(); }
@@ -425,6 +454,7 @@ absl::Status Transaction::Commit() {
 
 void Transaction::Rollback() {
   if (db_ == nullptr) return;
+  db_->StopReading();
   // An error may have made SQLite roll back by itself, and only such an error
   // can make this statement fail: either way the transaction is over.
   if (db_->InTransaction()) (void)db_->connection_->rollback.Run();

@@ -137,6 +137,9 @@ class Database {
   int64_t LastInsertRowid() const;
   int64_t ChangedRowCount() const;
 
+  // Ends what BeginAsReader has begun, if it has.
+  void StopReading();
+
   // Whether a Transaction is open. False again after an error that made SQLite
   // roll back by itself.
   bool InTransaction() const;
@@ -171,6 +174,11 @@ class Transaction {
   //   kUnavailable         another process writes.
   //   kFailedPrecondition  a transaction is open already: they do not nest.
   static absl::StatusOr<Transaction> Begin(Database& db);
+  // Owner only. The connection goes on as a reader behind the commit, at what it has
+  // committed, so that the next Begin of this kind takes the writer's lock and no other:
+  // of SQLite's six locks a commit two are left. Ended by all that must not meet a reader:
+  // the other Begin, Checkpoint, Exec, Close, an error.
+  static absl::StatusOr<Transaction> BeginAsReader(Database& db);
 
   Transaction(Transaction&& other) noexcept
       : db_(std::exchange(other.db_, nullptr)) {}
@@ -184,6 +192,7 @@ class Transaction {
 
  private:
   explicit Transaction(Database* db) : db_(db) {}
+  static absl::StatusOr<Transaction> BeginReading(Database& db);
   void Rollback();
 
   Database* db_;  // not owned; null once ended

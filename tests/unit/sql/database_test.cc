@@ -234,6 +234,76 @@ TEST_CASE("a second writer is told to come back", "[sql][transaction]") {
   CHECK(Transaction::Begin(*other).ok());
 }
 
+// One row, by a transaction behind which the connection goes on reading.
+absl::Status CommitReading(Database& db, const std::string& bytes) {
+  auto transaction = Transaction::BeginAsReader(db);
+  if (!transaction.ok()) return transaction.status();
+  const absl::Status inserted = Insert(db, bytes);
+  return inserted.ok() ? transaction->Commit() : inserted;
+}
+
+TEST_CASE("an owner that goes on reading commits as before", "[sql][transaction]") {
+  CrashDisk disk;
+  auto db = OpenOn(disk);
+  REQUIRE(db->Exec(kTable).ok());
+  auto reader = OpenOn(disk, Mode::kReadOnly);
+  for (int64_t i = 1; i <= 5; ++i) {
+    REQUIRE(CommitReading(*db, "a").ok());
+    CHECK(ReadInt(*db, kCount) == i);
+    CHECK(ReadInt(*reader, kCount) == i);
+  }
+
+  SECTION("a checkpoint copies all of it, and the WAL begins anew") {
+    REQUIRE(db->Checkpoint(CheckpointMode::kPassive).ok());
+    CHECK(db->WalBytes() == 0);
+    const size_t before = disk.Content("db-wal").size();
+    for (int i = 0; i < 3; ++i) REQUIRE(CommitReading(*db, "b").ok());
+    CHECK(disk.Content("db-wal").size() == before);
+    CHECK(ReadInt(*reader, kCount) == 8);
+  }
+  SECTION("a table can be dropped, and a schema change is no end of it") {
+    REQUIRE(db->Exec("DROP TABLE t").ok());
+    REQUIRE(db->Exec(kTable).ok());
+    REQUIRE(CommitReading(*db, "b").ok());
+    CHECK(ReadInt(*db, kCount) == 1);
+  }
+  SECTION("a statement without a transaction is one of its own") {
+    REQUIRE(Insert(*db, "b").ok());
+    CHECK_FALSE(db->InTransaction());
+    CHECK(ReadInt(*reader, kCount) == 6);
+    REQUIRE(CommitReading(*db, "c").ok());
+    CHECK(ReadInt(*reader, kCount) == 7);
+  }
+  SECTION("what is not committed is rolled back") {
+    {
+      auto transaction = Transaction::BeginAsReader(*db);
+      REQUIRE(Insert(*db, "b").ok());
+    }
+    CHECK(ReadInt(*db, kCount) == 5);
+    REQUIRE(CommitReading(*db, "c").ok());
+    CHECK(ReadInt(*reader, kCount) == 6);
+  }
+  SECTION("after a failed commit the next succeeds") {
+    disk.FailNth(CrashDisk::Op::kSync, 1, CrashDisk::Fault::kIoError);
+    CHECK(IsSyncFailure(CommitReading(*db, "b")));
+    CHECK(ReadInt(*db, kCount) == 5);
+    REQUIRE(CommitReading(*db, "c").ok());
+    CHECK(ReadInt(*reader, kCount) == 6);
+  }
+  SECTION("what another has written meanwhile is seen") {
+    auto other = OpenOn(disk);  // a wrong use, as above
+    REQUIRE(Insert(*other, "b").ok());
+    REQUIRE(CommitReading(*db, "c").ok());
+    CHECK(ReadInt(*reader, kCount) == 7);
+    CHECK(ReadInt(*db, "PRAGMA quick_check") == 0);  // it says "ok"
+  }
+  SECTION("it closes") {
+    REQUIRE(db->Close().ok());
+    auto again = OpenOn(disk);
+    CHECK(ReadInt(*again, kCount) == 5);
+  }
+}
+
 // --- Readers -------------------------------------------------------------
 
 TEST_CASE("a reader sees what is committed, as it is committed",

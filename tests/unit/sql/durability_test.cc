@@ -29,7 +29,8 @@ absl::StatusOr<Database> OpenOn(const CrashDisk& disk) {
 }
 
 absl::Status InsertRow(Database& db, int64_t id) {
-  auto transaction = Transaction::Begin(db);
+  // Runs of both kinds.
+  auto transaction = id % 5 < 3 ? Transaction::BeginAsReader(db) : Transaction::Begin(db);
   if (!transaction.ok()) return transaction.status();
   auto insert = db.Prepare("INSERT INTO t (id, bytes) VALUES (?, ?)");
   if (!insert.ok()) return insert.status();
