@@ -52,7 +52,7 @@ TEST_CASE("RunOnce copies a WAL as soon as it is due, also between flushes",
 TEST_CASE("a WAL of blocks grows longer, for what is deleted soon is never copied",
           "[log][checkpoint]") {
   LogFixture f(1 << 20);
-  f.options.store.headroom_bytes = 1;  // so that they lie in the database
+  f.options.store.secure_delete = true;  // so that they lie in the database
   f.CloseAndReopen();
   const std::string body(8 << 10, 'x');
   for (int i = 0; i < 8 * 128; ++i) {
