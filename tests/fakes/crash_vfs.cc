@@ -110,7 +110,7 @@ absl::Status CrashDisk::Rename(const std::string& from, const std::string& to) {
     inode->name = to;
     disk_->Stepped();
   }
-  return disk_->power_is_off ? absl::UnavailableError("the power is off") : absl::OkStatus();
+  return PowerIsOff() ? absl::UnavailableError("the power is off") : absl::OkStatus();
 }
 
 void CrashDisk::FailNth(Op op, uint64_t nth, Fault fault, bool sticky,

@@ -26,8 +26,11 @@ namespace eddy::queue {
 
 class QueueHost {
  public:
-  explicit QueueHost(uint64_t seed = 1, size_t intake_bytes = 256 << 10)
-      : device(seed), intake_bytes_(intake_bytes) {
+  // Where several threads wait on a clock that stands still, each look moves it a little:
+  // there the timeout has to be without end.
+  explicit QueueHost(uint64_t seed = 1, size_t intake_bytes = 256 << 10,
+                     absl::Duration append_timeout = absl::Seconds(5))
+      : device(seed), intake_bytes_(intake_bytes), append_timeout_(append_timeout) {
     Open();
   }
 
@@ -86,6 +89,7 @@ class QueueHost {
     options.store.platform = device.platform();
     options.store.intake_bytes = intake_bytes_;
     options.store.threads = false;
+    options.store.append_timeout = append_timeout_;
     auto engine = log::Engine::Open(options);
     INFO(engine.status().ToString());
     REQUIRE(engine.ok());
@@ -101,6 +105,7 @@ class QueueHost {
   }
 
   const size_t intake_bytes_;
+  const absl::Duration append_timeout_;
   std::unique_ptr<Process> process_;
 };
 

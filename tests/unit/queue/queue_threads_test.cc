@@ -12,7 +12,7 @@ namespace {
 TEST_CASE("producers and consumers in parallel: each message is deleted exactly once",
           "[queue][threads]") {
   constexpr int kProducers = 3, kConsumers = 3, kMessages = 2000;
-  QueueHost host;
+  QueueHost host(1, 256 << 10, absl::InfiniteDuration());
   host.device.clock.SetAutoAdvance(false);
   QueueOptions options;
   options.durability = Durability::kProcess;
@@ -22,11 +22,18 @@ TEST_CASE("producers and consumers in parallel: each message is deleted exactly 
   std::map<std::string, int> deleted;
   std::atomic<int> deleted_count{0};
   std::atomic<int> failures{0};
+  std::string what;  // of the failures; under mu
+  const auto fail = [&](const std::string& how) {
+    ++failures;
+    std::lock_guard<std::mutex> lock(mu);
+    what += how + "; ";
+  };
   std::vector<std::thread> threads;
   for (int p = 0; p < kProducers; ++p) {
     threads.emplace_back([&, p] {
       for (int i = 0; i < kMessages; ++i) {
-        if (!queue.Send(std::to_string(p) + "/" + std::to_string(i), {}).ok()) ++failures;
+        const auto sent = queue.Send(std::to_string(p) + "/" + std::to_string(i), {});
+        if (!sent.ok()) fail("send: " + sent.status().ToString());
       }
     });
   }
@@ -37,13 +44,14 @@ TEST_CASE("producers and consumers in parallel: each message is deleted exactly 
       while (deleted_count < kProducers * kMessages && failures == 0) {
         const auto messages = queue.Receive(receive);
         if (!messages.ok()) {
-          ++failures;
+          fail("receive: " + messages.status().ToString());
           break;
         }
         if (messages->empty()) std::this_thread::yield();
         for (const Message& message : *messages) {
-          if (message.receive_count != 1) ++failures;
-          if (!queue.Delete(message.receipt_handle, Durability::kDefault).ok()) ++failures;
+          if (message.receive_count != 1) fail("received twice: " + message.body);
+          const absl::Status gone = queue.Delete(message.receipt_handle, Durability::kDefault);
+          if (!gone.ok()) fail("delete: " + gone.ToString());
           ++deleted_count;
           std::lock_guard<std::mutex> lock(mu);
           ++deleted[message.body];
@@ -52,6 +60,7 @@ TEST_CASE("producers and consumers in parallel: each message is deleted exactly 
     });
   }
   for (std::thread& thread : threads) thread.join();
+  INFO(what);
   CHECK(failures == 0);
   CHECK(deleted.size() == kProducers * kMessages);
   for (const auto& [body, times] : deleted) {
