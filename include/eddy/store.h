@@ -89,8 +89,10 @@ struct StoreOptions {
   // intake. 0: no limit; else at least 256 KiB. Space of what is dropped or trimmed is
   // used again first; the database file does not shrink, the file of large blocks is cut
   // when its end is free. A quota below what the files already hold is kept once the next
-  // commits have made room for it: at an AtLimit that drops, within a few of them. A single
-  // record above 256 KiB, or a transaction, may be above the quota for as long as a commit.
+  // commits have made room for it: at an AtLimit that drops, within a few of them. So for
+  // what a single record above 256 KiB, or a transaction, takes above it. Where large
+  // blocks are dropped, up to a thirty-second more goes than has to, so that not each
+  // commit drops some.
   uint64_t quota_bytes = 0;
   // What happens at the quota, or where the headroom begins: streams with
   // Retention::kDropOldest are dropped from if it says so. What cannot be dropped

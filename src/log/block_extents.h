@@ -114,8 +114,9 @@ class BlockExtents {
                                                             const sql::OpenOptions& options,
                                                             bool use);
 
-  // Whether new bytes may be Put.
-  bool Takes() { return wanted_ && known_ && !map_.in_doubt() && OpenFile().ok(); }
+  // Whether new bytes may be Put, ever; and now.
+  bool IsUsed() const { return wanted_ && known_; }
+  bool Takes() { return IsUsed() && !map_.in_doubt() && OpenFile().ok(); }
   // Inside a transaction. Writes the bytes; returns what the row is to hold, or 0: there
   // is no place for them below `most`, nor a free one.
   absl::StatusOr<int64_t> Put(std::string_view bytes, uint64_t most);

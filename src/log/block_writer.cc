@@ -35,7 +35,7 @@ constexpr char kPlace[] = "SELECT " EDDY_BLOCK_PLACE " FROM blocks WHERE id = ?"
 constexpr char kDelete[] = "DELETE FROM blocks WHERE id = ?";
 constexpr char kLastOutside[] =
     "SELECT id, bytes FROM blocks INDEXED BY blocks_outside WHERE typeof(bytes) = 'integer' "
-    "ORDER BY bytes DESC LIMIT 1";
+    "ORDER BY bytes DESC LIMIT ?";
 constexpr char kMove[] = "UPDATE blocks SET bytes = ? WHERE id = ?";
 
 // The file beside the database is cut where it becomes shorter by so much; where files
@@ -44,6 +44,7 @@ constexpr uint64_t kCutBytesMin = 1 << 20;
 
 // Of one MoveLast.
 constexpr uint64_t kMovedBytesMax = 1 << 20;
+constexpr int64_t kLookedAtMax = 64;
 
 }  // namespace
 
@@ -79,52 +80,67 @@ absl::StatusOr<uint64_t> BlockWriter::Pages(sql::Statement& count) {
   return static_cast<uint64_t>(count.ColumnInt(0)) * bounds_.page_bytes;
 }
 
-absl::StatusOr<RoomPlan> BlockWriter::Plan() {
+absl::StatusOr<RoomPlan> BlockWriter::PlanWith(const ExtentMap& outside) {
   EDDY_ASSIGN_OR_RETURN(const uint64_t database, Pages(page_count_));
   EDDY_ASSIGN_OR_RETURN(const uint64_t free, Pages(free_count_));
-  return RoomPlan(bounds_, database, free, extents_->map().Planned());
+  return RoomPlan(bounds_, database, free, outside);
+}
+
+absl::StatusOr<RoomPlan> BlockWriter::Plan() {
+  if (extents_->IsUsed()) return PlanWith(extents_->map().Planned());
+  ExtentMap full;  // nothing of it is free to be used
+  full.AddTaken(0, extents_->file_bytes());
+  return PlanWith(full);
 }
 
 absl::StatusOr<int64_t> BlockWriter::Place(std::string_view bytes) {
+  const bool bounded = bounds_.most_bytes != UINT64_MAX;
   const bool large = bytes.size() >= kExtentBytesMin;
-  if (bounds_.most_bytes == UINT64_MAX) {
-    return large && extents_->Takes() ? extents_->Put(bytes, UINT64_MAX) : 0;
+  if (!(large || (bounded && bytes.size() >= kExtentAlignment)) || !extents_->Takes()) return 0;
+  uint64_t most = UINT64_MAX;
+  if (bounded) {
+    EDDY_ASSIGN_OR_RETURN(const RoomPlan plan, PlanWith(extents_->map()));
+    if (plan.Find(bytes.size()) != RoomPlan::Where::kOutside) return 0;
+    most = large ? plan.OutsideMost() : 0;
   }
-  if (bytes.size() < kExtentAlignment || !extents_->Takes()) return 0;
-  EDDY_ASSIGN_OR_RETURN(const uint64_t database, Pages(page_count_));
-  const uint64_t page = bounds_.page_bytes;
-  if (large) {
-    return extents_->Put(bytes,
-                         Less(bounds_.most_bytes, database + RowMargin(bounds_.most_bytes, page)));
-  }
-  const uint64_t needed = bytes.size() + BlockOverhead(page);
-  if (database + extents_->map().end() + needed <= bounds_.most_bytes) return 0;
+  absl::StatusOr<int64_t> place = extents_->Put(bytes, most);
+  if (!absl::IsResourceExhausted(place.status())) return place;
   EDDY_ASSIGN_OR_RETURN(const uint64_t free, Pages(free_count_));
-  return free >= needed ? 0 : extents_->Put(bytes, 0);
+  if (free >= bytes.size() + BlockOverhead(bounds_.page_bytes)) return 0;
+  return place;
 }
 
 absl::StatusOr<uint64_t> BlockWriter::MoveLast() {
-  uint64_t moved = 0;
-  while (last_outside_ && moved < kMovedBytesMax && extents_->Takes()) {
+  if (!last_outside_ || !extents_->Takes()) return uint64_t{0};
+  struct Outside {
     int64_t id = 0;
     int64_t ref = 0;
-    {
-      sql::AutoReset reset(*last_outside_);
+  };
+  std::vector<Outside> last;
+  {
+    sql::AutoReset reset(*last_outside_);
+    last_outside_->Bind(1, kLookedAtMax);
+    for (;;) {
       EDDY_ASSIGN_OR_RETURN(const bool found, last_outside_->Step());
       if (!found) break;
-      id = last_outside_->ColumnInt(0);
-      ref = last_outside_->ColumnInt(1);
+      last.push_back({last_outside_->ColumnInt(0), last_outside_->ColumnInt(1)});
     }
-    // As they are: the checksum is of the bytes, wherever they lie. What cannot be read
-    // stays, for who reads it to be told.
+  }
+  uint64_t moved = 0;
+  for (const Outside& block : last) {
+    if (moved >= kMovedBytesMax) break;
+    // As they are: the checksum is of the bytes, wherever they lie. What cannot be read or
+    // fits nowhere stays; those before it may go all the same.
+    if (extents_->IsStrange(block.ref)) continue;
+    if (!extents_->map().HasPlace(ExtentBytes(block.ref))) continue;
     std::unique_ptr<char[]> memory;
-    const absl::StatusOr<std::string_view> bytes =
-        extents_->IsStrange(ref) ? absl::DataLossError("") : reader_->Read(ref, &memory);
-    if (!bytes.ok()) break;
-    EDDY_ASSIGN_OR_RETURN(const int64_t place, extents_->PutBefore(ref, *bytes));
-    if (place == 0) break;
-    EDDY_RETURN_IF_ERROR(move_.Bind(1, place).Bind(2, id).Run());
-    extents_->Give(ref);
+    const absl::StatusOr<std::string_view> bytes = reader_->Read(block.ref, &memory);
+    if (!bytes.ok()) continue;
+    const absl::StatusOr<int64_t> place = extents_->PutBefore(block.ref, *bytes);
+    if (!place.ok()) break;  // nobody needs it; the place counts as taken until an open
+    if (*place == 0) continue;
+    EDDY_RETURN_IF_ERROR(move_.Bind(1, *place).Bind(2, block.id).Run());
+    extents_->Give(block.ref);
     moved += bytes->size();
   }
   return moved;
@@ -135,9 +151,8 @@ void BlockWriter::Finish(bool committed) {
   bool is_tight = false;
   if (committed && bounds_.most_bytes != UINT64_MAX) {
     const absl::StatusOr<uint64_t> database = Pages(page_count_);
-    is_tight = database.ok() && *database + extents_->file_bytes() +
-                                        RowMargin(bounds_.most_bytes, bounds_.page_bytes) >
-                                    bounds_.most_bytes;
+    is_tight = database.ok() &&
+               *database + extents_->file_bytes() > bounds_.most_bytes - bounds_.most_bytes / 16;
   }
   extents_->Finish(committed, is_tight ? 1 : kCutBytesMin);
 }

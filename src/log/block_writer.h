@@ -40,6 +40,7 @@ class BlockWriter {
                                                              bool use_extents);
   // Of what is inserted from now on, and of Plan().
   void Bound(const RoomPlan::Bounds& bounds) { bounds_ = bounds; }
+  // Once this round is committed.
   absl::StatusOr<RoomPlan> Plan();
 
   // Packs the frames, and returns how many bytes are stored. `kept_ms`: see AgeClock.
@@ -80,6 +81,7 @@ class BlockWriter {
   // What the row is to hold in place of the bytes; 0: themselves.
   absl::StatusOr<int64_t> Place(std::string_view bytes);
   absl::StatusOr<uint64_t> Pages(sql::Statement& count);
+  absl::StatusOr<RoomPlan> PlanWith(const ExtentMap& outside);
 
   RoomPlan::Bounds bounds_;
   sql::Statement page_count_, free_count_, move_;

@@ -193,11 +193,11 @@ absl::Status EngineImpl::WriteRound(const std::vector<LogRound>& rounds,
   EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, BeginOrJoin());
   EDDY_RETURN_IF_ERROR(keeper_->WriteDrops());  // first: the blocks use their pages
   if (with_state) EDDY_RETURN_IF_ERROR(thinner_->Write());  // likewise
-  if (keeper_->IsCramped() && transacting_ == nullptr) {
+  if (!keeper_->IsCramped()) {
+    may_move_ = true;
+  } else if (transacting_ == nullptr && !IsDegraded()) {
     EDDY_ASSIGN_OR_RETURN(const uint64_t moved, writer_->MoveLast());
     may_move_ = moved > 0;
-  } else {
-    may_move_ = true;
   }
   const int64_t kept_ms = keeper_->NowMs();
   const uint64_t inside_before = writer_->inside_bytes();
@@ -367,12 +367,15 @@ EngineImpl::RoundResult EngineImpl::CommitRound(Extent extent) {
     commit_mu_.AssertHeld();
     status = WriteRound(rounds, captured, complete);
     NoteCommit(status);
+    if (!status.ok()) may_move_ = false;  // not again for nothing
+    if (!status.ok() && db_open_) db_->StopReading();
     writer_->Finish(status.ok());
     keeper_->Finish(status.ok());
     thinner_->Finish(status.ok() && complete);
   };
   // Places outside are free only once it is committed that nobody refers to them.
-  if (status.ok() && keeper_->NeedsPlacesFirst() && transacting_ == nullptr) {
+  if (!release_only && status.ok() && keeper_->NeedsPlacesFirst() && transacting_ == nullptr &&
+      (with_trims || keeper_->HasDropsToWrite())) {
     status = TrimOnly(rounds);
   }
   if (work && status.ok()) {
@@ -384,8 +387,8 @@ EngineImpl::RoundResult EngineImpl::CommitRound(Extent extent) {
   // serves the next try.
   if (!status.ok() && transacting_ != nullptr) transacting_->sql.reset();
   // Only what was to be written and was not, because of it.
-  if (sql::IsIndexDamage(status) && transacting_ == nullptr && MendIndex().ok()) write();
-  if (absl::IsResourceExhausted(status)) {
+  if (!release_only && sql::IsIndexDamage(status) && transacting_ == nullptr && MendIndex().ok()) write();
+  if (!release_only && absl::IsResourceExhausted(status)) {
     const bool drops = keeper_->HasDropsToWrite();
     const bool reserve = GiveUpReserve();
     const bool trimmed = (drops || with_trims) && TrimOnly(rounds).ok();

@@ -131,6 +131,7 @@ absl::Status EngineImpl::ReopenDatabase() {
   *writer_ = std::move(*writer);
   *db_ = std::move(db);
   db_open_ = true;
+  keeper_->BoundAgain();
 
   const absl::Status proved = db_->Checkpoint(sql::CheckpointMode::kFull).status();
   if (!sql::IsBusy(proved)) {

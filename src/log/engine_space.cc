@@ -56,7 +56,7 @@ void EngineImpl::AdmitAndReport() {
   }
   bool closed = false;
   if (options_.store.reserve_bytes != 0 && !space_.reserve_held()) {
-    closed = space_.Closed(keeper_->FreeInside().value_or(0));
+    closed = space_.Closed(db_->FreeBytes().value_or(0));
   }
   const absl::StatusOr<bool> rejects = keeper_->Admit(space_.GrowBytesMax(), closed);
   absl::MutexLock lock(&stats_mu_);

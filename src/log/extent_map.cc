@@ -89,6 +89,12 @@ ExtentMap ExtentMap::Planned() const {
   return planned;
 }
 
+bool ExtentMap::HasPlace(uint64_t bytes) const {
+  bytes = AlignExtent(bytes);
+  return std::any_of(free_.begin(), free_.end(),
+                     [bytes](const auto& free) { return free.second >= bytes; });
+}
+
 uint64_t ExtentMap::BytesBeyond(uint64_t bytes) const {
   bytes = AlignExtent(bytes);
   uint64_t sum = 0;

@@ -51,7 +51,8 @@ class ExtentMap {
 
   // Nothing behind it is taken, nor was given in this round, nor is in doubt.
   uint64_t end() const { return end_; }
-  // Free below the end.
+  // Free below the end: whether for so many bytes at once, and all of it.
+  bool HasPlace(uint64_t bytes) const;
   uint64_t free_bytes() const;
   // The same of each place less `bytes`.
   uint64_t BytesBeyond(uint64_t bytes) const;

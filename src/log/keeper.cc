@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "src/base/status.h"
+#include "src/log/block_codec.h"
 
 namespace eddy::log {
 namespace {
@@ -34,6 +35,17 @@ constexpr char kInsertGap[] =
 constexpr char kDropped[] = "SELECT reason, frame_count, bytes FROM dropped WHERE log_id = ?";
 constexpr char kSetDropped[] =
     "INSERT OR REPLACE INTO dropped (log_id, reason, frame_count, bytes) VALUES (?, ?, ?, ?)";
+
+// About what is stored of it. Places outside are as large as what was stored there, so what
+// packing saves counts; where it is a little more, it is found a place all the same.
+uint64_t StoredBytes(const BlockDraft& draft) {
+  const uint64_t span = draft.end - draft.first;
+  if (span < kExtentBytesMin || !IsWorthPacking(span, draft.frame_count)) return span;
+  return std::min(span, draft.payload_bytes + 6 * draft.frame_count + 64);
+}
+
+// Of the bound: so much is dropped ahead.
+constexpr uint64_t kDropAheadShare = 32;
 
 bool IsReason(int64_t reason) { return reason >= 0 && reason < kGapReasonCount; }
 
@@ -171,16 +183,13 @@ absl::Status Keeper::LearnOldest() {
 }
 
 absl::Status Keeper::Bound(uint64_t grow_bytes_max) {
-  RoomPlan::Bounds bounds;
-  bounds.page_bytes = limits_.page_bytes;
-  bounds.block_bytes = limits_.block_bytes;
-  bounds.most_bytes = limits_.database_bytes;
+  bounds_ = {limits_.database_bytes, limits_.page_bytes, limits_.block_bytes};
   if (grow_bytes_max != UINT64_MAX) {
     EDDY_ASSIGN_OR_RETURN(const uint64_t database, db_->FileBytes());
     const uint64_t files = database + writer_->outside_bytes();
-    bounds.most_bytes = std::min(bounds.most_bytes, files + grow_bytes_max);
+    bounds_.most_bytes = std::min(bounds_.most_bytes, Sum(files, grow_bytes_max));
   }
-  writer_->Bound(bounds);
+  writer_->Bound(bounds_);
   return absl::OkStatus();
 }
 
@@ -188,6 +197,10 @@ absl::StatusOr<RoomPlan> Keeper::Plan(uint64_t grow_bytes_max) {
   if (!LimitsSpace(grow_bytes_max)) return RoomPlan({}, 0, 0, ExtentMap());
   EDDY_RETURN_IF_ERROR(Bound(grow_bytes_max));
   return writer_->Plan();
+}
+
+void Keeper::FreeOwed(RoomPlan* plan) const {
+  for (const auto& [place, bytes] : owed_blocks_) plan->Free(place, bytes);
 }
 
 absl::StatusOr<uint64_t> Keeper::FreeInside() {
@@ -201,9 +214,11 @@ absl::Status Keeper::Decide(const std::vector<BlockDraft>& drafts, uint64_t grow
   if (!LimitsSpace(grow_bytes_max)) EDDY_RETURN_IF_ERROR(Bound(grow_bytes_max));
   if (!any_limits_ && !LimitsSpace(grow_bytes_max)) return absl::OkStatus();
   uint64_t coming = 0;
+  std::vector<uint64_t> blocks;
   for (const BlockDraft& draft : drafts) {
     const auto place = places_.find(draft.log);
-    coming += draft.end - draft.first + BlockOverhead(limits_.page_bytes);
+    blocks.push_back(StoredBytes(draft));
+    coming += blocks.back() + BlockOverhead(limits_.page_bytes);
     if (place == places_.end()) continue;
     groups_[place->second.group].bytes_coming += draft.end - draft.first;
     groups_[place->second.group].frames_coming += draft.frame_count;
@@ -211,16 +226,31 @@ absl::Status Keeper::Decide(const std::vector<BlockDraft>& drafts, uint64_t grow
   const auto decide = [&]() -> absl::Status {
     EDDY_RETURN_IF_ERROR(LearnOldest());
     EDDY_ASSIGN_OR_RETURN(RoomPlan plan, Plan(grow_bytes_max));
-    const uint64_t room = plan.Room();
+    const bool fits_now = plan.Fits(blocks);
+    FreeOwed(&plan);
+    // Drops for the sake of places outside are a commit of their own: for several rounds.
+    if (!fits_now && limits_.block_bytes >= kExtentBytesMin) {
+      const uint64_t ahead = coming + bounds_.most_bytes / kDropAheadShare;
+      for (size_t i = 0; coming > 0 && coming < ahead; ++i) {
+        blocks.push_back(blocks[i]);
+        coming += blocks[i] + BlockOverhead(limits_.page_bytes);
+      }
+    }
+    // Where what goes lies between what stays, its places may be too small, however many:
+    // then it is not they who make room, but moving what lies last.
+    const uint64_t enough = Sum(plan.freed_bytes(), Sum(plan.Excess(coming), 2 * limits_.block_bytes));
     const int64_t now_ms = NowMs();
     for (size_t drops = 0; drops < kDropsMax; ++drops) {
+      const bool over = plan.freed_bytes() < enough && !plan.Fits(blocks);
       const std::optional<Drop> drop =
-          NextDrop(groups_, now_ms, Less(coming, plan.Room()), limits_.at_quota);
+          NextDrop(groups_, now_ms, over ? coming : 0, limits_.at_quota);
       if (!drop) break;
       EDDY_RETURN_IF_ERROR(DropOldest(*drop, &plan));
     }
-    needs_places_first_ = coming > room && plan.freed_outside();
-    is_cramped_ = plan.IsCramped(limits_.intake_bytes);
+    needs_places_first_ = !fits_now && plan.freed_outside();
+    is_cramped_ = plan.IsCramped(
+        limits_.at_quota == AtLimit::kRejectNew ? 0 : DroppableBytes(groups_),
+        limits_.intake_bytes + limits_.block_bytes);
     return absl::OkStatus();
   };
   const absl::Status decided = decide();
@@ -270,7 +300,7 @@ absl::Status Keeper::DropOldest(const Drop& drop, RoomPlan* plan) {
   totals.bytes = Less(totals.bytes, bytes);
   log->Drop(gap);
   plan->Free(place_outside, bytes);
-  owes_blocks_ = true;
+  owed_blocks_.emplace_back(place_outside, bytes);
   place.dropped_to = gap.end;
   Count(&place, gap, bytes);
   return absl::OkStatus();
@@ -388,7 +418,7 @@ absl::Status Keeper::WriteTotals() {
 void Keeper::Finish(bool committed) {
   if (committed) {
     owed_.clear();
-    owes_blocks_ = false;
+    owed_blocks_.clear();
     for (const Pending& pending : pending_) {
       Place& place = Of(pending.log);
       Apply(pending, &Totals(place));

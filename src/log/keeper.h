@@ -129,6 +129,8 @@ class Keeper {
 
   // Of both files, what is free in them and can be used again.
   absl::StatusOr<uint64_t> FreeInside();
+  // The writer is another.
+  void BoundAgain() { writer_->Bound(bounds_); }
 
   // As Admit has found it: what may still be written before the store rejects.
   uint64_t store_room() const { return store_room_; }
@@ -177,6 +179,8 @@ class Keeper {
   // What the writer has to keep to, from now on.
   absl::Status Bound(uint64_t grow_bytes_max);
   absl::StatusOr<RoomPlan> Plan(uint64_t grow_bytes_max);
+  // As Decide: those that are dropped, and not yet in the tables, are gone.
+  void FreeOwed(RoomPlan* plan) const;
   bool LimitsSpace(uint64_t grow_bytes_max) const {
     return limits_.database_bytes != UINT64_MAX || grow_bytes_max != UINT64_MAX;
   }
@@ -191,7 +195,9 @@ class Keeper {
   std::vector<std::vector<SegmentLog*>> group_logs_;  // as groups_
   bool any_limits_ = false;
   std::set<LogId> owed_;         // dropped in memory, not yet in the tables
-  bool owes_blocks_ = false;     // so that there will be more room than there is
+  // Of them, the places and sizes of blocks: there will be so much more room than there is.
+  std::vector<std::pair<int64_t, uint64_t>> owed_blocks_;
+  RoomPlan::Bounds bounds_;
   bool needs_places_first_ = false;
   bool is_cramped_ = false;
   uint64_t store_room_ = UINT64_MAX;

@@ -65,7 +65,7 @@ absl::StatusOr<Keeper::SalvageStep> Keeper::DecideSalvage(
     SegmentLog* log, const std::vector<SalvageBlock>& blocks, uint64_t grow_bytes_max,
     uint64_t disk_bytes) {
   SalvageStep step;
-  if (owes_blocks_) {  // of a round that failed; not twice for the same
+  if (!owed_blocks_.empty()) {  // of a round that failed; not twice for the same
     step.kind = SalvageStep::Kind::kMakeRoom;
     return step;
   }
@@ -94,14 +94,13 @@ absl::StatusOr<Keeper::SalvageStep> Keeper::DecideSalvage(
   for (const SalvageBlock& block : blocks) coming += FileBytes(block, limits_.page_bytes);
   // Of one that drops as much can be dropped afterwards as before.
   const bool fits = gives || Less(room, coming) >= limits_.intake_bytes;
-  const uint64_t over = fits ? Less(coming, quota.Room()) : 0;
   EDDY_ASSIGN_OR_RETURN(const uint64_t left_over,
                         DropForSalvage(place, blocks, fits ? coming : 0, &quota, &step));
   if (!step.passed.empty()) {
     step.kind = SalvageStep::Kind::kMakeRoom;
     return step;
   }
-  if (!fits || (left_over > 0 && !owes_blocks_)) {
+  if (!fits || (left_over > 0 && owed_blocks_.empty())) {
     return absl::ResourceExhaustedError(absl::StrCat(
         "the store, at its quota or headroom, has room for ", room,
         " bytes; to go on the salvage needs ", coming, ", and leaves ", limits_.intake_bytes,
@@ -110,8 +109,9 @@ absl::StatusOr<Keeper::SalvageStep> Keeper::DecideSalvage(
   // Not of `plan`, which is empty where nothing but the disk is a limit.
   EDDY_ASSIGN_OR_RETURN(const uint64_t free, FreeInside());
   EDDY_RETURN_IF_ERROR(Bound(grow_bytes_max));
-  const uint64_t growth = Less(coming, free + (over - left_over));
-  if (left_over > 0 || (growth > disk_bytes && over > left_over)) {
+  const uint64_t growth = Less(coming, free + quota.freed_bytes());
+  // Places outside serve only after a commit.
+  if (left_over > 0 || quota.freed_outside() || (growth > disk_bytes && quota.freed_bytes() > 0)) {
     step.kind = SalvageStep::Kind::kMakeRoom;  // and then looks again
   } else if (growth > disk_bytes) {
     return absl::ResourceExhaustedError(absl::StrCat(

@@ -1,21 +1,82 @@
 #include "src/log/room_plan.h"
 
+#include <algorithm>
+
 #include "src/log/block_extents.h"
 
 namespace eddy::log {
 
-// Free ones, and what the files may grow.
+uint64_t RoomPlan::Margin() const {
+  if (bounds_.block_bytes < kExtentBytesMin) return 0;
+  return std::min<uint64_t>(bounds_.most_bytes / 128, 8 << 20) + 16 * bounds_.page_bytes;
+}
+
 uint64_t RoomPlan::Pages() const {
-  return Less(bounds_.most_bytes + free_bytes_, database_bytes_ + outside_.end());
+  return Less(Sum(bounds_.most_bytes, free_bytes_), Sum(database_bytes_, outside_.end()));
+}
+
+uint64_t RoomPlan::OutsideMost() const {
+  if (bounds_.most_bytes == UINT64_MAX) return UINT64_MAX;
+  return Less(bounds_.most_bytes, Sum(database_bytes_, Margin()));
+}
+
+RoomPlan::Where RoomPlan::Find(uint64_t bytes) const {
+  const uint64_t needed = bytes + BlockOverhead(bounds_.page_bytes);
+  const bool place = outside_.HasPlace(bytes);
+  const bool wide = Less(database_bytes_ + outside_.end(), free_bytes_) <= bounds_.most_bytes / 2;
+  if (bytes < kExtentBytesMin) {
+    if (free_bytes_ >= needed) return Where::kInside;
+    // The database never shrinks: near the bound it grows last of all.
+    const bool grows = Pages() >= needed + Margin();
+    if (grows && wide) return Where::kInside;
+    if (place && bytes >= kExtentAlignment) return Where::kOutside;
+    return grows ? Where::kInside : Where::kNowhere;
+  }
+  if (place) return Where::kOutside;
+  const bool grows = outside_.end() + AlignExtent(bytes) <= OutsideMost();
+  if (grows && wide) return Where::kOutside;
+  if (free_bytes_ >= needed) return Where::kInside;
+  return grows ? Where::kOutside : Where::kNowhere;
+}
+
+void RoomPlan::Take(uint64_t bytes, Where where) {
+  if (where == Where::kOutside) {
+    outside_.Take(bytes);
+    // Its row.
+    bytes = 0;
+  }
+  const uint64_t needed = bytes + (bytes == 0 ? 512 : BlockOverhead(bounds_.page_bytes));
+  const uint64_t grown = Less(needed, free_bytes_);
+  free_bytes_ = Less(free_bytes_, needed);
+  database_bytes_ += grown;
+}
+
+bool RoomPlan::Fits(const std::vector<uint64_t>& blocks) const {
+  if (bounds_.most_bytes == UINT64_MAX) return true;
+  RoomPlan after = *this;
+  for (const uint64_t bytes : blocks) {
+    const Where where = after.Find(bytes);
+    if (where == Where::kNowhere) return false;
+    after.Take(bytes, where);
+  }
+  return after.database_bytes_ + after.outside_.end() <=
+         std::max(bounds_.most_bytes, database_bytes_ + outside_.end());
 }
 
 uint64_t RoomPlan::Room() const {
   if (bounds_.most_bytes == UINT64_MAX) return UINT64_MAX;
-  return Less(bounds_.most_bytes + free_bytes_ + outside_.BytesBeyond(bounds_.block_bytes),
-              database_bytes_ + outside_.end());
+  return Less(Sum(bounds_.most_bytes, FreeInside()),
+              database_bytes_ + outside_.end() + Margin());
+}
+
+uint64_t RoomPlan::Excess(uint64_t coming) const {
+  const uint64_t used =
+      Less(database_bytes_ + outside_.end(), free_bytes_ + outside_.free_bytes());
+  return Less(Sum(used, coming), bounds_.most_bytes);
 }
 
 void RoomPlan::Free(int64_t ref, uint64_t bytes) {
+  freed_bytes_ += bytes;
   if (ref <= 0) {
     free_bytes_ += bytes;
     return;
@@ -24,11 +85,13 @@ void RoomPlan::Free(int64_t ref, uint64_t bytes) {
   outside_.Free(ExtentAt(ref), ExtentBytes(ref));
 }
 
-bool RoomPlan::IsCramped(uint64_t wanted) const {
-  if (bounds_.most_bytes == UINT64_MAX || outside_.free_bytes() == 0) return false;
-  if (Pages() < RowMargin(bounds_.most_bytes, bounds_.page_bytes) / 2) return true;
-  return Room() < wanted &&
-         outside_.free_bytes() - outside_.BytesBeyond(bounds_.block_bytes) >= wanted;
+bool RoomPlan::IsCramped(uint64_t droppable, uint64_t wanted) const {
+  const uint64_t free = outside_.free_bytes();
+  if (bounds_.most_bytes == UINT64_MAX || free == 0) return false;
+  if (Pages() < Margin() / 2) return true;
+  const uint64_t room = Sum(Room(), droppable);
+  const uint64_t pieces = free - outside_.BytesBeyond(bounds_.block_bytes);
+  return room < wanted && pieces >= bounds_.block_bytes && Sum(room, pieces) >= wanted;
 }
 
 }  // namespace eddy::log

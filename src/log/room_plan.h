@@ -1,24 +1,24 @@
-// RoomPlan: how much a store whose files are bounded can still take, and what becomes
-// of that when blocks go. Pages of the database and places in the blocks' file do not
-// stand in for one another, so each is counted as far as it is sure:
+// RoomPlan: where a block is to lie in a store whose files are bounded, what fits, and
+// what becomes of that when blocks go. Pages of the database and places in the blocks'
+// file do not stand in for one another:
 //
-//   room = free pages + what the two files may still grow
-//        + of each free place in the blocks' file what lies beyond one block
+//   a large block   a free place outside; growth of that file, while less than half of
+//                   the bound is used; free pages; growth
+//   a small block   free pages; growth of the database, while less than half is used; a
+//                   free place outside; growth
 //
-// Such a place takes blocks until what is left of it is less than the next one needs: so
-// at least what lies beyond the largest. (One record that is larger than a segment may
-// find none; it then goes into pages, and for as long as it is there the files may be
-// larger than their bound by that record.)
-//
-// The rows need pages, and free places of the other file cannot give them: so that file
-// leaves a margin when it grows, and where pages get scarce all the same, or the free
-// places are too small to count, its last blocks are moved to the front, and it is cut.
+// Both leave a margin when they grow: the rows need pages, which free places outside
+// cannot give. Where pages get scarce all the same, or what is free lies in pieces too
+// small to count, its last blocks are moved to the front, and it is cut. What fits
+// nowhere goes into pages above the bound, until that has made room again: a record
+// larger than a segment may, and what a user's transaction writes.
 // Depends on block_extents.h. Pure.
 #ifndef EDDY_SRC_LOG_ROOM_PLAN_H_
 #define EDDY_SRC_LOG_ROOM_PLAN_H_
 
 #include <cstdint>
 #include <utility>
+#include <vector>
 
 #include "src/log/extent_map.h"
 
@@ -29,24 +29,18 @@ namespace eddy::log {
 constexpr uint64_t BlockOverhead(uint64_t page_bytes) { return page_bytes * 3 / 2; }
 
 constexpr uint64_t Less(uint64_t a, uint64_t b) { return a > b ? a - b : 0; }
-
-// What the blocks' file leaves to the database: some 120 bytes for the row and the
-// index of a block of at least 32 KiB are 1/256, and as much again.
-constexpr uint64_t RowMargin(uint64_t most_bytes, uint64_t page_bytes) {
-  const uint64_t share = most_bytes / 128;
-  return (share < (8 << 20) ? share : 8 << 20) + 16 * page_bytes;
-}
+constexpr uint64_t Sum(uint64_t a, uint64_t b) { return a > UINT64_MAX - b ? UINT64_MAX : a + b; }
 
 class RoomPlan {
  public:
   struct Bounds {
     uint64_t most_bytes = UINT64_MAX;  // of both files
     uint64_t page_bytes = 4096;
-    uint64_t block_bytes = 0;  // of the largest to come
+    uint64_t block_bytes = 0;  // of the largest that is usual
   };
+  enum class Where { kOutside, kInside, kNowhere };
 
-  // `database_bytes`, and of these `free_bytes`; `outside`: with all that is free there
-  // or will be after this round.
+  // `database_bytes`, and of these `free_bytes`.
   RoomPlan(const Bounds& bounds, uint64_t database_bytes, uint64_t free_bytes,
            ExtentMap outside)
       : bounds_(bounds),
@@ -54,27 +48,45 @@ class RoomPlan {
         free_bytes_(free_bytes),
         outside_(std::move(outside)) {}
 
-  // UINT64_MAX: no bound.
+  // Of a block of so many bytes, as stored.
+  Where Find(uint64_t bytes) const;
+  // How far the file may reach for a block that is to lie outside.
+  uint64_t OutsideMost() const;
+  // Whether there is a place for each, the others being there.
+  bool Fits(const std::vector<uint64_t>& blocks) const;
+
+  // Blocks of the usual size up to this fit in any case; UINT64_MAX: no bound. Of a free
+  // place outside it counts what lies beyond one block: it takes blocks until what is left
+  // of it is less than the next one needs.
   uint64_t Room() const;
+  // By how much all that is used and `coming` are above the bound.
+  uint64_t Excess(uint64_t coming) const;
   // A block goes: `ref` is what its row says of its place, 0 if its bytes are in the row.
   void Free(int64_t ref, uint64_t bytes);
-  // Of both files, as far as it is sure.
+  // By Free: how much, and whether of a place outside.
+  uint64_t freed_bytes() const { return freed_bytes_; }
+  bool freed_outside() const { return freed_outside_; }
+  // In both files, as far as it is sure.
   uint64_t FreeInside() const {
     return free_bytes_ + outside_.BytesBeyond(bounds_.block_bytes);
   }
-  // Whether one went whose place was outside.
-  bool freed_outside() const { return freed_outside_; }
-  // Whether the last blocks outside are to be moved to the front. `wanted`: a room that
-  // is enough.
-  bool IsCramped(uint64_t wanted) const;
+
+  // Whether the last blocks outside are to be moved to the front. `droppable`: what beside
+  // Room() counts as room; `wanted`: how much is enough.
+  bool IsCramped(uint64_t droppable, uint64_t wanted) const;
 
  private:
-  uint64_t Pages() const;
+  // Some 120 bytes for the row and the index of a block of at least 32 KiB are 1/256: as
+  // much again, where blocks are as large.
+  uint64_t Margin() const;
+  uint64_t Pages() const;  // free, and what the database may grow
+  void Take(uint64_t bytes, Where where);
 
-  const Bounds bounds_;
-  const uint64_t database_bytes_;
+  Bounds bounds_;
+  uint64_t database_bytes_;
   uint64_t free_bytes_;
   ExtentMap outside_;
+  uint64_t freed_bytes_ = 0;
   bool freed_outside_ = false;
 };
 

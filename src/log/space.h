@@ -11,7 +11,7 @@
 // given free serves those who make room. First the WAL is copied into the database,
 // which may have to grow for it, and cut. For that to fit, a quarter of the reserve
 // is all that may wait in the WAL, and the rest is more than a round. It is made again once as much again is
-// free, or once the files have room of their own for what the intake holds.
+// free, or once the database has free pages of its own for what the intake holds.
 //
 // Space within the database is used again and not given back: a file in which
 // pages can be moved (auto_vacuum) needs a map of them, which every commit writes.
@@ -59,9 +59,9 @@ class Space {
 
   bool reserve_held() const { return held_; }
   // No records are to be taken: the reserve is given up and nothing replaces it.
-  bool Closed(uint64_t files_free_bytes) const {
+  bool Closed(uint64_t database_free_bytes) const {
     return reserve_bytes_ != 0 && !held_ &&
-           files_free_bytes < reserve_bytes_ + intake_bytes_;
+           database_free_bytes < reserve_bytes_ + intake_bytes_;
   }
   // The disk is full. True: the reserve was there, and is free now.
   bool GiveUp();

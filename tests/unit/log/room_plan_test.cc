@@ -1,4 +1,4 @@
-// How much a store whose files are bounded can still take.
+// How much a store whose files are bounded can still take, and where.
 #include "src/log/room_plan.h"
 
 #include <catch2/catch_test_macros.hpp>
@@ -9,74 +9,136 @@ namespace eddy::log {
 namespace {
 
 constexpr uint64_t kFilePage = kExtentAlignment;
+constexpr uint64_t kBlock = 16 * kFilePage;
+constexpr uint64_t kMost = 4 << 20;
+// Of a bound of 4 MiB: 1/128 and 16 pages.
+constexpr uint64_t kMargin = (kMost / 128) + 16 * kFilePage;
+constexpr RoomPlan::Bounds kBounds = {kMost, kFilePage, kBlock};
 
-// 4 MiB of both files, blocks of up to ten pages.
-RoomPlan::Bounds Bounds(uint64_t most = 4 << 20) { return {most, kFilePage, 10 * kFilePage}; }
+ExtentMap Taken(uint64_t bytes) {
+  ExtentMap map;
+  for (uint64_t at = 0; at < bytes; at += kFilePage) map.AddTaken(at, kFilePage);
+  return map;
+}
 
 TEST_CASE("without a bound there is room for all", "[log][room]") {
-  CHECK(RoomPlan({}, 1 << 30, 0, ExtentMap()).Room() == UINT64_MAX);
+  const RoomPlan plan({}, 1 << 30, 0, Taken(kFilePage));
+  CHECK(plan.Room() == UINT64_MAX);
+  CHECK(plan.Fits({1 << 30, 1 << 30}));
+  CHECK(plan.OutsideMost() == UINT64_MAX);
+}
+
+TEST_CASE("a bound as large as can be is one", "[log][room]") {
+  RoomPlan plan({UINT64_MAX - 1, kFilePage, kBlock}, 1 << 20, 60 << 20, ExtentMap());
+  CHECK(plan.Room() > uint64_t{1} << 60);
+  CHECK(plan.Excess(1 << 20) == 0);
 }
 
 TEST_CASE("what both files may grow is room, and free pages are", "[log][room]") {
-  ExtentMap outside;
-  outside.AddTaken(0, 1 << 20);
-  RoomPlan plan(Bounds(), 1 << 20, 8 * kFilePage, outside);
-  CHECK(plan.Room() == (2 << 20) + 8 * kFilePage);
+  RoomPlan plan(kBounds, 1 << 20, 8 * kFilePage, Taken(1 << 20));
+  CHECK(plan.Room() == (2 << 20) + 8 * kFilePage - kMargin);
   plan.Free(0, 3 * kFilePage);  // a block whose bytes lay in its row
-  CHECK(plan.Room() == (2 << 20) + 11 * kFilePage);
+  CHECK(plan.Room() == (2 << 20) + 11 * kFilePage - kMargin);
   CHECK(!plan.freed_outside());
+  CHECK(plan.freed_bytes() == 3 * kFilePage);
+}
+
+TEST_CASE("a store of small blocks leaves no margin", "[log][room]") {
+  const RoomPlan plan({kMost, kFilePage, 8 << 10}, 1 << 20, 0, ExtentMap());
+  CHECK(plan.Room() == 3 << 20);
 }
 
 TEST_CASE("files above their bound leave no room before they are below it", "[log][room]") {
-  ExtentMap outside;
-  outside.AddTaken(0, 4 << 20);
-  RoomPlan plan(Bounds(), 1 << 20, 0, outside);
+  RoomPlan plan(kBounds, 1 << 20, 0, Taken(4 << 20));
   CHECK(plan.Room() == 0);
+  CHECK(plan.Excess(kFilePage) == (1 << 20) + kFilePage);
   plan.Free(0, 1 << 20);
   CHECK(plan.Room() == 0);
-  plan.Free(0, kFilePage);
+  plan.Free(0, kMargin + kFilePage);
   CHECK(plan.Room() == kFilePage);
 }
 
-TEST_CASE("a free place counts as far as it is sure to take blocks", "[log][room]") {
-  ExtentMap outside;
-  for (uint64_t at = 0; at < 3 << 20; at += kFilePage) outside.AddTaken(at, kFilePage);
-  RoomPlan plan(Bounds(), 1 << 20, 0, outside);
+TEST_CASE("a free place is room as far as it is sure to take blocks", "[log][room]") {
+  RoomPlan plan(kBounds, (1 << 20) - kMargin, 0, Taken(3 << 20));
   CHECK(plan.Room() == 0);
-  plan.Free(ExtentRef(kFilePage, 10 * kFilePage), 10 * kFilePage);
-  CHECK(plan.Room() == 0);  // for a block of nine pages, and then for no other
-  plan.Free(ExtentRef(20 * kFilePage, 10 * kFilePage), 10 * kFilePage);
+  plan.Free(ExtentRef(kFilePage, kBlock), kBlock);
+  CHECK(plan.Room() == 0);  // for a block of fifteen pages, and then for no other
+  plan.Free(ExtentRef(20 * kFilePage, kBlock), kBlock);
   CHECK(plan.Room() == 0);
-  plan.Free(ExtentRef(11 * kFilePage, 9 * kFilePage), 9 * kFilePage);  // what lies between
+  plan.Free(ExtentRef(17 * kFilePage, 3 * kFilePage), 3 * kFilePage);  // what lies between
   CHECK(plan.Room() == 19 * kFilePage);
   CHECK(plan.freed_outside());
-  // Beside it, at the end of the file, which then may grow into pages as well.
-  plan.Free(ExtentRef((3 << 20) - 5 * kFilePage, 5 * kFilePage), 5 * kFilePage);
-  CHECK(plan.Room() == 24 * kFilePage);
+}
+
+TEST_CASE("a large block lies outside while there is place, and then in free pages",
+          "[log][room]") {
+  using Where = RoomPlan::Where;
+  // Less than half of the bound is used.
+  CHECK(RoomPlan(kBounds, 2 << 20, 2 << 20, ExtentMap()).Find(kBlock) == Where::kOutside);
+  // More: free pages first, before any file grows.
+  CHECK(RoomPlan(kBounds, 1 << 20, kBlock + 2 * kFilePage, Taken(2 << 20)).Find(kBlock) ==
+        Where::kInside);
+  CHECK(RoomPlan(kBounds, 1 << 20, 0, Taken(2 << 20)).Find(kBlock) == Where::kOutside);
+  // Of what only the rows may take nothing.
+  RoomPlan full(kBounds, (1 << 20) - kMargin, 0, Taken(3 << 20));
+  CHECK(full.Find(kBlock) == Where::kNowhere);
+  full.Free(ExtentRef(kFilePage, kBlock), kBlock);
+  CHECK(full.Find(kBlock) == Where::kOutside);
+}
+
+TEST_CASE("a small block lies in pages, and where there are none in a free place",
+          "[log][room]") {
+  using Where = RoomPlan::Where;
+  constexpr uint64_t kSmall = 2 * kFilePage;
+  CHECK(RoomPlan(kBounds, 1 << 20, 0, ExtentMap()).Find(kSmall) == Where::kInside);
+  CHECK(RoomPlan(kBounds, 1 << 20, 4 * kFilePage, Taken(3 << 20)).Find(kSmall) == Where::kInside);
+  // Near the bound the database grows last.
+  RoomPlan near(kBounds, (1 << 20) - kMargin - 4 * kFilePage, 0, Taken(3 << 20));
+  CHECK(near.Find(kSmall) == Where::kInside);
+  near.Free(ExtentRef(kFilePage, kSmall), kSmall);
+  CHECK(near.Find(kSmall) == Where::kOutside);
+  RoomPlan full(kBounds, (1 << 20) - kMargin, 0, Taken(3 << 20));
+  CHECK(full.Find(kSmall) == Where::kNowhere);
+  full.Free(ExtentRef(kFilePage, kSmall), kSmall);
+  CHECK(full.Find(kSmall) == Where::kOutside);
+  CHECK(full.Find(1000) == Where::kNowhere);  // would waste most of it
+}
+
+TEST_CASE("blocks fit only together", "[log][room]") {
+  RoomPlan plan(kBounds, (1 << 20) - kMargin, 0, Taken(3 << 20));
+  CHECK(plan.Fits({}));
+  CHECK(!plan.Fits({kBlock}));
+  plan.Free(ExtentRef(kFilePage, kBlock), kBlock);
+  CHECK(plan.Fits({kBlock}));
+  CHECK(!plan.Fits({kBlock, kBlock}));
+  plan.Free(ExtentRef(100 * kFilePage, kBlock), kBlock);
+  CHECK(plan.Fits({kBlock, kBlock}));
 }
 
 TEST_CASE("blocks are to be moved where pages are scarce", "[log][room]") {
-  const uint64_t margin = RowMargin(4 << 20, kFilePage);
   ExtentMap outside;
   outside.AddTaken(20 * kFilePage, (2 << 20) - 20 * kFilePage);
-  CHECK(!RoomPlan(Bounds(), (2 << 20) - margin, 0, outside).IsCramped(kFilePage));
-  CHECK(RoomPlan(Bounds(), (2 << 20) - kFilePage, 0, outside).IsCramped(kFilePage));
+  CHECK(!RoomPlan(kBounds, (2 << 20) - kMargin, 0, outside).IsCramped(UINT64_MAX, 1 << 20));
+  CHECK(RoomPlan(kBounds, (2 << 20) - kFilePage, 0, outside).IsCramped(UINT64_MAX, 1 << 20));
   // Where nothing is free they cannot be.
-  ExtentMap full;
-  full.AddTaken(0, 2 << 20);
-  CHECK(!RoomPlan(Bounds(), (2 << 20) - kFilePage, 0, full).IsCramped(kFilePage));
+  CHECK(!RoomPlan(kBounds, (2 << 20) - kFilePage, 0, Taken(2 << 20)).IsCramped(0, 1 << 20));
 }
 
-TEST_CASE("blocks are to be moved where what is free lies in pieces", "[log][room]") {
-  const uint64_t margin = RowMargin(4 << 20, kFilePage);
+TEST_CASE("blocks are to be moved where what is free lies in pieces, and together is enough",
+          "[log][room]") {
   const uint64_t wanted = 64 * kFilePage;
   ExtentMap outside;
-  for (uint64_t at = 9 * kFilePage; at <= 90 * kFilePage; at += 9 * kFilePage) outside.AddTaken(at, kFilePage);
-  // Eighty pages are free, of which none is sure.
-  const uint64_t database = (4 << 20) - outside.end() - margin;
-  CHECK(RoomPlan(Bounds(), database, 0, outside).Room() == margin);
-  CHECK(RoomPlan(Bounds(), database, 0, outside).IsCramped(wanted));
-  CHECK(!RoomPlan(Bounds(), database - wanted, 0, outside).IsCramped(wanted));
+  for (uint64_t at = 9 * kFilePage; at <= 90 * kFilePage; at += 9 * kFilePage) {
+    outside.AddTaken(at, kFilePage);
+  }
+  // Eighty-one pages are free, of which none is sure.
+  const uint64_t database = kMost - outside.end() - kMargin;
+  const RoomPlan plan(kBounds, database, 0, outside);
+  CHECK(plan.Room() == 0);
+  CHECK(plan.IsCramped(0, wanted));
+  CHECK(!plan.IsCramped(0, 100 * kFilePage));   // it would not be
+  CHECK(!plan.IsCramped(wanted, wanted));       // that much can be dropped
+  CHECK(!RoomPlan(kBounds, database - wanted, 0, outside).IsCramped(0, wanted));
 }
 
 }  // namespace
