@@ -129,6 +129,8 @@ absl::StatusOr<int64_t> BlockExtents::Write(std::string_view bytes, std::optiona
   file_bytes_ = std::max(file_bytes_, *at + AlignExtent(bytes.size()));
   const absl::Status written = file_->Write(*at, bytes);
   if (!written.ok()) {
+    // What the disk has no space for may be written later; where it fails nothing is.
+    if (absl::IsResourceExhausted(written)) map_.GiveBack(*at, bytes.size());
     file_.reset();  // the next one looks anew: it may have been opened on a read-only disk
     return written;
   }

@@ -83,7 +83,7 @@ absl::StatusOr<uint64_t> BlockWriter::Pages(sql::Statement& count) {
 absl::StatusOr<RoomPlan> BlockWriter::PlanWith(const ExtentMap& outside) {
   EDDY_ASSIGN_OR_RETURN(const uint64_t database, Pages(page_count_));
   EDDY_ASSIGN_OR_RETURN(const uint64_t free, Pages(free_count_));
-  return RoomPlan(bounds_, database, free, outside);
+  return RoomPlan(bounds_, database, free, outside, extents_->IsUsed());
 }
 
 absl::StatusOr<RoomPlan> BlockWriter::Plan() {
@@ -149,7 +149,7 @@ absl::StatusOr<uint64_t> BlockWriter::MoveLast() {
 void BlockWriter::Finish(bool committed) {
   if (extents_ == nullptr) return;
   bool is_tight = false;
-  if (committed && bounds_.most_bytes != UINT64_MAX) {
+  if (committed && bounds_.is_quota) {
     const absl::StatusOr<uint64_t> database = Pages(page_count_);
     is_tight = database.ok() &&
                *database + extents_->file_bytes() > bounds_.most_bytes - bounds_.most_bytes / 16;

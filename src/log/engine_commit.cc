@@ -193,12 +193,6 @@ absl::Status EngineImpl::WriteRound(const std::vector<LogRound>& rounds,
   EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, BeginOrJoin());
   EDDY_RETURN_IF_ERROR(keeper_->WriteDrops());  // first: the blocks use their pages
   if (with_state) EDDY_RETURN_IF_ERROR(thinner_->Write());  // likewise
-  if (!keeper_->IsCramped()) {
-    may_move_ = true;
-  } else if (transacting_ == nullptr && !IsDegraded()) {
-    EDDY_ASSIGN_OR_RETURN(const uint64_t moved, writer_->MoveLast());
-    may_move_ = moved > 0;
-  }
   const int64_t kept_ms = keeper_->NowMs();
   const uint64_t inside_before = writer_->inside_bytes();
   for (const LogRound& round : rounds) {
@@ -230,6 +224,7 @@ absl::Status EngineImpl::WriteRound(const std::vector<LogRound>& rounds,
     }
   }
   if (transacting_ != nullptr) EDDY_RETURN_IF_ERROR(transacting_->work->Write(*db_));
+  EDDY_RETURN_IF_ERROR(MoveLast());       // after the new ones, which need places more
   EDDY_RETURN_IF_ERROR(writer_->Sync());  // before whatever refers to it
   EDDY_RETURN_IF_ERROR(transaction.Commit());
   wal_block_bytes_ += writer_->inside_bytes() - inside_before;
@@ -361,13 +356,13 @@ EngineImpl::RoundResult EngineImpl::CommitRound(Extent extent) {
   } else {
     status = EnsureDatabase();
     if (status.ok()) status = DecideDrops(rounds);
-    work = work || keeper_->HasDropsToWrite() || (keeper_->IsCramped() && may_move_);
+    work = work || keeper_->HasDropsToWrite() || (keeper_->IsCramped() && now >= move_after_);
   }
   const auto write = [&] {
     commit_mu_.AssertHeld();
     status = WriteRound(rounds, captured, complete);
     NoteCommit(status);
-    if (!status.ok()) may_move_ = false;  // not again for nothing
+    if (!status.ok()) move_after_ = now + kMovePause;  // not again for nothing
     if (!status.ok() && db_open_) db_->StopReading();
     writer_->Finish(status.ok());
     keeper_->Finish(status.ok());

@@ -52,6 +52,17 @@ absl::Status EngineImpl::SettleBlocks() {
   return absl::OkStatus();
 }
 
+// Where places are wanted that lie in pieces: see room_plan.h.
+absl::Status EngineImpl::MoveLast() {
+  const absl::Duration now = clock_->SinceBoot();
+  if (!keeper_->IsCramped() || now < move_after_ || transacting_ != nullptr || IsDegraded()) {
+    return absl::OkStatus();
+  }
+  EDDY_ASSIGN_OR_RETURN(const uint64_t moved, writer_->MoveLast());
+  if (moved == 0) move_after_ = now + kMovePause;
+  return absl::OkStatus();
+}
+
 // A changed bit in the index, or in the column that it is of, would stop every trim, and
 // with it every commit. It holds nothing that is not in the rows.
 absl::Status EngineImpl::MendIndex() {

@@ -175,6 +175,9 @@ class EngineImpl final : public Engine, public LogHost {
   absl::StatusOr<sql::Transaction> BeginOrJoin() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   absl::Status SettleBlocks() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   absl::Status MendIndex() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  // After a round in which nothing could be moved, or which failed.
+  static constexpr absl::Duration kMovePause = absl::Minutes(1);
+  absl::Status MoveLast() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   static bool AnyLarge(const std::vector<LogRound>& rounds);
   // What was deleted is to be overwritten: SQLite does that, for pages.
   bool UsesExtents() const { return !options_.store.secure_delete; }
@@ -254,7 +257,7 @@ class EngineImpl final : public Engine, public LogHost {
   uint64_t position_floor_ = 0;       // no new log begins below; constant once open
   bool salvaged_ = false;             // from a damaged database, ever; likewise
   Space space_ ABSL_GUARDED_BY(commit_mu_);
-  bool may_move_ ABSL_GUARDED_BY(commit_mu_) = true;  // else only along with other work
+  absl::Duration move_after_ ABSL_GUARDED_BY(commit_mu_);  // SinceBoot
   bool db_open_ ABSL_GUARDED_BY(commit_mu_) = true;  // false: a reopen has failed half way
   bool reopen_wanted_ ABSL_GUARDED_BY(commit_mu_) = false;   // a sync failed
   bool wal_in_doubt_ ABSL_GUARDED_BY(commit_mu_) = false;    // that of a commit

@@ -31,6 +31,13 @@ std::optional<uint64_t> ExtentMap::Take(uint64_t bytes, uint64_t most) {
   return at;
 }
 
+void ExtentMap::GiveBack(uint64_t at, uint64_t bytes) {
+  const auto taken = std::find(taken_.begin(), taken_.end(), Extent(at, AlignExtent(bytes)));
+  if (taken == taken_.end()) return;
+  taken_.erase(taken);
+  AddFree(at, AlignExtent(bytes));
+}
+
 void ExtentMap::Give(uint64_t at, uint64_t bytes) { given_.emplace_back(at, AlignExtent(bytes)); }
 
 void ExtentMap::Finish(End how) {
@@ -41,7 +48,6 @@ void ExtentMap::Finish(End how) {
   }
   taken_.clear();
   given_.clear();
-  if (how == End::kCommitted) Settle();
 }
 
 void ExtentMap::Doubt(uint64_t end) {
@@ -86,6 +92,7 @@ void ExtentMap::AddFree(uint64_t at, uint64_t bytes) {
 ExtentMap ExtentMap::Planned() const {
   ExtentMap planned = *this;
   planned.Finish(End::kCommitted);
+  planned.Settle();
   return planned;
 }
 

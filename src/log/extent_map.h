@@ -7,7 +7,8 @@
 //          until then a power cut brings back what refers to it
 //   Finish the round has ended: committed; or given up before its commit was tried; or
 //          in doubt, since a commit that has failed may yet turn up after a death
-//   Settle nothing is in doubt any more: whatever was is free
+//   Settle nothing is in doubt any more: whatever was is free. A commit that changed
+//          nothing was not written, so no Finish does it
 //
 // Depends on nothing. Pure. Threads: not safe.
 #ifndef EDDY_SRC_LOG_EXTENT_MAP_H_
@@ -37,6 +38,8 @@ class ExtentMap {
 
   // None, if the place would end behind `most`.
   std::optional<uint64_t> Take(uint64_t bytes, uint64_t most = UINT64_MAX);
+  // Taken in this round, and nobody will refer to it: free at once.
+  void GiveBack(uint64_t at, uint64_t bytes);
   void Give(uint64_t at, uint64_t bytes);
   enum class End { kCommitted, kGivenUp, kInDoubt };
   void Finish(End how);

@@ -44,8 +44,9 @@ uint64_t StoredBytes(const BlockDraft& draft) {
   return std::min(span, draft.payload_bytes + 6 * draft.frame_count + 64);
 }
 
-// Of the bound: so much is dropped ahead.
+// Of the bound, or of what can be dropped: so much is dropped ahead.
 constexpr uint64_t kDropAheadShare = 32;
+constexpr uint64_t kDropAheadMax = 4 << 20;
 
 bool IsReason(int64_t reason) { return reason >= 0 && reason < kGapReasonCount; }
 
@@ -183,11 +184,16 @@ absl::Status Keeper::LearnOldest() {
 }
 
 absl::Status Keeper::Bound(uint64_t grow_bytes_max) {
-  bounds_ = {limits_.database_bytes, limits_.page_bytes, limits_.block_bytes};
+  bounds_ = {limits_.database_bytes, limits_.page_bytes, limits_.block_bytes,
+             limits_.database_bytes != UINT64_MAX};
   if (grow_bytes_max != UINT64_MAX) {
     EDDY_ASSIGN_OR_RETURN(const uint64_t database, db_->FileBytes());
     const uint64_t files = database + writer_->outside_bytes();
-    bounds_.most_bytes = std::min(bounds_.most_bytes, Sum(files, grow_bytes_max));
+    const uint64_t disk_bytes = Sum(files, grow_bytes_max);
+    if (disk_bytes < bounds_.most_bytes) {
+      bounds_.most_bytes = disk_bytes;
+      bounds_.is_quota = false;
+    }
   }
   writer_->Bound(bounds_);
   return absl::OkStatus();
@@ -209,6 +215,12 @@ absl::StatusOr<uint64_t> Keeper::FreeInside() {
   return plan.FreeInside();
 }
 
+// Where what goes lies between what stays, its places may be too small, however many: then
+// it is not they who make room, but moving what lies last.
+uint64_t Keeper::EnoughBytes(const RoomPlan& plan, uint64_t coming) const {
+  return Sum(plan.Excess(coming), 2 * limits_.block_bytes);
+}
+
 absl::Status Keeper::Decide(const std::vector<BlockDraft>& drafts, uint64_t grow_bytes_max) {
   needs_places_first_ = is_cramped_ = false;
   if (!LimitsSpace(grow_bytes_max)) EDDY_RETURN_IF_ERROR(Bound(grow_bytes_max));
@@ -227,18 +239,20 @@ absl::Status Keeper::Decide(const std::vector<BlockDraft>& drafts, uint64_t grow
     EDDY_RETURN_IF_ERROR(LearnOldest());
     EDDY_ASSIGN_OR_RETURN(RoomPlan plan, Plan(grow_bytes_max));
     const bool fits_now = plan.Fits(blocks);
+    const RoomPlan before = plan;
     FreeOwed(&plan);
     // Drops for the sake of places outside are a commit of their own: for several rounds.
-    if (!fits_now && limits_.block_bytes >= kExtentBytesMin) {
-      const uint64_t ahead = coming + bounds_.most_bytes / kDropAheadShare;
+    if (limits_.block_bytes >= kExtentBytesMin && !plan.Fits(blocks)) {
+      const uint64_t ahead =
+          coming + std::min(std::min(bounds_.most_bytes, DroppableBytes(groups_)) /
+                                kDropAheadShare,
+                            kDropAheadMax);
       for (size_t i = 0; coming > 0 && coming < ahead; ++i) {
         blocks.push_back(blocks[i]);
         coming += blocks[i] + BlockOverhead(limits_.page_bytes);
       }
     }
-    // Where what goes lies between what stays, its places may be too small, however many:
-    // then it is not they who make room, but moving what lies last.
-    const uint64_t enough = Sum(plan.freed_bytes(), Sum(plan.Excess(coming), 2 * limits_.block_bytes));
+    const uint64_t enough = EnoughBytes(before, coming);
     const int64_t now_ms = NowMs();
     for (size_t drops = 0; drops < kDropsMax; ++drops) {
       const bool over = plan.freed_bytes() < enough && !plan.Fits(blocks);

@@ -181,6 +181,8 @@ class Keeper {
   absl::StatusOr<RoomPlan> Plan(uint64_t grow_bytes_max);
   // As Decide: those that are dropped, and not yet in the tables, are gone.
   void FreeOwed(RoomPlan* plan) const;
+  // More than that is not dropped of `plan` for the sake of what comes.
+  uint64_t EnoughBytes(const RoomPlan& plan, uint64_t coming) const;
   bool LimitsSpace(uint64_t grow_bytes_max) const {
     return limits_.database_bytes != UINT64_MAX || grow_bytes_max != UINT64_MAX;
   }

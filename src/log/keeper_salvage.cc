@@ -131,10 +131,18 @@ absl::StatusOr<uint64_t> Keeper::DropForSalvage(Place& place,
     groups_[group].bytes_coming += block.bytes;
     groups_[group].frames_coming += block.frames;
   }
+  const uint64_t enough = EnoughBytes(*plan, coming);
+  const auto is_over = [&] {
+    std::vector<uint64_t> sizes;
+    for (size_t i = step->passed.size(); coming > 0 && i < blocks.size(); ++i) {
+      sizes.push_back(blocks[i].bytes);
+    }
+    return plan->freed_bytes() < enough && !plan->Fits(sizes);
+  };
   const int64_t now_ms = NowMs();
   const auto drop_some = [&]() -> absl::Status {
     for (size_t drops = 0; drops < kDropsMax; ++drops) {
-      const uint64_t over = Less(coming, plan->Room());
+      const uint64_t over = is_over() ? coming : 0;
       const std::optional<Drop> drop = NextDrop(groups_, now_ms, over, limits_.at_quota);
       const LogTotals& totals = Totals(place);
       // Never before what is there of the same log, which is older.
@@ -159,7 +167,7 @@ absl::StatusOr<uint64_t> Keeper::DropForSalvage(Place& place,
   groups_[group].bytes_coming = 0;
   groups_[group].frames_coming = 0;
   EDDY_RETURN_IF_ERROR(dropped);
-  return Less(coming, plan->Room());
+  return is_over() ? coming : 0;
 }
 
 }  // namespace eddy::log

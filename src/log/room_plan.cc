@@ -22,7 +22,7 @@ uint64_t RoomPlan::OutsideMost() const {
 
 RoomPlan::Where RoomPlan::Find(uint64_t bytes) const {
   const uint64_t needed = bytes + BlockOverhead(bounds_.page_bytes);
-  const bool place = outside_.HasPlace(bytes);
+  const bool place = used_ && outside_.HasPlace(bytes);
   const bool wide = Less(database_bytes_ + outside_.end(), free_bytes_) <= bounds_.most_bytes / 2;
   if (bytes < kExtentBytesMin) {
     if (free_bytes_ >= needed) return Where::kInside;
@@ -33,9 +33,10 @@ RoomPlan::Where RoomPlan::Find(uint64_t bytes) const {
     return grows ? Where::kInside : Where::kNowhere;
   }
   if (place) return Where::kOutside;
-  const bool grows = outside_.end() + AlignExtent(bytes) <= OutsideMost();
+  const bool grows = used_ && outside_.end() + AlignExtent(bytes) <= OutsideMost();
   if (grows && wide) return Where::kOutside;
   if (free_bytes_ >= needed) return Where::kInside;
+  if (!used_ && Pages() >= needed) return Where::kInside;
   return grows ? Where::kOutside : Where::kNowhere;
 }
 
@@ -87,7 +88,7 @@ void RoomPlan::Free(int64_t ref, uint64_t bytes) {
 
 bool RoomPlan::IsCramped(uint64_t droppable, uint64_t wanted) const {
   const uint64_t free = outside_.free_bytes();
-  if (bounds_.most_bytes == UINT64_MAX || free == 0) return false;
+  if (bounds_.most_bytes == UINT64_MAX || !bounds_.is_quota || free == 0) return false;
   if (Pages() < Margin() / 2) return true;
   const uint64_t room = Sum(Room(), droppable);
   const uint64_t pieces = free - outside_.BytesBeyond(bounds_.block_bytes);

@@ -37,16 +37,20 @@ class RoomPlan {
     uint64_t most_bytes = UINT64_MAX;  // of both files
     uint64_t page_bytes = 4096;
     uint64_t block_bytes = 0;  // of the largest that is usual
+    // It is the store's own, and not what others leave of the disk, which takes whatever
+    // is given back.
+    bool is_quota = false;
   };
   enum class Where { kOutside, kInside, kNowhere };
 
-  // `database_bytes`, and of these `free_bytes`.
+  // `database_bytes`, and of these `free_bytes`. Not `used`: nothing more may go outside.
   RoomPlan(const Bounds& bounds, uint64_t database_bytes, uint64_t free_bytes,
-           ExtentMap outside)
+           ExtentMap outside, bool used = true)
       : bounds_(bounds),
         database_bytes_(database_bytes),
         free_bytes_(free_bytes),
-        outside_(std::move(outside)) {}
+        outside_(std::move(outside)),
+        used_(used) {}
 
   // Of a block of so many bytes, as stored.
   Where Find(uint64_t bytes) const;
@@ -86,6 +90,7 @@ class RoomPlan {
   uint64_t database_bytes_;
   uint64_t free_bytes_;
   ExtentMap outside_;
+  const bool used_;
   uint64_t freed_bytes_ = 0;
   bool freed_outside_ = false;
 };

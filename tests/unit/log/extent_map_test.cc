@@ -84,7 +84,11 @@ TEST_CASE("what is in doubt is neither taken nor free until that is settled", "[
     map.Finish(End::kInDoubt);
     CHECK(map.in_doubt());
     CHECK(map.Take(kPage) == kPage);
-    SECTION("which another commit settles") { map.Finish(End::kCommitted); }
+    SECTION("which no other commit settles, since that may have written nothing") {
+      map.Finish(End::kCommitted);
+      CHECK(map.in_doubt());
+      map.Settle();
+    }
     SECTION("which is settled") {
       map.Finish(End::kGivenUp);
       CHECK(map.end() == kPage);
@@ -102,6 +106,7 @@ TEST_CASE("what is in doubt is neither taken nor free until that is settled", "[
     CHECK(map.in_doubt());
     CHECK(map.Take(1) == 5 * kPage);
     map.Finish(End::kCommitted);
+    map.Settle();
     CHECK(map.end() == 6 * kPage);
     CHECK(map.Take(3 * kPage) == 2 * kPage);
     map.Finish(End::kGivenUp);
@@ -120,6 +125,20 @@ TEST_CASE("below a bound only what is free there is taken", "[log][extents]") {
   CHECK(map.Take(2 * kPage, 2 * kPage) == 0);
   CHECK(!map.Take(2 * kPage, map.end()));
   CHECK(map.Take(1, map.end()) == 2 * kPage);
+}
+
+TEST_CASE("what was taken for nothing is given back at once", "[log][extents]") {
+  ExtentMap map;
+  map.Take(3 * kPage);
+  map.Take(kPage);
+  map.GiveBack(0, 3 * kPage - 1);
+  CHECK(map.free_bytes() == 3 * kPage);
+  map.GiveBack(0, 3 * kPage);  // no more: it is not taken
+  CHECK(map.Take(2 * kPage) == 0);
+  map.GiveBack(3 * kPage, kPage);
+  CHECK(map.end() == 2 * kPage);
+  map.Finish(ExtentMap::End::kCommitted);
+  CHECK(map.end() == 2 * kPage);
 }
 
 TEST_CASE("what a round will have given is free in its plan only", "[log][extents]") {

@@ -13,7 +13,7 @@ constexpr uint64_t kBlock = 16 * kFilePage;
 constexpr uint64_t kMost = 4 << 20;
 // Of a bound of 4 MiB: 1/128 and 16 pages.
 constexpr uint64_t kMargin = (kMost / 128) + 16 * kFilePage;
-constexpr RoomPlan::Bounds kBounds = {kMost, kFilePage, kBlock};
+constexpr RoomPlan::Bounds kBounds = {kMost, kFilePage, kBlock, /*is_quota=*/true};
 
 ExtentMap Taken(uint64_t bytes) {
   ExtentMap map;
@@ -139,6 +139,23 @@ TEST_CASE("blocks are to be moved where what is free lies in pieces, and togethe
   CHECK(!plan.IsCramped(0, 100 * kFilePage));   // it would not be
   CHECK(!plan.IsCramped(wanted, wanted));       // that much can be dropped
   CHECK(!RoomPlan(kBounds, database - wanted, 0, outside).IsCramped(0, wanted));
+}
+
+TEST_CASE("where others take what is given back nothing is moved", "[log][room]") {
+  ExtentMap outside;
+  outside.AddTaken(20 * kFilePage, (2 << 20) - 20 * kFilePage);
+  RoomPlan::Bounds of_disk = kBounds;
+  of_disk.is_quota = false;
+  CHECK(!RoomPlan(of_disk, (2 << 20) - kFilePage, 0, outside).IsCramped(0, 1 << 20));
+}
+
+TEST_CASE("where nothing more may go outside only pages are room", "[log][room]") {
+  RoomPlan plan(kBounds, 1 << 20, 0, Taken(3 << 20), /*used=*/false);
+  plan.Free(ExtentRef(kFilePage, kBlock), kBlock);
+  CHECK(plan.Find(kBlock) == RoomPlan::Where::kNowhere);
+  CHECK(!plan.Fits({kBlock}));
+  plan.Free(0, kBlock + 2 * kFilePage);
+  CHECK(plan.Find(kBlock) == RoomPlan::Where::kInside);
 }
 
 }  // namespace

@@ -175,7 +175,7 @@ TEST_CASE("at the quota no more is dropped than what comes needs, wherever it li
     const uint64_t now = dropped();
     INFO("round " << round);
     // And a few rounds ahead: a thirty-second.
-    CHECK((now - before) * record_bytes <= 5 * record_bytes + (512 << 10) + 3 * (64 << 10));
+    CHECK((now - before) * record_bytes <= 5 * record_bytes + (256 << 10) + 3 * (64 << 10));
     before = now;
   }
   Ok(f.store->Flush());
@@ -289,6 +289,7 @@ TEST_CASE("a quota is kept where nothing more may go outside", "[stream][quota][
   Ok(f.store->Flush());
   f.options.quota_bytes = 16 << 20;
   f.options.secure_delete = true;
+  f.options.at_quota = GENERATE(AtLimit::kRejectNew, AtLimit::kDropOldest);
   f.Open();
   stream = *f.store->OpenStream("telemetry");
   for (int i = 0; i < 1000 && stream->Put("key", std::string(12000, 'x')).ok(); ++i) {
@@ -353,9 +354,9 @@ TEST_CASE("a disk that refuses is not written to again and again to bring places
                         /*sticky=*/true, "-wal");
   const uint64_t written = f.device.disk.BytesWritten("-blocks");
   for (int i = 0; i < 60; ++i) f.Due();
-  CHECK(f.device.disk.BytesWritten("-blocks") - written <= 2 << 20);
+  CHECK(f.device.disk.BytesWritten("-blocks") - written <= 4 << 20);  // in two minutes
   f.device.disk.ClearFaults();
-  for (int i = 0; i < 30; ++i) f.Due();
+  for (int i = 0; i < 90; ++i) f.Due();
   CHECK(!f.store->Stats().rejects);
   CHECK(f.store->Stats().blocks_damaged == 0);
 }
