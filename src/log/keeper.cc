@@ -40,7 +40,9 @@ constexpr char kSetDropped[] =
 // packing saves counts; where it is a little more, it is found a place all the same.
 uint64_t StoredBytes(const BlockDraft& draft) {
   const uint64_t span = draft.end - draft.first;
-  if (span < kExtentBytesMin || !IsWorthPacking(span, draft.frame_count)) return span;
+  if (span < kExtentBytesMin || !IsWorthPacking(static_cast<size_t>(span), draft.frame_count)) {
+    return span;
+  }
   return std::min(span, draft.payload_bytes + 6 * draft.frame_count + 64);
 }
 
