@@ -1,5 +1,6 @@
 // The store's limits where blocks are large, so that their bytes lie in a file beside the
 // database, and neither file's free space serves what the other needs.
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -70,7 +71,8 @@ TEST_CASE("at the quota, too, what is free serves blocks of any size",
   size_t accepted[kStreams] = {};
   size_t refused = 0;
   std::vector<SequenceNumber> numbers[kStreams];
-  for (int round = 0; round < 400; ++round) {
+  const int rounds = std::max(testing::Scaled(400), 100);
+  for (int round = 0; round < rounds; ++round) {
     for (int i = 0; i < kStreams; ++i) {
       const size_t records = random(i == 0 ? 200 : 8);
       for (size_t k = 0; k < records; ++k) {
@@ -226,7 +228,7 @@ TEST_CASE("a store that has been at its quota for long still writes each byte on
   uint32_t state = 1;
   uint64_t put = 0;
   uint64_t written = 0;
-  const int puts = testing::Scaled(8000);
+  const int puts = std::max(testing::Scaled(8000), 1600);
   for (int i = 0; i < puts; ++i) {
     state = state * 1664525 + 1013904223;
     const size_t bytes = 8000 + (state >> 8) % 6000;
