@@ -19,7 +19,7 @@ void CommitOne(LogFixture* f) {
 }
 
 TEST_CASE("a WAL of small commits is copied while it is short, whoever commits",
-          "[log][checkpoint]") {
+          "[log][checkpoint][sweep]") {
   LogFixture f;
   int wakes = 0;
   f.engine->OnCommitDue([&wakes] { ++wakes; });
@@ -34,7 +34,7 @@ TEST_CASE("a WAL of small commits is copied while it is short, whoever commits",
 }
 
 TEST_CASE("RunOnce copies a WAL as soon as it is due, also between flushes",
-          "[log][checkpoint]") {
+          "[log][checkpoint][sweep]") {
   LogFixture f;
   bool due = false;
   f.engine->OnCommitDue([&due] { due = true; });
