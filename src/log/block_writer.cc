@@ -5,6 +5,7 @@
 
 #include "src/base/status.h"
 #include "src/log/block_codec.h"
+#include "src/log/meta.h"
 
 namespace eddy::log {
 namespace {
@@ -110,6 +111,13 @@ absl::StatusOr<int64_t> BlockWriter::Place(std::string_view bytes) {
   return place;
 }
 
+absl::Status BlockWriter::Settle(sql::Database& db) {
+  if (extents_ == nullptr || !extents_->in_doubt()) return absl::OkStatus();
+  EDDY_RETURN_IF_ERROR(CountUp(db));
+  extents_->Settle();
+  return absl::OkStatus();
+}
+
 absl::StatusOr<uint64_t> BlockWriter::MoveLast() {
   if (!last_outside_ || !extents_->Takes()) return uint64_t{0};
   struct Outside {
@@ -137,7 +145,7 @@ absl::StatusOr<uint64_t> BlockWriter::MoveLast() {
     const absl::StatusOr<std::string_view> bytes = reader_->Read(block.ref, &memory);
     if (!bytes.ok()) continue;
     const absl::StatusOr<int64_t> place = extents_->PutBefore(block.ref, *bytes);
-    if (!place.ok()) break;  // nobody needs it; the place counts as taken until an open
+    if (!place.ok()) break;  // nobody needs it
     if (*place == 0) continue;
     EDDY_RETURN_IF_ERROR(move_.Bind(1, *place).Bind(2, block.id).Run());
     extents_->Give(block.ref);

@@ -5,9 +5,9 @@
 // The bytes of a large one lie in a file beside the database (block_extents.h); where the
 // files are bounded, wherever there is room (room_plan.h).
 //
-//   B4  Before the transaction that wrote blocks commits, Sync has returned OK; after it
-//       comes Finish.
-// Depends on sql/, block_codec.h, block_extents.h, block_row.h, room_plan.h.
+// Before the transaction that wrote blocks commits, Sync has returned OK; after it comes
+// Finish.
+// Depends on sql/, block_codec.h, block_extents.h, block_row.h, meta.h, room_plan.h.
 #ifndef EDDY_SRC_LOG_BLOCK_WRITER_H_
 #define EDDY_SRC_LOG_BLOCK_WRITER_H_
 
@@ -67,9 +67,11 @@ class BlockWriter {
   // An empty one (there is no database just now) has nothing to do.
   absl::Status Sync() { return extents_ == nullptr ? absl::OkStatus() : extents_->Sync(); }
   void Finish(bool committed);
+  // So that bytes may go outside again: if something is in doubt there, by a small commit,
+  // which syncs the WAL that a killed process has left, and takes the place of one that
+  // failed. Outside a transaction.
+  absl::Status Settle(sql::Database& db);
   // See BlockExtents.
-  bool in_doubt() const { return extents_ != nullptr && extents_->in_doubt(); }
-  void Settle() { extents_->Settle(); }
   void Relearn(sql::Database& db) { extents_->Relearn(db); }
   bool knows_outside() const { return extents_ != nullptr && extents_->known(); }
   // Stored in the database by Insert, ever.

@@ -258,7 +258,8 @@ void EngineImpl::TellLive() {
                                           std::memory_order_relaxed);
 }
 
-// Trims alone: on a full disk they free the pages that the frames then need.
+// Trims alone: on a full disk they free the pages that the frames then need, at a quota
+// the places outside, which serve only once that is committed.
 absl::Status EngineImpl::TrimOnly(const std::vector<LogRound>& rounds) {
   const auto write = [&]() -> absl::Status {
     commit_mu_.AssertHeld();

@@ -3,7 +3,6 @@
 
 #include "src/base/status.h"
 #include "src/log/engine_impl.h"
-#include "src/log/meta.h"
 
 namespace eddy::log {
 namespace {
@@ -37,8 +36,7 @@ bool EngineImpl::AnyLarge(const std::vector<LogRound>& rounds) {
   return false;
 }
 
-// So that bytes may go beside the database again: see block_extents.h. A small commit
-// syncs the WAL that a killed process has left, and takes the place of one that failed.
+// So that bytes may go beside the database again: see block_extents.h.
 absl::Status EngineImpl::SettleBlocks() {
   if (db_->InTransaction()) return absl::OkStatus();
   if (UsesExtents() && !writer_->knows_outside()) {
@@ -46,10 +44,7 @@ absl::Status EngineImpl::SettleBlocks() {
     // Nothing is committed behind a sync that failed; else the blocks go into the database.
     if (sql::IsSyncFailure(mended)) return mended;
   }
-  if (!writer_->in_doubt()) return absl::OkStatus();
-  EDDY_RETURN_IF_ERROR(CountUp(*db_));
-  writer_->Settle();
-  return absl::OkStatus();
+  return writer_->Settle(*db_);
 }
 
 // Where places are wanted that lie in pieces: see room_plan.h.

@@ -5,6 +5,12 @@
 #include "src/log/block_extents.h"
 
 namespace eddy::log {
+namespace {
+
+// A row whose bytes lie outside, and its part of the tree and of the index: generous.
+constexpr uint64_t kRowBytes = 512;
+
+}  // namespace
 
 uint64_t RoomPlan::Margin() const {
   if (bounds_.block_bytes < kExtentBytesMin) return 0;
@@ -41,15 +47,13 @@ RoomPlan::Where RoomPlan::Find(uint64_t bytes) const {
 }
 
 void RoomPlan::Take(uint64_t bytes, Where where) {
+  uint64_t pages = bytes + BlockOverhead(bounds_.page_bytes);
   if (where == Where::kOutside) {
     outside_.Take(bytes);
-    // Its row.
-    bytes = 0;
+    pages = kRowBytes;
   }
-  const uint64_t needed = bytes + (bytes == 0 ? 512 : BlockOverhead(bounds_.page_bytes));
-  const uint64_t grown = Less(needed, free_bytes_);
-  free_bytes_ = Less(free_bytes_, needed);
-  database_bytes_ += grown;
+  database_bytes_ += Less(pages, free_bytes_);
+  free_bytes_ = Less(free_bytes_, pages);
 }
 
 bool RoomPlan::Fits(const std::vector<uint64_t>& blocks) const {

@@ -323,10 +323,7 @@ absl::Status Salvage::Write() {
   const int64_t now_ms = keeper_->NowMs();
   int64_t kept_ms = 0;
   const auto write = [&]() -> absl::Status {
-    if (writer_->in_doubt()) {  // see block_extents.h
-      EDDY_RETURN_IF_ERROR(CountUp(*db_));
-      writer_->Settle();
-    }
+    EDDY_RETURN_IF_ERROR(writer_->Settle(*db_));
     EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
     EDDY_RETURN_IF_ERROR(keeper_->WriteDrops());  // or Finish would forget them
     if (pass_) {

@@ -41,7 +41,7 @@ CREATE TABLE logs (
   counted_bytes    INTEGER NOT NULL DEFAULT 0
 );
 
--- Runs of frames, packed: see log/block_codec.h and log/block_store.h.
+-- Runs of frames, packed: see log/block_codec.h and log/block_row.h.
 -- id = log id << 47 | first position >> 2 (positions are multiples of 4).
 CREATE TABLE blocks (
   id            INTEGER PRIMARY KEY,

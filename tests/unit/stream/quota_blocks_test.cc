@@ -15,11 +15,8 @@ TEST_CASE("a store of large blocks holds its quota in all its files",
           "[stream][quota][extents][sweep]") {
   constexpr uint64_t kLargeQuota = 16 << 20;
   StoreFixture f;
-  f.options.quota_bytes = kLargeQuota;
-  f.options.intake_bytes = 2 << 20;
-  f.options.at_quota = GENERATE(AtLimit::kDropOldest, AtLimit::kRejectNew);
-  const bool drops = f.options.at_quota == AtLimit::kDropOldest;
-  f.Open();
+  const bool drops = GENERATE(true, false);
+  f.OpenBounded(kLargeQuota, 2 << 20, drops ? AtLimit::kDropOldest : AtLimit::kRejectNew);
   Stream& stream = f.Stream1("telemetry");
   uint64_t most = 0;
   size_t accepted = 0;
@@ -40,7 +37,7 @@ TEST_CASE("a store of large blocks holds its quota in all its files",
   CHECK(f.store->Stats().rejects == !drops);
   const size_t kept = CountAll(stream);
   CHECK(kept * 12000 > kLargeQuota * 2 / 5);
-  CHECK(kept + f.store->Stats().dropped[static_cast<size_t>(GapReason::kQuota)].records ==
+  CHECK(kept + f.Dropped() ==
         accepted);
   CHECK(f.store->Stats().blocks_damaged == 0);
   // Each byte once, and what rows and their drops take.
@@ -55,11 +52,8 @@ TEST_CASE("at the quota, too, what is free serves blocks of any size",
   constexpr int kStreams = 5;
   const int seed = GENERATE(0, 1, 2, 3, 4, 5);
   StoreFixture f;
-  f.options.quota_bytes = kLargeQuota;
-  f.options.intake_bytes = 1 << 20;
   const bool drops = seed % 2 == 0;
-  f.options.at_quota = drops ? AtLimit::kDropOldest : AtLimit::kRejectNew;
-  f.Open();
+  f.OpenBounded(kLargeQuota, 1 << 20, drops ? AtLimit::kDropOldest : AtLimit::kRejectNew);
   std::vector<Stream*> streams;
   for (int i = 0; i < kStreams; ++i) streams.push_back(&f.Stream1(absl::StrCat("s", i)));
   uint32_t state = static_cast<uint32_t>(seed) * 2654435761u + 1;
@@ -103,7 +97,7 @@ TEST_CASE("at the quota, too, what is free serves blocks of any size",
       kept += CountAll(*streams[i]);
       all += accepted[i];
     }
-    CHECK(kept + f.store->Stats().dropped[static_cast<size_t>(GapReason::kQuota)].records == all);
+    CHECK(kept + f.Dropped() == all);
     CHECK(f.FileBytes() > kLargeQuota / 2);
     return;
   }
@@ -153,17 +147,11 @@ TEST_CASE("a store that is given a quota later keeps what it has room for, and n
 TEST_CASE("at the quota no more is dropped than what comes needs, wherever it lies",
           "[stream][quota][extents]") {
   StoreFixture f;
-  f.options.quota_bytes = 16 << 20;
-  f.options.intake_bytes = 2 << 20;
-  f.options.at_quota = AtLimit::kDropOldest;
-  f.Open();
+  f.OpenBounded(16 << 20, 2 << 20, AtLimit::kDropOldest);
   Retention keeps;
   keeps.at_limit = AtLimit::kRejectNew;
   Stream& ledger = f.Stream1("ledger", keeps);
   Stream& telemetry = f.Stream1("telemetry");
-  const auto dropped = [&f] {
-    return f.store->Stats().dropped[static_cast<size_t>(GapReason::kQuota)].records;
-  };
   const size_t record_bytes = GENERATE(7000, 11000, 12000);
   size_t kept = 0;
   uint64_t before = 0;
@@ -174,7 +162,7 @@ TEST_CASE("at the quota no more is dropped than what comes needs, wherever it li
     }
     for (int i = 0; i < 5; ++i) Ok(telemetry.Put("key", std::string(record_bytes, 't')).status());
     f.Due();
-    const uint64_t now = dropped();
+    const uint64_t now = f.Dropped();
     INFO("round " << round);
     // And a few rounds ahead: a thirty-second.
     CHECK((now - before) * record_bytes <= 5 * record_bytes + (256 << 10) + 3 * (64 << 10));
@@ -183,47 +171,38 @@ TEST_CASE("at the quota no more is dropped than what comes needs, wherever it li
   Ok(f.store->Flush());
   CHECK(f.FileBytes() <= f.options.quota_bytes);
   CHECK(CountAll(ledger) == kept);
-  CHECK(CountAll(telemetry) + dropped() == 2000);
+  CHECK(CountAll(telemetry) + f.Dropped() == 2000);
   CHECK(BytesOf(ledger) + BytesOf(telemetry) > f.options.quota_bytes * 2 / 5);
 }
 
 TEST_CASE("a commit that the disk refuses drops no more at each try", "[stream][quota][extents]") {
   StoreFixture f;
-  f.options.quota_bytes = 16 << 20;
-  f.options.intake_bytes = 2 << 20;
-  f.options.at_quota = AtLimit::kDropOldest;
-  f.Open();
+  f.OpenBounded(16 << 20, 2 << 20, AtLimit::kDropOldest);
   Stream& stream = f.Stream1("telemetry");
   for (int i = 0; i < 2000; ++i) {
     Ok(stream.Put("key", std::string(12000, 'x')).status());
     if (i % 40 == 0) f.Due();
   }
   Ok(f.store->Flush());
-  const auto dropped = [&f] {
-    return f.store->Stats().dropped[static_cast<size_t>(GapReason::kQuota)].records;
-  };
-  const uint64_t before = dropped();
+  const uint64_t before = f.Dropped();
   const auto fault =
       GENERATE(testing::CrashDisk::Fault::kFull, testing::CrashDisk::Fault::kIoError);
   f.device.disk.FailNth(testing::CrashDisk::Op::kWrite, 1, fault, /*sticky=*/true, "-wal");
   for (int i = 0; i < 30; ++i) Ok(stream.Put("key", std::string(12000, 'y')).status());
   for (int i = 0; i < 20; ++i) f.Due();
-  CHECK(dropped() - before <= 60);
+  CHECK(f.Dropped() - before <= 60);
   f.device.disk.ClearFaults();
   for (int i = 0; i < 5; ++i) f.Due();
   Ok(f.store->Flush());
-  CHECK(dropped() - before <= 60);
-  CHECK(CountAll(stream) + dropped() == 2030);
+  CHECK(f.Dropped() - before <= 60);
+  CHECK(CountAll(stream) + f.Dropped() == 2030);
   CHECK(f.FileBytes() <= f.options.quota_bytes);
 }
 
 TEST_CASE("a store that has been at its quota for long still writes each byte once",
           "[stream][quota][extents][sweep]") {
   StoreFixture f;
-  f.options.quota_bytes = 8 << 20;
-  f.options.intake_bytes = 1 << 20;
-  f.options.at_quota = AtLimit::kDropOldest;
-  f.Open();
+  f.OpenBounded(8 << 20, 1 << 20, AtLimit::kDropOldest);
   Stream& stream = f.Stream1("telemetry");
   uint32_t state = 1;
   uint64_t put = 0;
@@ -304,9 +283,7 @@ TEST_CASE("a quota is kept where nothing more may go outside", "[stream][quota][
 // A store that rejects: half of it, `stays` and `goes` in turn, is trimmed, so that all that
 // is free lies in pieces of which none is sure to take a block.
 void Scatter(StoreFixture& f) {
-  f.options.quota_bytes = 16 << 20;
-  f.options.intake_bytes = 2 << 20;
-  f.Open();
+  f.OpenBounded(16 << 20, 2 << 20, AtLimit::kRejectNew);
   Stream& stays = f.Stream1("stays");
   Stream& goes = f.Stream1("goes");
   SequenceNumber last = 0;

@@ -53,6 +53,16 @@ struct StoreFixture {
     options.append_timeout = absl::ZeroDuration();
     files.SetFreeBytes(uint64_t{1} << 40);
   }
+  // Of large blocks.
+  void OpenBounded(uint64_t quota_bytes, size_t intake_bytes, AtLimit at_quota) {
+    options.quota_bytes = quota_bytes;
+    options.intake_bytes = intake_bytes;
+    options.at_quota = at_quota;
+    Open();
+  }
+  uint64_t Dropped() const {
+    return store->Stats().dropped[static_cast<size_t>(GapReason::kQuota)].records;
+  }
   void Open() {
     store.reset();
     store = Ok(Store::Open("/store", options));
