@@ -9,8 +9,9 @@
 #include <memory>
 #include <new>
 #include <string>
-#include <thread>
 
+#include "absl/time/time.h"
+#include "eddy/platform.h"
 #include "src/base/status.h"
 
 namespace eddy::testing {
@@ -128,10 +129,13 @@ int CrashVfsMethods::Randomness(sqlite3_vfs* vfs, int bytes, char* out) {
   return bytes;
 }
 
-// Nothing sleeps in a test. Other threads get a chance to end what SQLite
-// waits for.
+// SQLite counts its sleeps to know when its patience is over: one that only
+// yielded would spend a minute's patience before a thread that holds the lock, and
+// has lost the processor, gets it back. A test need not wait a whole second either.
 int CrashVfsMethods::Sleep(sqlite3_vfs*, int us) {
-  std::this_thread::yield();
+  const std::atomic<uint32_t> never{0};
+  DefaultPlatform().clock->WaitOn(never, 0,
+                                  absl::Microseconds(std::min(us, 1000)));
   return us;
 }
 

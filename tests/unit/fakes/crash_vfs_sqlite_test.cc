@@ -11,6 +11,8 @@
 #include <thread>
 #include <vector>
 
+#include "absl/time/time.h"
+#include "eddy/platform.h"
 #include "tests/fakes/crash_vfs.h"
 #include "tests/fakes/fake_random.h"
 #include "tests/fakes/scale.h"
@@ -260,9 +262,28 @@ TEST_CASE("one writer and one reader share a disk in two threads",
     reader_thread.join();
     CAPTURE(writer.code());
     CHECK(writer.ok());
-    CHECK(wrong.empty());
+    CHECK(wrong == "");
   }
   CHECK(disk.List() == std::vector<std::string>{"db"});  // the WAL is gone
+}
+
+TEST_CASE("a connection waits for a lock while another thread does its work",
+          "[fakes][crash_vfs]") {
+  CrashDisk disk;
+  Connection holder(disk, 1000);
+  REQUIRE(holder.Exec("CREATE TABLE t (id INTEGER PRIMARY KEY)"));
+  REQUIRE(holder.Exec("BEGIN IMMEDIATE"));
+  Connection waiter(disk, 1000);
+  int code = SQLITE_OK;
+  std::thread waiting([&waiter, &code] {
+    waiter.Exec("BEGIN IMMEDIATE; COMMIT");
+    code = waiter.code();
+  });
+  const std::atomic<uint32_t> never{0};
+  DefaultPlatform().clock->WaitOn(never, 0, absl::Milliseconds(20));
+  CHECK(holder.Exec("COMMIT"));
+  waiting.join();
+  CHECK(code == SQLITE_OK);
 }
 
 TEST_CASE("SQLite says what the fault was, and goes on when it is over",
