@@ -8,6 +8,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "tests/integration/two_routes.h"
 
 namespace eddy::integration {
@@ -20,9 +22,14 @@ TEST_CASE("a link that is cut in mid-flow and comes back loses nothing and keeps
   TwoRoutes gateway;
   absl::Mutex mu;
   std::vector<LinkState> states;  // of the stream's route
+  std::string reasons;
   gateway.options.on_link_change = [&](const std::string& route, LinkState, LinkState to) {
+    if (route.find("kinesis:") == std::string::npos) return;
+    const RouteStatus status = gateway.StatusTo("kinesis");
     absl::MutexLock lock(&mu);
-    if (route.find("kinesis:") != std::string::npos) states.push_back(to);
+    states.push_back(to);
+    absl::StrAppend(&reasons, absl::FormatTime(absl::Now()), " after ", status.requests,
+                    " requests: ", status.last_error.ToString(), "\n");
   };
   gateway.Begin();
   // Slow enough that the cut meets requests under way.
@@ -46,6 +53,7 @@ TEST_CASE("a link that is cut in mid-flow and comes back loses nothing and keeps
   gateway.WaitUntilDelivered();
   (void)gateway.Check();
   absl::MutexLock lock(&mu);
+  INFO(reasons);
   CHECK(states == std::vector<LinkState>{LinkState::kOffline, LinkState::kOnline});
 }
 
