@@ -127,7 +127,7 @@ TEST_CASE("power cuts lose no record in silence while large blocks are dropped a
       run.options.intake_bytes = 256 << 10;
       run.options.at_quota = AtLimit::kDropOldest;
       run.options.quota_bytes = 2 << 20;
-      const auto outside = [&run] { return run.device.disk.Content("/store/eddy.db-blocks").size(); };
+      const auto outside = [&run] { return run.device.disk.Size("/store/eddy.db-blocks"); };
       {
         absl::StatusOr<std::unique_ptr<Store>> made = Store::Open("/store", run.options);
         REQUIRE(made.ok());

@@ -182,6 +182,15 @@ std::string CrashDisk::Content(const std::string& file) const {
   return found->second.visible()->visible;
 }
 
+size_t CrashDisk::Size(const std::string& file) const {
+  std::lock_guard<std::mutex> lock(disk_->mu);
+  const auto found = disk_->directory.find(file);
+  if (found == disk_->directory.end() || found->second.visible() == nullptr) {
+    return 0;
+  }
+  return found->second.visible()->visible.size();
+}
+
 void CrashDisk::SetContent(const std::string& file, const std::string& bytes) {
   std::lock_guard<std::mutex> lock(disk_->mu);
   auto inode = std::make_shared<Disk::Inode>();

@@ -130,6 +130,7 @@ class CrashDisk {
   // As the process sees it now; "" if there is none. SetContent is durable at
   // once, to make or to damage a file while no connection is open.
   std::string Content(const std::string& file) const;
+  size_t Size(const std::string& file) const;  // of Content, which is a copy
   void SetContent(const std::string& file, const std::string& bytes);
 
  private:

@@ -213,7 +213,7 @@ absl::StatusOr<uint64_t> FakeFiles::Size(const std::string& path) {
   EDDY_RETURN_IF_ERROR(TakeFaultLocked(Op::kSize));
   const auto found = files_.find(path);
   if (found == files_.end()) {
-    if (disk_ != nullptr && disk_->Exists(path)) return uint64_t{disk_->Content(path).size()};
+    if (disk_ != nullptr && disk_->Exists(path)) return uint64_t{disk_->Size(path)};
     return absl::NotFoundError(absl::StrCat("no file ", path));
   }
   return uint64_t{found->second->size};

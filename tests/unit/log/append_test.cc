@@ -45,7 +45,7 @@ TEST_CASE("an append waits for the committer when the intake is full, and goes o
 TEST_CASE("an append into a full intake over a full disk fails, and nothing accepted is lost",
           "[log][append][fault]") {
   LogFixture f;
-  f.device.disk.SetCapacity(f.device.disk.Content("/store/eddy.db").size() + 64 * 1024);
+  f.device.disk.SetCapacity(f.device.disk.Size("/store/eddy.db") + 64 * 1024);
   FrameParts parts;
   const std::string body(1000, 'x');
   parts.body = body;
@@ -98,7 +98,7 @@ TEST_CASE("a frame larger than a segment is committed before the append returns"
 TEST_CASE("a large frame that cannot be committed is not accepted", "[log][append][fault]") {
   LogFixture f;
   f.Append("before");
-  f.device.disk.SetCapacity(f.device.disk.Content("/store/eddy.db").size());
+  f.device.disk.SetCapacity(f.device.disk.Size("/store/eddy.db"));
   FrameParts parts;
   const std::string large(700000, 'L');
   parts.body = large;

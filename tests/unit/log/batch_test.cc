@@ -68,7 +68,7 @@ TEST_CASE("a large frame in a batch is committed on its own, those behind it fol
 TEST_CASE("a batch for which there is no room fails with what kept its first frame out",
           "[log][batch][fault]") {
   LogFixture f;
-  f.device.disk.SetCapacity(f.device.disk.Content("/store/eddy.db").size());
+  f.device.disk.SetCapacity(f.device.disk.Size("/store/eddy.db"));
   const std::string body(1000, 'x');
   std::vector<FrameParts> frames(10);
   for (FrameParts& frame : frames) frame.body = body;

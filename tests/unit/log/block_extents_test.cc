@@ -56,7 +56,7 @@ struct ExtentsFixture : LogFixture {
     const std::vector<std::string> want(bodies.begin() + static_cast<long>(dropped), bodies.end());
     return Bodies() == want;
   }
-  size_t FileBytes() const { return device.disk.Content(kBlocksPath).size(); }
+  size_t FileBytes() const { return device.disk.Size(kBlocksPath); }
 
   int next = 0;
   std::vector<std::string> bodies;

@@ -154,7 +154,7 @@ TEST_CASE("a segment whose header alone went lost holds no old frames for the ne
 TEST_CASE("a refused large frame holds up neither a flush nor a reader", "[log][large][fault]") {
   LogFixture f;
   f.Append("before");
-  f.device.disk.SetCapacity(f.device.disk.Content("/store/eddy.db").size());
+  f.device.disk.SetCapacity(f.device.disk.Size("/store/eddy.db"));
   CHECK(absl::IsUnavailable(AppendLarge(&f, 100000)));
   const Appended behind = f.Append("behind");
   CHECK(f.log->WaitForFrame(behind.position, absl::ZeroDuration()));
@@ -173,7 +173,7 @@ TEST_CASE("a refused large frame holds up neither a flush nor a reader", "[log][
 TEST_CASE("refused large frames do not run ahead of what a power cut is allowed to forget",
           "[log][large][fault]") {
   LogFixture f;
-  f.device.disk.SetCapacity(f.device.disk.Content("/store/eddy.db").size());
+  f.device.disk.SetCapacity(f.device.disk.Size("/store/eddy.db"));
   absl::Status refused;
   for (int i = 0; i < 100; ++i) refused = AppendLarge(&f, 1000000);
   CHECK(absl::IsResourceExhausted(refused));

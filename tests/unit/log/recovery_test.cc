@@ -140,7 +140,7 @@ TEST_CASE("a takeover that the disk refuses leaves everything for the next open"
   LogFixture f;
   for (int i = 0; i < 200; ++i) f.Append(std::string(1000, 'x'));
   f.device.Kill(std::move(f.engine), kIntake);
-  f.device.disk.SetCapacity(f.device.disk.Content("/store/eddy.db").size() + 40000);
+  f.device.disk.SetCapacity(f.device.disk.Size("/store/eddy.db") + 40000);
   {
     absl::StatusOr<std::unique_ptr<Engine>> engine = Engine::Open(f.options);
     const absl::Status status = engine.ok() ? (*engine)->FinishOpen() : engine.status();

@@ -204,10 +204,10 @@ TEST_CASE("a WAL that a burst has made shrinks to its limit", "[sql][wal]") {
   auto db = OpenOn(disk, Mode::kOwner, kLimit);
   REQUIRE(db->Exec(kTable).ok());
   REQUIRE(Insert(*db, std::string(500000, 'x')).ok());
-  CHECK(disk.Content("db-wal").size() > 500000);
+  CHECK(disk.Size("db-wal") > 500000);
   REQUIRE(db->Checkpoint(CheckpointMode::kPassive).ok());
   REQUIRE(Insert(*db, "x").ok());  // starts the WAL anew
-  CHECK(disk.Content("db-wal").size() <= kLimit);
+  CHECK(disk.Size("db-wal") <= kLimit);
   CHECK(db->WalBytes() < 20000);
   REQUIRE(db->Checkpoint(CheckpointMode::kTruncate).ok());
   CHECK(disk.Content("db-wal").empty());
@@ -224,7 +224,7 @@ TEST_CASE("after an open WalBytes is what an earlier life has left",
   }
   auto db = OpenOn(disk);
   REQUIRE(db.ok());
-  CHECK(db->WalBytes() == disk.Content("db-wal").size());
+  CHECK(db->WalBytes() == disk.Size("db-wal"));
   CHECK(db->WalBytes() > 50000);
 }
 

@@ -186,7 +186,7 @@ TEST_CASE("a WAL that was copied and is begun anew is no damage, torn or not", "
   std::string wal = f.disk.Content("/db-wal");
   REQUIRE(wal.size() > 10 * 4120);
   wal.replace(0, GENERATE(size_t{10}, size_t{32}, size_t{500}, size_t{5000}), "");
-  wal.insert(0, f.disk.Content("/db-wal").size() - wal.size(), '\x5a');
+  wal.insert(0, f.disk.Size("/db-wal") - wal.size(), '\x5a');
   f.disk.SetContent("/db-wal", wal);
   CHECK_FALSE(f.Pages()->wal_is_damaged());
 }

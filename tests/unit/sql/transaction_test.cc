@@ -77,9 +77,9 @@ TEST_CASE("an owner that goes on reading commits as before", "[sql][transaction]
   SECTION("a checkpoint copies all of it, and the WAL begins anew") {
     REQUIRE(db->Checkpoint(CheckpointMode::kPassive).ok());
     CHECK(db->WalBytes() == 0);
-    const size_t before = disk.Content("db-wal").size();
+    const size_t before = disk.Size("db-wal");
     for (int i = 0; i < 3; ++i) REQUIRE(CommitReading(*db, "b").ok());
-    CHECK(disk.Content("db-wal").size() == before);
+    CHECK(disk.Size("db-wal") == before);
     CHECK(ReadInt(*reader, kCount) == 8);
   }
   SECTION("a table can be dropped, and a schema change is no end of it") {

@@ -378,7 +378,7 @@ TEST_CASE("without room the salvage pauses, says so, and goes on later",
   SpoilPage(&f, 1);
   f.Open();
   uint64_t used = 0;
-  for (const std::string& file : f.device.disk.List()) used += f.device.disk.Content(file).size();
+  for (const std::string& file : f.device.disk.List()) used += f.device.disk.Size(file);
   f.device.disk.SetCapacity(used + 100'000);
   for (int i = 0; i < 20; ++i) {
     f.device.clock.Advance(absl::Seconds(1));

@@ -37,7 +37,7 @@ class SharedDiskFiles final : public testing::FakeFiles {
  private:
   uint64_t Used() const {
     uint64_t used = 0;
-    for (const std::string& file : disk_->List()) used += disk_->Content(file).size();
+    for (const std::string& file : disk_->List()) used += disk_->Size(file);
     return used;
   }
   testing::CrashDisk* disk_ = nullptr;
@@ -79,12 +79,12 @@ struct StoreFixture {
   uint64_t FileBytes() const {
     uint64_t bytes = 0;
     for (const std::string& file : device.disk.List()) {
-      bytes += device.disk.Content(file).size();
+      bytes += device.disk.Size(file);
     }
     return bytes + files_size("/store/eddy.intake") + files_size(kReserve);
   }
   uint64_t BlocksFileBytes() const {
-    return device.disk.Content("/store/eddy.db-blocks").size();
+    return device.disk.Size("/store/eddy.db-blocks");
   }
   uint64_t files_size(const std::string& path) const {
     return const_cast<SharedDiskFiles&>(files).Size(path).value_or(0);
