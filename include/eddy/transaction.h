@@ -68,8 +68,11 @@ using SqlRow = std::vector<SqlValue>;  // a value a column
 // like. What a WITH defines is best named app_* too: SELECT count(*) FROM q is refused
 // without a look at what q is.
 //
-// How much a transaction changes in them is bounded by the store's quota only; all of
-// it goes through the WAL, which grows by it. Sorting without an index is in memory.
+// How much a transaction changes in them is bounded by the store's quota or headroom
+// only, and needs room twice there: all of it goes through the WAL, which grows by it
+// until it is copied. Where large blocks of streams hold that room, the transaction is
+// refused, and they are moved in the background, so that it passes later. Sorting
+// without an index is in memory.
 //
 // One statement a call. Parameters are ?, ?1 or :name, and their values stand in the
 // order of their numbers; all must be given. Values come from the caller as they are

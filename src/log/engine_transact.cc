@@ -94,6 +94,7 @@ absl::Status EngineImpl::RunUsersPart(Transacting* transacting) {
   if (room != UINT64_MAX) {
     EDDY_ASSIGN_OR_RETURN(used, UsedBytes());
   }
+  const uint64_t written = db_->WrittenBytes();
   sql::AppTables tables(db_.get(), sql::AppTables::Access::kWrite);
   const absl::Status run = transacting->work->Run(tables);
   if (!tables.broken().ok()) {
@@ -109,16 +110,21 @@ absl::Status EngineImpl::RunUsersPart(Transacting* transacting) {
     return absl::OkStatus();
   }
   if (room == UINT64_MAX || !tables.wrote()) return absl::OkStatus();
-  EDDY_ASSIGN_OR_RETURN(uint64_t coming, UsedBytes());
-  if (coming <= used) return absl::OkStatus();
-  coming -= used;
+  EDDY_ASSIGN_OR_RETURN(uint64_t rows, UsedBytes());
+  rows = Less(rows, used);
+  // Until the WAL is copied they are there twice, and what they change too.
+  const uint64_t twice = std::max(rows, db_->WrittenBytes() - written);
+  if (twice == 0) return absl::OkStatus();
+  uint64_t coming = rows + twice;
   for (const LogFrames& frames : transacting->work->frames()) {
     for (const FrameParts& parts : frames.frames) coming += AlignFrame(parts.Bytes());
   }
-  if (coming <= room) return absl::OkStatus();
+  if (coming <= room && rows <= keeper_->row_room()) return absl::OkStatus();
+  if (coming <= room) keeper_->WantRows(rows);
   return absl::ResourceExhaustedError(
-      absl::StrCat("the transaction needs ", coming, " bytes; the store, at its limit or on a "
-                   "full disk, has room for ", room));
+      absl::StrCat("the transaction needs ", coming, " bytes, of which ", rows, " for rows and ",
+                   twice, " while they are copied; the store, at its limit or on a full disk, "
+                   "has room for ", room, ", for rows ", keeper_->row_room()));
 }
 
 absl::Status EngineImpl::WaitPublished(SegmentLog* log, uint64_t end) {

@@ -264,9 +264,10 @@ absl::Status Keeper::Decide(const std::vector<BlockDraft>& drafts, uint64_t grow
       EDDY_RETURN_IF_ERROR(DropOldest(*drop, &plan));
     }
     needs_places_first_ = !fits_now && plan.freed_outside();
+    if (plan.RowRoom() >= rows_wanted_) rows_wanted_ = 0;
     is_cramped_ = plan.IsCramped(
         limits_.at_quota == AtLimit::kRejectNew ? 0 : DroppableBytes(groups_),
-        limits_.intake_bytes + limits_.block_bytes);
+        limits_.intake_bytes + limits_.block_bytes, rows_wanted_);
     return absl::OkStatus();
   };
   const absl::Status decided = decide();
@@ -449,19 +450,19 @@ absl::StatusOr<bool> Keeper::Admit(uint64_t grow_bytes_max, bool closed) {
   const bool limited = any_limits_ || LimitsSpace(grow_bytes_max) || closed;
   if (!limited && !was_limited_) return false;
   was_limited_ = limited;
-  uint64_t store_room = UINT64_MAX;
+  uint64_t store_room = UINT64_MAX, row_room = UINT64_MAX;
   if (closed) {
-    store_room = 0;
+    store_room = row_room = 0;
   } else if (LimitsSpace(grow_bytes_max)) {
     EDDY_ASSIGN_OR_RETURN(const RoomPlan plan, Plan(grow_bytes_max));
-    store_room = plan.Room();
-    if (limits_.at_quota != AtLimit::kRejectNew && store_room != UINT64_MAX) {
-      store_room += DroppableBytes(groups_);
-    }
+    const uint64_t droppable =
+        limits_.at_quota == AtLimit::kRejectNew ? 0 : DroppableBytes(groups_);
     // What is accepted until the next round must fit: all that the intake takes.
-    store_room = Less(store_room, limits_.intake_bytes);
+    store_room = Less(Sum(plan.Room(), droppable), limits_.intake_bytes);
+    row_room = std::min(Sum(plan.RowRoom(), droppable), store_room);
   }
   store_room_ = store_room;
+  row_room_ = row_room;
   for (size_t i = 0; i < groups_.size(); ++i) {
     const uint64_t room = RejectsNew(groups_[i]) ? 0 : store_room;
     for (SegmentLog* log : group_logs_[i]) log->SetRoom(room);

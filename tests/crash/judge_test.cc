@@ -187,7 +187,7 @@ struct Closed {
   Sights sights;
 };
 
-TEST_CASE("the judge accepts the world as it is, and no other", "[crash][power]") {
+TEST_CASE("the judge accepts the world as it is, and no other", "[crash][power][sweep]") {
   Closed closed;
   CHECK(closed.Judged([](World*) {}) == "");
   CHECK(closed.sights.gaps > 0);

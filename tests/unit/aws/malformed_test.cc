@@ -62,7 +62,7 @@ void DecodeAll(const std::string& body) {
   REQUIRE(ClassifyResponse(response).code.size() <= 128);
 }
 
-TEST_CASE("no damaged answer crashes a decoder", "[aws][fault]") {
+TEST_CASE("no damaged answer crashes a decoder", "[aws][fault][sweep]") {
   std::mt19937 random(20261121);
   for (const std::string& good : {kPutRecords, kBatch, kError, kSummary}) {
     for (size_t bytes = 0; bytes <= good.size(); ++bytes) DecodeAll(good.substr(0, bytes));

@@ -101,7 +101,7 @@ TEST_CASE("at best effort requests are filled", "[forward][kinesis][order]") {
 }
 
 TEST_CASE("no request exceeds 5 MiB of keys and data, nor the route's own limits",
-          "[forward][kinesis]") {
+          "[forward][kinesis][sweep]") {
   ForwardHost host;
   host.CreateStream("s");
   SECTION("the service's") {

@@ -168,7 +168,7 @@ TEST_CASE("a power cut at any step leaves every block that was committed",
 }
 
 TEST_CASE("a round that fails takes no space for good, and the next one has it all",
-          "[log][extents][fault]") {
+          "[log][extents][fault][sweep]") {
   using Op = testing::CrashDisk::Op;
   ExtentsFixture f;
   f.PutFlushed();
@@ -273,7 +273,7 @@ TEST_CASE("where deleted data is overwritten nothing lies beside the database",
 // gave free is still referred to after a power cut. The first round of the open that
 // follows has blocks to write.
 TEST_CASE("what a killed process gave free is not used before its commit is durable",
-          "[log][extents][power]") {
+          "[log][extents][power][sweep]") {
   using Op = testing::CrashDisk::Op;
   const auto stride = static_cast<uint64_t>(100 / testing::Scaled(100));
   for (uint64_t step = 1; step <= 100; step += stride) {
@@ -420,7 +420,7 @@ TEST_CASE("a place in a row that is not as it was costs that block, and stops no
 
 // The index is made anew by a commit of its own, whose sync may fail as any other.
 TEST_CASE("a sync that fails while the index is made anew loses nothing that was committed",
-          "[log][extents][fault]") {
+          "[log][extents][fault][sweep]") {
   for (uint64_t nth = 1;; ++nth) {
     ExtentsFixture f;
     const Appended third = MisplaceFirst(f);

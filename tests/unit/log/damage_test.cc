@@ -125,7 +125,7 @@ uint64_t CountBlocks(LogFixture* f) {
 }
 
 TEST_CASE("a changed span is met from every position of its block, and takes no other along",
-          "[log][read][fault]") {
+          "[log][read][fault][sweep]") {
   LogFixture f;
   const std::vector<Appended> at = FillBlocks(&f, 3);
   const int damaged = GENERATE(0, 1, 2);

@@ -212,7 +212,7 @@ TEST_CASE("a log that is never written goes on above all it gave out, whatever d
 }
 
 TEST_CASE("a power cut at any step of a log that is seldom written repeats no position",
-          "[log][discard][crash]") {
+          "[log][discard][crash][sweep]") {
   bool cut = true;
   uint64_t steps = 0;
   const uint64_t stride = testing::Scaled(100) < 100 ? 5 : 1;

@@ -139,7 +139,7 @@ TEST_CASE("a store whose database cannot be opened anew closes, and the next ope
 }
 
 TEST_CASE("a fault at any write or sync of a run loses nothing, and nothing is told twice",
-          "[log][fault][health]") {
+          "[log][fault][health][sweep]") {
   const Op op = GENERATE(Op::kWrite, Op::kSync, Op::kTruncate);
   const Fault fault = GENERATE(Fault::kIoError, Fault::kFull, Fault::kReadOnly);
   const bool sticky = GENERATE(false, true);

@@ -238,7 +238,7 @@ class Run {
 };
 
 TEST_CASE("a delivery state agrees with a plain list, whatever is committed or dies",
-          "[queue][delivery][model]") {
+          "[queue][delivery][model][sweep]") {
   for (uint64_t seed = 1; seed <= 300; ++seed) {
     INFO("seed " << seed);
     Run(seed).Steps(400);

@@ -57,7 +57,7 @@ TEST_CASE("behind a message that is still in flight all is written", "[queue][di
 }
 
 TEST_CASE("the position of a message that was never written is not given again",
-          "[queue][discard][crash]") {
+          "[queue][discard][crash][sweep]") {
   for (uint64_t seed = 1; seed <= 20; ++seed) {
     INFO("seed " << seed);
     QueueHost host(seed);

@@ -108,7 +108,7 @@ TEST_CASE("a commit survives a power cut at every step", "[sql][crash][sweep]") 
 }
 
 TEST_CASE("a sync that fails loses nothing that was committed before or after",
-          "[sql][crash][fault]") {
+          "[sql][crash][fault][sweep]") {
   constexpr uint64_t kSeedsPerSync = 20;
   // Every sync of the life fails once.
   for (uint64_t nth = 1;; ++nth) {

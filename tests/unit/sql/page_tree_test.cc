@@ -116,7 +116,7 @@ TEST_CASE("the roots of the tables are where every database has them", "[sql][sa
 }
 
 TEST_CASE("tables and indexes are read from the file, and from the WAL over it",
-          "[sql][salvage]") {
+          "[sql][salvage][sweep]") {
   PageFixture f;
   const int page_bytes = GENERATE(512, 1024, 4096, 65536);
   CAPTURE(page_bytes);

@@ -154,7 +154,7 @@ TEST_CASE("what cannot be moved stays, and the open says why", "[store][salvage]
 }
 
 TEST_CASE("a power cut at any step of setting aside and salvaging loses and doubles nothing",
-          "[store][salvage][crash]") {
+          "[store][salvage][crash][sweep]") {
   SalvageFixture model;
   model.Open();
   model.Fill(12, 4000);
@@ -211,7 +211,7 @@ TEST_CASE("a power cut at any step of setting aside and salvaging loses and doub
 }
 
 TEST_CASE("a salvage that is killed after each step goes on where it was",
-          "[store][salvage][recovery]") {
+          "[store][salvage][recovery][sweep]") {
   SalvageFixture f;
   f.Open();
   f.Fill(150, 200);  // more blocks of each log than a step copies
@@ -286,7 +286,7 @@ TEST_CASE("what was lost is told once, with its count", "[store][salvage]") {
 }
 
 TEST_CASE("a second damage in the midst of a salvage costs nothing that is intact",
-          "[store][salvage]") {
+          "[store][salvage][sweep]") {
   SalvageFixture f;
   f.Open();
   f.Fill(30, 9000);

@@ -129,7 +129,7 @@ TEST_CASE("at a full quota that drops the oldest the salvage ends, and takes nob
 }
 
 TEST_CASE("new records that fill the quota before the salvage ends are never refused",
-          "[store][salvage][quota]") {
+          "[store][salvage][quota][sweep]") {
   RoomFixture f;
   f.options.at_quota = AtLimit::kDropOldest;
   f.Open();
@@ -258,7 +258,7 @@ TEST_CASE("what a stream's own limit would drop holds up nothing", "[store][salv
 }
 
 TEST_CASE("without a quota the salvage leaves the disk what the commits need",
-          "[store][salvage][fault]") {
+          "[store][salvage][fault][sweep]") {
   RoomFixture f;
   f.options.quota_bytes = 0;
   f.Open();

@@ -122,7 +122,7 @@ const std::vector<Failure>& Failures() {
 }
 
 TEST_CASE("a transaction that fails leaves nothing, and can be tried again",
-          "[store][transact][fault]") {
+          "[store][transact][fault][sweep]") {
   const size_t which = GENERATE(Catch::Generators::range(size_t{0}, Failures().size()));
   const Failure& failure = Failures()[which];
   INFO(failure.name);
@@ -216,7 +216,7 @@ TEST_CASE("a transaction ends on the connection on which it began", "[store][tra
 }
 
 TEST_CASE("transactions that the disk refuses use up positions to a bound, and heal",
-          "[store][transact][fault]") {
+          "[store][transact][fault][sweep]") {
   TransactionFixture f;
   const SequenceNumber before = f.NewRecord();
   f.device.disk.FailNth(CrashDisk::Op::kWrite, 1, CrashDisk::Fault::kIoError, /*sticky=*/true);

@@ -5,7 +5,7 @@ namespace eddy::stream {
 namespace {
 
 TEST_CASE("an accepted advance survives the process, a committed one the power",
-          "[stream][cursor][crash]") {
+          "[stream][cursor][crash][sweep]") {
   StreamFixture f;
   Cursor* cursor = Ok(f.stream().OpenCursor("reader"));
   const SequenceNumber committed = f.Put("k", "a").sequence_number + 1;
@@ -34,7 +34,7 @@ TEST_CASE("an accepted advance survives the process, a committed one the power",
 
 TEST_CASE(
     "a power cut at any step of reading moves no cursor over unread records",
-    "[stream][cursor][crash]") {
+    "[stream][cursor][crash][sweep]") {
   // Every record is committed before it is read, so none may be missing: what
   // lies at or above the cursor's place is what was not consumed, or again.
   for (uint64_t cut_at = 1; cut_at <= 60; ++cut_at) {
@@ -72,7 +72,7 @@ TEST_CASE(
 
 TEST_CASE(
     "a death between a commit and its end in the journal replays harmlessly",
-    "[stream][cursor][crash]") {
+    "[stream][cursor][crash][sweep]") {
   StreamFixture f;
   Cursor* cursor = Ok(f.stream().OpenCursor("reader"));
   f.Put("k", "a");
@@ -93,7 +93,7 @@ TEST_CASE(
 }
 
 TEST_CASE("a position above the recovered tail comes down to it",
-          "[stream][cursor][crash]") {
+          "[stream][cursor][crash][sweep]") {
   // As left by a process that died with a frame claimed and not published: its
   // tail was higher, and what comes there now is new and must be read.
   StreamFixture f;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "eddy/transaction.h"
 #include "tests/fakes/scale.h"
 #include "tests/unit/stream/quota_fixture.h"
 
@@ -145,7 +146,7 @@ TEST_CASE("a store that is given a quota later keeps what it has room for, and n
 
 // What goes lies between what stays: each place that becomes free is for one block.
 TEST_CASE("at the quota no more is dropped than what comes needs, wherever it lies",
-          "[stream][quota][extents]") {
+          "[stream][quota][extents][sweep]") {
   StoreFixture f;
   f.OpenBounded(16 << 20, 2 << 20, AtLimit::kDropOldest);
   Retention keeps;
@@ -175,7 +176,8 @@ TEST_CASE("at the quota no more is dropped than what comes needs, wherever it li
   CHECK(BytesOf(ledger) + BytesOf(telemetry) > f.options.quota_bytes * 2 / 5);
 }
 
-TEST_CASE("a commit that the disk refuses drops no more at each try", "[stream][quota][extents]") {
+TEST_CASE("a commit that the disk refuses drops no more at each try",
+          "[stream][quota][extents][sweep]") {
   StoreFixture f;
   f.OpenBounded(16 << 20, 2 << 20, AtLimit::kDropOldest);
   Stream& stream = f.Stream1("telemetry");
@@ -224,7 +226,7 @@ TEST_CASE("a store that has been at its quota for long still writes each byte on
 
 // A store of before, say, in whose database there is room for all that comes.
 TEST_CASE("on a full disk what is free in the database serves large blocks too",
-          "[stream][quota][extents]") {
+          "[stream][quota][extents][sweep]") {
   StoreFixture f;
   f.options.intake_bytes = 1 << 20;
   f.options.secure_delete = true;  // so that they lie in the database
@@ -255,7 +257,7 @@ TEST_CASE("on a full disk what is free in the database serves large blocks too",
   CHECK(CountAll(**f.store->OpenStream("telemetry")) == 51);
 }
 
-TEST_CASE("a quota is kept where nothing more may go outside", "[stream][quota][extents]") {
+TEST_CASE("a quota is kept where nothing more may go outside", "[stream][quota][extents][sweep]") {
   StoreFixture f;
   f.options.intake_bytes = 1 << 20;
   f.Open();
@@ -323,6 +325,64 @@ TEST_CASE("a store that rejects brings its free places together", "[stream][quot
   const uint64_t then = f.store->Stats().disk_bytes_written;
   for (int i = 0; i < 100; ++i) f.Due();
   CHECK(f.store->Stats().disk_bytes_written - then < 100'000);
+}
+
+TEST_CASE("a user's rows are admitted by the pages that they can have", "[stream][quota][extents]") {
+  static constexpr char kFill[] =
+      "WITH RECURSIVE app_n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM app_n WHERE i < ?) "
+      "INSERT INTO app_done (what) SELECT zeroblob(100000) FROM app_n";
+  StoreFixture f;
+  f.OpenBounded(16 << 20, 2 << 20, AtLimit::kRejectNew);
+  REQUIRE(f.store
+              ->Transact([](Transaction& t) {
+                return t.sql().Run("CREATE TABLE app_done (what BLOB)").status();
+              })
+              .ok());
+  // What goes is one large place before what stays.
+  Stream& goes = f.Stream1("goes");
+  Stream& stays = f.Stream1("stays");
+  SequenceNumber last = 0;
+  for (int i = 0;; ++i) {
+    const auto put = (i < 500 ? goes : stays).Put("key", std::string(12000, 'x'));
+    if (!put.ok()) break;
+    if (i < 500) last = put->sequence_number;
+    if (i % 5 == 0) f.Due();
+  }
+  Ok(goes.Trim(0, last));
+  f.Due();
+  const auto fill = [&f](int rows) {
+    return f.store
+        ->Transact([&](Transaction& t) {
+          return t.sql().Run(kFill, {int64_t{rows}}).status();
+        })
+        .status();
+  };
+  const absl::Status much = fill(38);
+  INFO(much.ToString());
+  CHECK(absl::IsResourceExhausted(much));
+  CHECK(f.FileBytes() <= f.options.quota_bytes);
+  // What is free outside becomes pages in time.
+  int rows = 0;
+  for (int i = 0; i < 300; ++i) {
+    rows += fill(1).ok();
+    f.Due();
+    CHECK(f.FileBytes() <= f.options.quota_bytes);
+  }
+  CHECK(rows * 100'000 > 4 << 20);
+  CHECK(f.BlocksFileBytes() < 6 << 20);
+  // What is changed in place lies in the WAL beside what it was.
+  const absl::Status changed =
+      f.store
+          ->Transact([](Transaction& t) {
+            return t.sql().Run("UPDATE app_done SET what = zeroblob(99999)").status();
+          })
+          .status();
+  INFO(changed.ToString());
+  CHECK(absl::IsResourceExhausted(changed));
+  RecordBatch batch;
+  Ok(stays.Trim(0, All(stays, &batch).back().sequence_number));
+  for (int i = 0; i < 10; ++i) f.Due();
+  CHECK(f.FileBytes() <= f.options.quota_bytes);
 }
 
 TEST_CASE("a disk that refuses is not written to again and again to bring places together",

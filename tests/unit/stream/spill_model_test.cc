@@ -191,7 +191,7 @@ class Life {
 };
 
 TEST_CASE("a spilling stream keeps its promises through deaths of all kinds",
-          "[stream][spill][model]") {
+          "[stream][spill][model][sweep]") {
   const int seeds = testing::Scaled(60);
   for (int seed = 1; seed <= seeds; ++seed) {
     INFO("seed " << seed);
@@ -209,7 +209,7 @@ TEST_CASE("a spilling stream keeps its promises through deaths of all kinds",
 }
 
 TEST_CASE("a power cut at any step of a spilling stream keeps what it promised",
-          "[stream][spill][crash]") {
+          "[stream][spill][crash][sweep]") {
   for (const uint64_t seed : {uint64_t{7}, uint64_t{8}}) {
     bool cut = true;
     uint64_t steps = 0;

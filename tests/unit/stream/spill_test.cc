@@ -357,7 +357,7 @@ TEST_CASE("a stream that spills still does after it was opened again",
 
 // The bar of the benchmark, on a device in memory: bytes as SQLite's VFS counts them.
 TEST_CASE("with the link up the flash takes a twentieth of the payload at most",
-          "[stream][spill][wear]") {
+          "[stream][spill][wear][sweep]") {
   SpillFixture f(Spilling(), 8 << 20);
   const uint64_t before = f.engine->Stats().disk_bytes_written;
   const uint64_t seconds = 600;

@@ -95,7 +95,7 @@ TEST_CASE("a stream's own durability is that of a Put that names none",
 }
 
 TEST_CASE("a power cut at any step of puts takes none that kPower has promised",
-          "[stream][put][crash]") {
+          "[stream][put][crash][sweep]") {
   for (uint64_t cut_at = 1; cut_at <= 40; ++cut_at) {
     StreamFixture f(StreamOptions{2, Durability::kPower}, 256 << 10, cut_at);
     f.device.disk.CutAt(cut_at);
