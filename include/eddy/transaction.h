@@ -69,9 +69,10 @@ using SqlRow = std::vector<SqlValue>;  // a value a column
 // without a look at what q is.
 //
 // How much a transaction changes in them is bounded by the store's quota or headroom
-// only, and needs room twice there: all of it goes through the WAL, which grows by it
-// until it is copied. Where large blocks of streams hold that room, the transaction is
-// refused, and they are moved in the background, so that it passes later. Sorting
+// only; all of it goes through the WAL, which grows by it until it is copied: a large
+// transaction needs room for its rows twice. Where at a quota large blocks of streams
+// hold that room, it is refused, and for a minute they are moved in the background, so
+// that it may pass when it is tried again. What rows give back is refused never. Sorting
 // without an index is in memory.
 //
 // One statement a call. Parameters are ?, ?1 or :name, and their values stand in the

@@ -170,7 +170,8 @@ class EngineImpl final : public Engine, public LogHost {
   absl::Status RunUsersPart(Transacting* transacting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   absl::Status CommitFrames(Transacting* transacting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   absl::Status WaitPublished(SegmentLog* log, uint64_t end);
-  absl::StatusOr<uint64_t> UsedBytes() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  absl::Status AdmitRows(const Transacting& transacting, uint64_t file, uint64_t free)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   // That of Transacting, or a new one.
   absl::StatusOr<sql::Transaction> BeginOrJoin() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   absl::Status SettleBlocks() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);

@@ -70,12 +70,6 @@ absl::StatusOr<sql::Transaction> EngineImpl::BeginOrJoin() {
   return joined;
 }
 
-absl::StatusOr<uint64_t> EngineImpl::UsedBytes() {
-  EDDY_ASSIGN_OR_RETURN(const uint64_t file, db_->FileBytes());
-  EDDY_ASSIGN_OR_RETURN(const uint64_t free, db_->FreeBytes());
-  return file - std::min(free, file);
-}
-
 absl::Status EngineImpl::RunTransaction(TransactionWork* work) {
   EDDY_RETURN_IF_ERROR(EnsureDatabase());
   Transacting transacting;
@@ -89,12 +83,12 @@ absl::Status EngineImpl::RunTransaction(TransactionWork* work) {
 
 // OK without a transaction: there is nothing to commit.
 absl::Status EngineImpl::RunUsersPart(Transacting* transacting) {
-  const uint64_t room = keeper_->store_room();
-  uint64_t used = 0;
-  if (room != UINT64_MAX) {
-    EDDY_ASSIGN_OR_RETURN(used, UsedBytes());
+  const bool limited = keeper_->store_room() != UINT64_MAX;
+  uint64_t file = 0, free = 0;
+  if (limited) {
+    EDDY_ASSIGN_OR_RETURN(file, db_->FileBytes());
+    EDDY_ASSIGN_OR_RETURN(free, db_->FreeBytes());
   }
-  const uint64_t written = db_->WrittenBytes();
   sql::AppTables tables(db_.get(), sql::AppTables::Access::kWrite);
   const absl::Status run = transacting->work->Run(tables);
   if (!tables.broken().ok()) {
@@ -109,22 +103,31 @@ absl::Status EngineImpl::RunUsersPart(Transacting* transacting) {
     transacting->sql.reset();
     return absl::OkStatus();
   }
-  if (room == UINT64_MAX || !tables.wrote()) return absl::OkStatus();
-  EDDY_ASSIGN_OR_RETURN(uint64_t rows, UsedBytes());
-  rows = Less(rows, used);
-  // Until the WAL is copied they are there twice, and what they change too.
-  const uint64_t twice = std::max(rows, db_->WrittenBytes() - written);
-  if (twice == 0) return absl::OkStatus();
-  uint64_t coming = rows + twice;
-  for (const LogFrames& frames : transacting->work->frames()) {
+  if (!limited || !tables.wrote()) return absl::OkStatus();
+  return AdmitRows(*transacting, file, free);
+}
+
+// `file`, and free in it `free`: before the user's part.
+absl::Status EngineImpl::AdmitRows(const Transacting& transacting, uint64_t file, uint64_t free) {
+  EDDY_ASSIGN_OR_RETURN(const uint64_t file_now, db_->FileBytes());
+  EDDY_ASSIGN_OR_RETURN(const uint64_t free_now, db_->FreeBytes());
+  const uint64_t rows = Less(Less(file_now, free_now), Less(file, free));
+  if (rows == 0) return absl::OkStatus();  // deletes make room
+  // Until the WAL is copied they are there twice; a part of it is kept free for that.
+  const uint64_t in_wal = Less(rows, Less(2 * plan_.wal_bytes_max, db_->WalBytes()));
+  const uint64_t growth = Less(file_now, file) + in_wal;
+  uint64_t coming = rows;
+  for (const LogFrames& frames : transacting.work->frames()) {
     for (const FrameParts& parts : frames.frames) coming += AlignFrame(parts.Bytes());
   }
-  if (coming <= room && rows <= keeper_->row_room()) return absl::OkStatus();
-  if (coming <= room) keeper_->WantRows(rows);
-  return absl::ResourceExhaustedError(
-      absl::StrCat("the transaction needs ", coming, " bytes, of which ", rows, " for rows and ",
-                   twice, " while they are copied; the store, at its limit or on a full disk, "
-                   "has room for ", room, ", for rows ", keeper_->row_room()));
+  if (coming <= keeper_->store_room() && growth <= keeper_->growth_room()) {
+    return absl::OkStatus();
+  }
+  keeper_->WantGrowth(growth);
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "the transaction needs ", coming, " bytes, and the files to grow by ", growth,
+      "; the store, at its limit or on a full disk, has room for ", keeper_->store_room(),
+      ", and to grow by ", keeper_->growth_room()));
 }
 
 absl::Status EngineImpl::WaitPublished(SegmentLog* log, uint64_t end) {

@@ -50,6 +50,9 @@ uint64_t StoredBytes(const BlockDraft& draft) {
 constexpr uint64_t kDropAheadShare = 32;
 constexpr uint64_t kDropAheadMax = 4 << 20;
 
+// See WantGrowth.
+constexpr int64_t kWantedMs = 60'000;
+
 bool IsReason(int64_t reason) { return reason >= 0 && reason < kGapReasonCount; }
 
 }  // namespace
@@ -264,10 +267,10 @@ absl::Status Keeper::Decide(const std::vector<BlockDraft>& drafts, uint64_t grow
       EDDY_RETURN_IF_ERROR(DropOldest(*drop, &plan));
     }
     needs_places_first_ = !fits_now && plan.freed_outside();
-    if (plan.RowRoom() >= rows_wanted_) rows_wanted_ = 0;
     is_cramped_ = plan.IsCramped(
         limits_.at_quota == AtLimit::kRejectNew ? 0 : DroppableBytes(groups_),
-        limits_.intake_bytes + limits_.block_bytes, rows_wanted_);
+        limits_.intake_bytes + limits_.block_bytes,
+        SteadyMs() < wanted_until_ms_ ? growth_wanted_ : 0);
     return absl::OkStatus();
   };
   const absl::Status decided = decide();
@@ -446,23 +449,28 @@ void Keeper::Finish(bool committed) {
   pending_.clear();
 }
 
+void Keeper::WantGrowth(uint64_t bytes) {
+  growth_wanted_ = bytes;
+  wanted_until_ms_ = SteadyMs() + kWantedMs;
+}
+
 absl::StatusOr<bool> Keeper::Admit(uint64_t grow_bytes_max, bool closed) {
   const bool limited = any_limits_ || LimitsSpace(grow_bytes_max) || closed;
   if (!limited && !was_limited_) return false;
   was_limited_ = limited;
-  uint64_t store_room = UINT64_MAX, row_room = UINT64_MAX;
+  uint64_t store_room = UINT64_MAX, growth_room = UINT64_MAX;
   if (closed) {
-    store_room = row_room = 0;
+    store_room = growth_room = 0;
   } else if (LimitsSpace(grow_bytes_max)) {
     EDDY_ASSIGN_OR_RETURN(const RoomPlan plan, Plan(grow_bytes_max));
     const uint64_t droppable =
         limits_.at_quota == AtLimit::kRejectNew ? 0 : DroppableBytes(groups_);
     // What is accepted until the next round must fit: all that the intake takes.
     store_room = Less(Sum(plan.Room(), droppable), limits_.intake_bytes);
-    row_room = std::min(Sum(plan.RowRoom(), droppable), store_room);
+    growth_room = Sum(plan.Growth(), droppable);
   }
   store_room_ = store_room;
-  row_room_ = row_room;
+  growth_room_ = growth_room;
   for (size_t i = 0; i < groups_.size(); ++i) {
     const uint64_t room = RejectsNew(groups_[i]) ? 0 : store_room;
     for (SegmentLog* log : group_logs_[i]) log->SetRoom(room);

@@ -18,7 +18,6 @@
 #ifndef EDDY_SRC_LOG_KEEPER_H_
 #define EDDY_SRC_LOG_KEEPER_H_
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -133,12 +132,13 @@ class Keeper {
   // The writer is another.
   void BoundAgain() { writer_->Bound(bounds_); }
 
-  // As Admit has found it: what may still be written before the store rejects, and what
-  // of that may be rows of the user's.
+  // As Admit has found it: what may still be written before the store rejects, and by how
+  // much the files may grow for it.
   uint64_t store_room() const { return store_room_; }
-  uint64_t row_room() const { return row_room_; }
-  // So many are wanted, and fit into store_room() alone: what is free outside is to be pages.
-  void WantRows(uint64_t bytes) { rows_wanted_ = std::max(rows_wanted_, bytes); }
+  uint64_t growth_room() const { return growth_room_; }
+  // Somebody needed so much of the latter, and may come again: for a minute blocks are
+  // moved, if that can bring it about.
+  void WantGrowth(uint64_t bytes);
 
   // Writes the sums of all logs, for the next open. Inside a transaction.
   absl::Status WriteTotals();
@@ -208,8 +208,9 @@ class Keeper {
   bool needs_places_first_ = false;
   bool is_cramped_ = false;
   uint64_t store_room_ = UINT64_MAX;
-  uint64_t row_room_ = UINT64_MAX;
-  uint64_t rows_wanted_ = 0;
+  uint64_t growth_room_ = UINT64_MAX;
+  uint64_t growth_wanted_ = 0;
+  int64_t wanted_until_ms_ = INT64_MIN;  // on SteadyMs()
   bool was_limited_ = false;     // the logs' room may be less than all
   std::vector<Pending> pending_;
   std::array<Dropped, kGapReasonCount> dropped_ = {};

@@ -90,10 +90,11 @@ void RoomPlan::Free(int64_t ref, uint64_t bytes) {
   outside_.Free(ExtentAt(ref), ExtentBytes(ref));
 }
 
-bool RoomPlan::IsCramped(uint64_t droppable, uint64_t wanted, uint64_t wanted_rows) const {
+bool RoomPlan::IsCramped(uint64_t droppable, uint64_t wanted, uint64_t wanted_growth) const {
   const uint64_t free = outside_.free_bytes();
   if (bounds_.most_bytes == UINT64_MAX || !bounds_.is_quota || free == 0) return false;
-  if (Pages() < Sum(Margin() / 2, wanted_rows)) return true;
+  if (Pages() < Margin() / 2) return true;
+  if (Growth() < wanted_growth && Sum(Growth(), free) >= wanted_growth) return true;
   const uint64_t room = Sum(Room(), droppable);
   const uint64_t pieces = free - outside_.BytesBeyond(bounds_.block_bytes);
   return room < wanted && pieces >= bounds_.block_bytes && Sum(room, pieces) >= wanted;

@@ -63,9 +63,10 @@ class RoomPlan {
   // place outside it counts what lies beyond one block: it takes blocks until what is left
   // of it is less than the next one needs.
   uint64_t Room() const;
-  // Of it, what can serve rows, which are never outside.
-  uint64_t RowRoom() const {
-    return bounds_.most_bytes == UINT64_MAX ? UINT64_MAX : Less(Pages(), Margin() / 2);
+  // By how much the files, as long as they are, are below the bound.
+  uint64_t Growth() const {
+    if (bounds_.most_bytes == UINT64_MAX) return UINT64_MAX;
+    return Less(bounds_.most_bytes, Sum(database_bytes_, outside_.end()));
   }
   // By how much all that is used and `coming` are above the bound.
   uint64_t Excess(uint64_t coming) const;
@@ -80,8 +81,8 @@ class RoomPlan {
   }
 
   // Whether the last blocks outside are to be moved to the front. `droppable`: what beside
-  // Room() counts as room; `wanted`: how much is enough, and for rows.
-  bool IsCramped(uint64_t droppable, uint64_t wanted, uint64_t wanted_rows = 0) const;
+  // Room() counts as room; `wanted`: how much is enough, and how much Growth().
+  bool IsCramped(uint64_t droppable, uint64_t wanted, uint64_t wanted_growth = 0) const;
 
  private:
   // Some 120 bytes for the row and the index of a block of at least 32 KiB are 1/256: as

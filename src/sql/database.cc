@@ -345,12 +345,6 @@ void Database::KeepWalOnClose() {
 
 uint64_t Database::WalBytes() const { return connection_->wal_bytes; }
 
-uint64_t Database::WrittenBytes() const {
-  int pages = 0, unused = 0;
-  (void)sqlite3_db_status(connection_->db, SQLITE_DBSTATUS_CACHE_WRITE, &pages, &unused, 0);
-  return uint64_t{static_cast<uint32_t>(pages)} * connection_->page_bytes;
-}
-
 absl::StatusOr<uint64_t> Database::FileBytes() {
   EDDY_ASSIGN_OR_RETURN(const int64_t pages,
                         ReadInt(*this, "PRAGMA page_count"));

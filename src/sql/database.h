@@ -121,9 +121,6 @@ class Database {
   // WAL bytes not yet known to be in the database file: 0 after a checkpoint
   // that copied all. After Open an upper bound. Owner only; does no I/O.
   uint64_t WalBytes() const;
-  // Written to the WAL by this connection, ever; within a transaction by what its cache
-  // did not hold.
-  uint64_t WrittenBytes() const;
 
   // Size of the database file, and of the free pages in it, that the next
   // commits will use first; as the current transaction sees them.

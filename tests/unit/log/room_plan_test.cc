@@ -124,16 +124,18 @@ TEST_CASE("blocks are to be moved where pages are scarce", "[log][room]") {
   CHECK(!RoomPlan(kBounds, (2 << 20) - kFilePage, 0, Taken(2 << 20)).IsCramped(0, 1 << 20));
 }
 
-TEST_CASE("rows have room in pages only, and blocks are moved for them", "[log][room]") {
+TEST_CASE("blocks are moved where the files are to grow, if that can bring it about",
+          "[log][room]") {
   ExtentMap outside;
   outside.AddTaken(1 << 20, 1 << 20);
-  const uint64_t pages = 32 * kFilePage + kMargin / 2;
-  const RoomPlan plan(kBounds, (2 << 20) - pages + 8 * kFilePage, 8 * kFilePage, outside);
-  CHECK(plan.RowRoom() == 32 * kFilePage);
-  CHECK(plan.Room() > 1 << 19);
-  CHECK(!plan.IsCramped(UINT64_MAX, 0, 32 * kFilePage));
-  CHECK(plan.IsCramped(UINT64_MAX, 0, 33 * kFilePage));
-  CHECK(RoomPlan({}, 1 << 20, 0, outside).RowRoom() == UINT64_MAX);
+  const uint64_t growth = 32 * kFilePage;
+  const RoomPlan plan(kBounds, (2 << 20) - growth, 64 * kFilePage, outside);
+  CHECK(plan.Growth() == growth);  // free pages are none
+  CHECK(!plan.IsCramped(UINT64_MAX, 0, growth));
+  CHECK(plan.IsCramped(UINT64_MAX, 0, growth + 1));
+  CHECK(plan.IsCramped(UINT64_MAX, 0, growth + (1 << 20)));
+  CHECK(!plan.IsCramped(UINT64_MAX, 0, growth + (1 << 20) + 1));
+  CHECK(RoomPlan({}, 1 << 20, 0, outside).Growth() == UINT64_MAX);
 }
 
 TEST_CASE("blocks are to be moved where what is free lies in pieces, and together is enough",
