@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds eddy and runs its tests; the README's and CI's one command.
 #
-#   tests/run.sh               everything: some 40 minutes on two cores from nothing
+#   tests/run.sh               everything: some 30 minutes on two cores from nothing
 #   tests/run.sh --quick       the native build and its tests, without the services:
 #                              under 3 minutes once it is built
 #   tests/run.sh --only STEP   one step (and what it needs)
