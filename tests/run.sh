@@ -46,8 +46,8 @@ fi
 
 jobs=${EDDY_JOBS:-$(nproc 2>/dev/null || echo 2)}
 log=$(mktemp)
-demo= # its process, while it runs
-trap 'rm -f "$log"' EXIT
+demo= demo_log= # its process, and what it says, while it runs
+trap 'rm -f "$log" "$demo_log"' EXIT
 trap '[ -z "$demo" ] || kill "$demo"; exit 1' HUP INT TERM
 passed=0
 failed=0

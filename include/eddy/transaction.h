@@ -72,7 +72,8 @@ using SqlRow = std::vector<SqlValue>;  // a value a column
 // only; all of it goes through the WAL, which grows by it until it is copied: a large
 // transaction needs room for its rows twice. Where at a quota large blocks of streams
 // hold that room, it is refused, and for a minute they are moved in the background, so
-// that it may pass when it is tried again. What rows give back is refused never. Sorting
+// that it may pass when it is tried again. What rows give back is refused never, and
+// what they change in place is not counted, but for a while it is in the WAL. Sorting
 // without an index is in memory.
 //
 // One statement a call. Parameters are ?, ?1 or :name, and their values stand in the
