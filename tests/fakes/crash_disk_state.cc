@@ -50,6 +50,11 @@ bool CrashDisk::Disk::Hit(Op op, const std::string& file, Fault* fault) {
   return hit;
 }
 
+const CrashDisk::Disk::Inode* CrashDisk::Disk::Visible(const std::string& file) const {
+  const auto found = directory.find(file);
+  return found == directory.end() ? nullptr : found->second.visible().get();
+}
+
 uint64_t CrashDisk::Disk::BytesUsed() const {
   uint64_t bytes = 0;
   for (const auto& [file, entry] : directory) {

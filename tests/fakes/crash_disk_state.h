@@ -177,6 +177,7 @@ struct CrashDisk::Disk {
   bool Hit(Op op, const std::string& file, Fault* fault);
 
   uint64_t BytesUsed() const;
+  const Inode* Visible(const std::string& file) const;  // nullptr: there is none
 
   void WriteBytes(Inode& inode, const char* from, size_t bytes, size_t offset);
   void TruncateTo(Inode& inode, size_t bytes);

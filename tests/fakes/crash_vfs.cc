@@ -169,26 +169,19 @@ std::vector<std::string> CrashDisk::List() const {
 
 bool CrashDisk::Exists(const std::string& file) const {
   std::lock_guard<std::mutex> lock(disk_->mu);
-  const auto found = disk_->directory.find(file);
-  return found != disk_->directory.end() && found->second.visible() != nullptr;
+  return disk_->Visible(file) != nullptr;
 }
 
 std::string CrashDisk::Content(const std::string& file) const {
   std::lock_guard<std::mutex> lock(disk_->mu);
-  const auto found = disk_->directory.find(file);
-  if (found == disk_->directory.end() || found->second.visible() == nullptr) {
-    return {};
-  }
-  return found->second.visible()->visible;
+  const Disk::Inode* const inode = disk_->Visible(file);
+  return inode == nullptr ? std::string() : inode->visible;
 }
 
 size_t CrashDisk::Size(const std::string& file) const {
   std::lock_guard<std::mutex> lock(disk_->mu);
-  const auto found = disk_->directory.find(file);
-  if (found == disk_->directory.end() || found->second.visible() == nullptr) {
-    return 0;
-  }
-  return found->second.visible()->visible.size();
+  const Disk::Inode* const inode = disk_->Visible(file);
+  return inode == nullptr ? 0 : inode->visible.size();
 }
 
 void CrashDisk::SetContent(const std::string& file, const std::string& bytes) {
