@@ -139,6 +139,11 @@ class Files {
   virtual absl::StatusOr<std::unique_ptr<Mapping>> MapShared(
       const std::string& path, size_t bytes) = 0;
 
+  // Has the system begin to write that part of the file to the disk, and does not wait for
+  // it: the sync that follows has less to do. A hint, which may do nothing; it promises
+  // nothing and tells no error: a sync does both. Not for a file that SQLite locks.
+  virtual void StartWriteBack(const std::string& /*path*/, uint64_t /*at*/, uint64_t /*bytes*/) {}
+
   // The size of an existing file, kNotFound if there is none.
   virtual absl::StatusOr<uint64_t> Size(const std::string& path) = 0;
 

@@ -294,6 +294,17 @@ absl::StatusOr<std::unique_ptr<Mapping>> PosixFiles::MapShared(
   return std::unique_ptr<Mapping>(new PosixMapping(data, bytes, std::move(fd)));
 }
 
+void PosixFiles::StartWriteBack(const std::string& path, uint64_t at, uint64_t bytes) {
+#if defined(__linux__)
+  const Descriptor fd = Open(path, O_WRONLY);
+  if (!fd.ok()) return;
+  (void)!sync_file_range(fd.get(), static_cast<off_t>(at), static_cast<off_t>(bytes),
+                         SYNC_FILE_RANGE_WRITE);
+#else
+  Files::StartWriteBack(path, at, bytes);
+#endif
+}
+
 absl::StatusOr<uint64_t> PosixFiles::Size(const std::string& path) {
   Info info;
   const int error = Stat(path, &info);

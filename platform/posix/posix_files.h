@@ -38,6 +38,9 @@ class PosixFiles : public Files {
   absl::StatusOr<std::unique_ptr<Mapping>> MapShared(const std::string& path,
                                                      size_t bytes) override;
 
+  // sync_file_range(2), which neither waits nor takes an error from the sync to come.
+  void StartWriteBack(const std::string& path, uint64_t at, uint64_t bytes) override;
+
   absl::StatusOr<uint64_t> Size(const std::string& path) override;
   absl::StatusOr<FreeSpace> Free(const std::string& path) override;
 };

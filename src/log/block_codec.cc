@@ -184,6 +184,16 @@ size_t PackBlock(std::string_view frames, char* to) {
   return packed < frames.size() ? packed : 0;
 }
 
+std::string_view BlockPacker::Pack(std::string_view frames, uint64_t frame_count) {
+  if (!IsWorthPacking(frames.size(), frame_count)) return frames;
+  if (packed_bytes_max_ < frames.size()) {
+    packed_bytes_max_ = frames.size();
+    packed_.reset(new char[packed_bytes_max_]);
+  }
+  const size_t packed = PackBlock(frames, packed_.get());
+  return packed == 0 ? frames : std::string_view(packed_.get(), packed);
+}
+
 absl::Status UnpackBlock(std::string_view packed, size_t span, char* to) {
   Unpacker in(packed);
   const auto wrong = [&](const char* what) {

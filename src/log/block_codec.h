@@ -64,6 +64,17 @@ constexpr bool IsWorthPacking(size_t span, uint64_t frame_count) {
 // better stored as they are (and what `to` holds is nothing).
 size_t PackBlock(std::string_view frames, char* to);
 
+// The same with memory of its own, used again for each block: the packed bytes there, or
+// `frames` where they are better stored as they are.
+class BlockPacker {
+ public:
+  std::string_view Pack(std::string_view frames, uint64_t frame_count);
+
+ private:
+  std::unique_ptr<char[]> packed_;
+  size_t packed_bytes_max_ = 0;
+};
+
 // Writes the frames, `span` bytes with their padding, to `to`.
 //   kDataLoss   `packed` is not what PackBlock makes of frames of that span.
 absl::Status UnpackBlock(std::string_view packed, size_t span, char* to);

@@ -59,8 +59,9 @@ std::unique_ptr<char[]> KeptBytes(std::string_view bytes, std::unique_ptr<char[]
 absl::StatusOr<std::unique_ptr<BlockExtents>> BlockExtents::Open(sql::Database& db,
                                                                  const std::string& database,
                                                                  const sql::OpenOptions& options,
-                                                                 bool use) {
-  std::unique_ptr<BlockExtents> extents(new BlockExtents(database + kExtentsSuffix, options, use));
+                                                                 bool use, Files* files) {
+  std::unique_ptr<BlockExtents> extents(
+      new BlockExtents(database + kExtentsSuffix, options, use, files));
   absl::StatusOr<std::unique_ptr<sql::PlainFile>> there =
       sql::PlainFile::Open(extents->path_, extents->vfs_, sql::PlainFile::Mode::kRead);
   if (there.ok()) {
@@ -79,6 +80,7 @@ absl::StatusOr<std::unique_ptr<BlockExtents>> BlockExtents::Open(sql::Database& 
 // so nothing new is written there and nothing used again.
 void BlockExtents::Relearn(sql::Database& db) {
   map_ = ExtentMap();
+  early_.clear();
   strange_.clear();
   known_ = Learn(db).ok();
 }
@@ -126,8 +128,7 @@ absl::StatusOr<int64_t> BlockExtents::Write(std::string_view bytes, std::optiona
   if (!at) return 0;
   EDDY_RETURN_IF_ERROR(OpenFile());
   unsynced_ = true;
-  file_bytes_ = std::max(file_bytes_, *at + AlignExtent(bytes.size()));
-  const absl::Status written = file_->Write(*at, bytes);
+  const absl::Status written = WriteTo(*file_, *at, bytes);
   if (!written.ok()) {
     // What the disk has no space for may be written later; where it fails nothing is.
     if (absl::IsResourceExhausted(written)) map_.GiveBack(*at, bytes.size());
@@ -137,9 +138,51 @@ absl::StatusOr<int64_t> BlockExtents::Write(std::string_view bytes, std::optiona
   return ExtentRef(*at, bytes.size());
 }
 
+absl::Status BlockExtents::WriteTo(sql::PlainFile& file, uint64_t at, std::string_view bytes) {
+  file_bytes_ = std::max(file_bytes_, at + AlignExtent(bytes.size()));
+  EDDY_RETURN_IF_ERROR(file.Write(at, bytes));
+  // So that the disk works while the next block is packed.
+  files_->StartWriteBack(path_, at, bytes.size());
+  return absl::OkStatus();
+}
+
 void BlockExtents::Give(int64_t ref) {
   if (ref <= 0 || !known_ || strange_.contains(ref)) return;
   map_.Give(ExtentAt(ref), ExtentBytes(ref));
+}
+
+absl::StatusOr<uint64_t> BlockExtents::PutEarly(std::string_view bytes) {
+  if (early_file_ == nullptr) {
+    EDDY_ASSIGN_OR_RETURN(early_file_,
+                          sql::PlainFile::Open(path_, vfs_, sql::PlainFile::Mode::kWrite));
+  }
+  const uint64_t at = *map_.Reserve(bytes.size());
+  const absl::Status written = WriteTo(*early_file_, at, bytes);
+  if (!written.ok()) {
+    map_.Release(at, bytes.size());
+    early_file_.reset();
+    return written;
+  }
+  early_.emplace(next_ticket_, ExtentRef(at, bytes.size()));
+  return next_ticket_++;
+}
+
+int64_t BlockExtents::Adopt(uint64_t ticket) {
+  const auto early = early_.find(ticket);
+  if (early == early_.end()) return 0;
+  const int64_t ref = early->second;
+  early_.erase(early);
+  map_.Adopt(ExtentAt(ref), ExtentBytes(ref));
+  unsynced_ = true;
+  return ref;
+}
+
+void BlockExtents::ForgetEarly(uint64_t below) {
+  while (!early_.empty() && early_.begin()->first < below) {
+    const int64_t ref = early_.begin()->second;
+    map_.Release(ExtentAt(ref), ExtentBytes(ref));
+    early_.erase(early_.begin());
+  }
 }
 
 absl::Status BlockExtents::Sync() {
@@ -154,6 +197,8 @@ absl::Status BlockExtents::Sync() {
 
 void BlockExtents::Finish(bool committed, uint64_t cut_bytes_min) {
   const bool tried = std::exchange(committing_, false);
+  // All of them, if not: the sync that failed may have been that of their bytes.
+  ForgetEarly(committed ? early_from_ : next_ticket_);
   map_.Finish(committed ? ExtentMap::End::kCommitted
               : tried   ? ExtentMap::End::kInDoubt
                         : ExtentMap::End::kGivenUp);

@@ -9,8 +9,9 @@
 // 0.54 M cycles/s; half the bytes written. What it costs is a sync more for a commit
 // that has such blocks, so small ones stay in the database.
 //
-// Order of a commit: the bytes are written, the file is synced, then the transaction
-// that refers to them commits. A death in between leaves bytes to which nobody refers.
+// Order of a commit: the bytes are written, some of them while the round before syncs
+// (early_writer.h), the file is synced, then the transaction that refers to them commits. A
+// death in between leaves bytes to which nobody refers.
 //
 // What a transaction no longer refers to is used again once it is committed durably. In
 // doubt is, until a small commit of its own has settled it:
@@ -34,6 +35,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -43,6 +45,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "eddy/platform.h"
 #include "src/log/extent_map.h"
 #include "src/sql/database.h"
 #include "src/sql/plain_file.h"
@@ -105,24 +108,34 @@ class ExtentReader {
 // The bytes in memory that stays: `outside`, if they lie there, else they are SQLite's.
 std::unique_ptr<char[]> KeptBytes(std::string_view bytes, std::unique_ptr<char[]> outside);
 
-// The writing side. Used under the engine's commit lock.
+// The writing side.
+// Threads: used under the engine's commit lock; PutEarly by one thread at a time, while
+// nobody calls anything else but Sync.
 class BlockExtents {
  public:
   // `database`: its path. Learns from `db` what is taken.
   static absl::StatusOr<std::unique_ptr<BlockExtents>> Open(sql::Database& db,
                                                             const std::string& database,
                                                             const sql::OpenOptions& options,
-                                                            bool use);
+                                                            bool use, Files* files);
 
   // Whether new bytes may be Put, ever; and now.
   bool IsUsed() const { return wanted_ && known_; }
-  bool Takes() { return IsUsed() && !map_.in_doubt() && OpenFile().ok(); }
+  bool Takes() { return IsUsed() && !in_doubt() && OpenFile().ok(); }
   // Inside a transaction. Writes the bytes; returns what the row is to hold, or 0: there
   // is no place for them below `most`, nor a free one.
   absl::StatusOr<int64_t> Put(std::string_view bytes, uint64_t most);
   // The same, but only to a free place below that of `ref`.
   absl::StatusOr<int64_t> PutBefore(int64_t ref, std::string_view bytes);
   void Give(int64_t ref);
+  // For the next round (early_writer.h): writes the bytes to a place that is nobody's until
+  // that round adopts it by the ticket that is returned, for what the row is to hold. 0: it
+  // was forgotten, as all of them are by a Finish without a commit.
+  absl::StatusOr<uint64_t> PutEarly(std::string_view bytes);
+  int64_t Adopt(uint64_t ticket);
+  // What is put early from now on is for the next round; what is older, and was not adopted
+  // when this one ends, is forgotten.
+  void BeginEarly() { early_from_ = next_ticket_; }
   // The last before the transaction commits.
   absl::Status Sync();
   // It has committed, or has not. Cuts the file, if it becomes shorter by so much.
@@ -141,19 +154,26 @@ class BlockExtents {
   bool IsStrange(int64_t ref) const { return strange_.contains(ref); }
 
  private:
-  BlockExtents(std::string path, const sql::OpenOptions& options, bool use)
-      : path_(std::move(path)), vfs_(options.vfs), wanted_(use) {}
+  BlockExtents(std::string path, const sql::OpenOptions& options, bool use, Files* files)
+      : path_(std::move(path)), vfs_(options.vfs), wanted_(use), files_(files) {}
   absl::Status Learn(sql::Database& db);
   absl::Status OpenFile();
   absl::StatusOr<int64_t> Write(std::string_view bytes, std::optional<uint64_t> at);
+  absl::Status WriteTo(sql::PlainFile& file, uint64_t at, std::string_view bytes);
+  void ForgetEarly(uint64_t below);
 
   const std::string path_;
   const std::string vfs_;
   const bool wanted_;
+  Files* const files_;
   bool known_ = false;  // what is taken there; else nothing new goes there
   std::unique_ptr<sql::PlainFile> file_;
+  std::unique_ptr<sql::PlainFile> early_file_;  // of PutEarly
   ExtentMap map_;
   absl::flat_hash_set<int64_t> strange_;  // rows whose place is not theirs alone
+  std::map<uint64_t, int64_t> early_;     // by ticket; not adopted
+  uint64_t next_ticket_ = 1;
+  uint64_t early_from_ = 1;  // the first ticket for the next round
   uint64_t file_bytes_ = 0;
   bool unsynced_ = false;
   bool committing_ = false;

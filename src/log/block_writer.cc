@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "src/base/status.h"
-#include "src/log/block_codec.h"
 #include "src/log/meta.h"
 
 namespace eddy::log {
@@ -52,9 +51,10 @@ constexpr int64_t kLookedAtMax = 64;
 absl::StatusOr<std::unique_ptr<BlockWriter>> BlockWriter::Create(sql::Database& db,
                                                                  const std::string& path,
                                                                  const sql::OpenOptions& options,
-                                                                 bool use_extents) {
+                                                                 bool use_extents, Files* files) {
   auto writer = std::make_unique<BlockWriter>();
-  EDDY_ASSIGN_OR_RETURN(writer->extents_, BlockExtents::Open(db, path, options, use_extents));
+  EDDY_ASSIGN_OR_RETURN(writer->extents_,
+                        BlockExtents::Open(db, path, options, use_extents, files));
   writer->reader_ = std::make_unique<ExtentReader>(path, options.vfs);
   writer->reader_->Open().IgnoreError();
   EDDY_ASSIGN_OR_RETURN(writer->insert_, db.Prepare(kInsert));
@@ -154,6 +154,12 @@ absl::StatusOr<uint64_t> BlockWriter::MoveLast() {
   return moved;
 }
 
+BlockExtents* BlockWriter::Lend() {
+  if (extents_ == nullptr || bounds_.most_bytes != UINT64_MAX || !extents_->Takes()) return nullptr;
+  extents_->BeginEarly();
+  return extents_.get();
+}
+
 void BlockWriter::Finish(bool committed) {
   if (extents_ == nullptr) return;
   bool is_tight = false;
@@ -165,31 +171,24 @@ void BlockWriter::Finish(bool committed) {
   extents_->Finish(committed, is_tight ? 1 : kCutBytesMin);
 }
 
-// What is to be stored: in packed_, or as it lies.
-std::string_view BlockWriter::Pack(const BlockDraft& draft) {
-  const std::string_view frames(draft.frames, static_cast<size_t>(draft.end - draft.first));
-  if (!IsWorthPacking(frames.size(), draft.frame_count)) return frames;
-  if (packed_bytes_max_ < frames.size()) {
-    packed_bytes_max_ = frames.size();
-    packed_.reset(new char[packed_bytes_max_]);
-  }
-  const size_t packed = PackBlock(frames, packed_.get());
-  return packed == 0 ? frames : std::string_view(packed_.get(), packed);
-}
-
 absl::StatusOr<uint64_t> BlockWriter::Insert(const BlockDraft& draft, int64_t kept_ms) {
   EDDY_CHECK(draft.end > draft.first && draft.end <= kPositionMax);
   const int64_t id = BlockId(draft.log, draft.first);
   const int64_t span = static_cast<int64_t>(draft.end - draft.first);
-  const std::string_view bytes = Pack(draft);
-  EDDY_ASSIGN_OR_RETURN(const int64_t outside, Place(bytes));
+  int64_t outside = draft.early_ticket != 0 ? extents_->Adopt(draft.early_ticket) : 0;
+  const bool early = outside != 0;
+  std::string_view bytes;
+  if (!early) {
+    bytes = packer_.Pack(draft.Frames(), draft.frame_count);
+    EDDY_ASSIGN_OR_RETURN(outside, Place(bytes));
+  }
   insert_.Bind(1, id)
       .Bind(2, static_cast<int64_t>(draft.frame_count))
       .Bind(3, draft.first_time_ms)
       .Bind(4, draft.last_time_ms)
       .Bind(5, draft.time_trusted ? 1 : 0)
       .Bind(6, kept_ms)
-      .Bind(7, static_cast<int64_t>(BlockChecksum(bytes, id, span)))
+      .Bind(7, static_cast<int64_t>(early ? draft.early_checksum : BlockChecksum(bytes, id, span)))
       .Bind(8, SpanColumn(span));
   if (outside != 0) {
     insert_.Bind(9, outside);
@@ -198,7 +197,7 @@ absl::StatusOr<uint64_t> BlockWriter::Insert(const BlockDraft& draft, int64_t ke
     inside_bytes_ += bytes.size();
   }
   EDDY_RETURN_IF_ERROR(insert_.Run());
-  return bytes.size();
+  return early ? ExtentBytes(outside) : bytes.size();
 }
 
 absl::StatusOr<BlockSum> BlockWriter::Trim(LogId log, uint64_t before, uint64_t log_end) {

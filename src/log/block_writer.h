@@ -21,6 +21,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "src/log/block_codec.h"
 #include "src/log/block_draft.h"
 #include "src/log/block_extents.h"
 #include "src/log/block_row.h"
@@ -37,7 +38,7 @@ class BlockWriter {
   static absl::StatusOr<std::unique_ptr<BlockWriter>> Create(sql::Database& db,
                                                              const std::string& path,
                                                              const sql::OpenOptions& options,
-                                                             bool use_extents);
+                                                             bool use_extents, Files* files);
   // Of what is inserted from now on, and of Plan().
   void Bound(const RoomPlan::Bounds& bounds) { bounds_ = bounds; }
   // Once this round is committed.
@@ -64,6 +65,8 @@ class BlockWriter {
   // many bytes: 0 if there is none for the last.
   absl::StatusOr<uint64_t> MoveLast();
 
+  // For an EarlyWriter, until Finish. None: what room there is outside only we know.
+  BlockExtents* Lend();
   // An empty one (there is no database just now) has nothing to do.
   absl::Status Sync() { return extents_ == nullptr ? absl::OkStatus() : extents_->Sync(); }
   void Finish(bool committed);
@@ -79,7 +82,6 @@ class BlockWriter {
   uint64_t outside_bytes() const { return extents_ == nullptr ? 0 : extents_->file_bytes(); }
 
  private:
-  std::string_view Pack(const BlockDraft& draft);
   // What the row is to hold in place of the bytes; 0: themselves.
   absl::StatusOr<int64_t> Place(std::string_view bytes);
   absl::StatusOr<uint64_t> Pages(sql::Statement& count);
@@ -93,8 +95,7 @@ class BlockWriter {
   std::unique_ptr<BlockExtents> extents_;
   std::unique_ptr<ExtentReader> reader_;
   uint64_t inside_bytes_ = 0;
-  std::unique_ptr<char[]> packed_;  // used again for each block
-  size_t packed_bytes_max_ = 0;
+  BlockPacker packer_;
 };
 
 }  // namespace eddy::log

@@ -6,14 +6,14 @@
 //   3  write    one transaction: blocks, views, the journal's end. Left out, with
 //               4, if there is no block and the views may wait: they go on in the
 //               journal
-//   4  sync     the transaction's COMMIT
+//   4  sync     the blocks' file and the transaction's COMMIT; who waits for room
+//               writes the next round's blocks meanwhile: early_writer.h
 //   5  release  tell waiters and readers, give drained segments back
 //
 // A crash before 4 has ended leaves the database as before the round, and the
 // frames in the intake; a crash after it leaves frames in the intake that the
 // tables hold too: recovery knows them by their position.
 #include <algorithm>
-#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -140,43 +140,16 @@ void EngineImpl::Drain(LogRound* round) {
   round->end = round->log->committed();
   round->complete = true;
   for (const CutRun& run : round->cut.runs) {
-    round->end = std::max(round->end, run.first);
-    BlockDraft draft;
-    const size_t size = static_cast<size_t>(run.end - run.first);
-    size_t at = 0;
-    const auto finish = [&] {
-      if (draft.frame_count > 0) round->drafts.push_back(draft);
-      draft = BlockDraft();
-      draft.log = round->log->id();
-      draft.first = draft.end = run.first + at;
-      draft.frames = run.frames + at;
-    };
-    finish();
-    int yields = 0;
-    while (at + kFrameHeaderBytes <= size) {
-      const uint32_t word0 =
-          reinterpret_cast<const std::atomic<uint32_t>*>(run.frames + at)
-              ->load(std::memory_order_acquire);
-      if (word0 == 0) {
-        if (++yields > kUnpublishedYieldsMax) break;
-        std::this_thread::yield();
-        continue;
-      }
-      FrameView frame;
-      EDDY_CHECK(ParseFrame(run.frames + at, size - at, run.first + at, &frame));
-      if (draft.frame_count > 0 && frame.end - draft.first > block_bytes_max) finish();
-      round->log->RepairTime(&frame);
-      if (draft.frame_count++ == 0) draft.first_time_ms = frame.time_ms;
-      draft.last_time_ms = std::max(draft.last_time_ms, frame.time_ms);
-      draft.time_trusted = draft.time_trusted && frame.time_trusted;
-      draft.payload_bytes += frame.key.size() + frame.body.size();
-      draft.last = frame.position;
-      at += static_cast<size_t>(frame.end - frame.position);
-      draft.end = frame.end;
+    BlockDraft early;
+    uint64_t end = run.end;
+    if (early_.Find(round->log->id(), run, &early)) {
+      round->drafts.push_back(early);
+    } else {
+      end = DraftRun(round->log->id(), run, round->log->boot_starts(), block_bytes_max,
+                     kUnpublishedYieldsMax, &round->drafts);
     }
-    finish();
-    round->end = std::max(round->end, run.first + at);
-    if (at < size) {
+    round->end = std::max(round->end, end);
+    if (end < run.end) {
       round->complete = false;
       return;
     }
@@ -225,6 +198,9 @@ absl::Status EngineImpl::WriteRound(const std::vector<LogRound>& rounds,
   }
   if (transacting_ != nullptr) EDDY_RETURN_IF_ERROR(transacting_->work->Write(*db_));
   EDDY_RETURN_IF_ERROR(MoveLast());       // after the new ones, which need places more
+  BlockExtents* const lent = IsDegraded() ? nullptr : writer_->Lend();
+  const EarlyWriter::Loan loan(&early_, lent, EarlySources(rounds));
+  if (lent != nullptr && room_wanted_.load() > 0) committed_.Notify();
   EDDY_RETURN_IF_ERROR(writer_->Sync());  // before whatever refers to it
   EDDY_RETURN_IF_ERROR(transaction.Commit());
   wal_block_bytes_ += writer_->inside_bytes() - inside_before;

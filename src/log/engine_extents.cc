@@ -36,6 +36,16 @@ bool EngineImpl::AnyLarge(const std::vector<LogRound>& rounds) {
   return false;
 }
 
+std::vector<EarlyWriter::Source> EngineImpl::EarlySources(
+    const std::vector<LogRound>& rounds) const {
+  std::vector<EarlyWriter::Source> sources;
+  for (const LogRound& round : rounds) {
+    if (round.log == journal_ || round.holds() || round.cut.discards) continue;
+    sources.push_back({round.log, round.end});
+  }
+  return sources;
+}
+
 // So that bytes may go beside the database again: see block_extents.h.
 absl::Status EngineImpl::SettleBlocks() {
   if (db_->InTransaction()) return absl::OkStatus();

@@ -23,6 +23,7 @@
 #include "src/log/block_writer.h"
 #include "src/log/boot_clock.h"
 #include "src/log/commit_line.h"
+#include "src/log/early_writer.h"
 #include "src/log/engine.h"
 #include "src/log/health.h"
 #include "src/log/intake.h"
@@ -179,6 +180,7 @@ class EngineImpl final : public Engine, public LogHost {
   // After a round in which nothing could be moved, or which failed.
   static constexpr absl::Duration kMovePause = absl::Minutes(1);
   absl::Status MoveLast() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  std::vector<EarlyWriter::Source> EarlySources(const std::vector<LogRound>& rounds) const;
   static bool AnyLarge(const std::vector<LogRound>& rounds);
   // What was deleted is to be overwritten: SQLite does that, for pages.
   bool UsesExtents() const { return !options_.store.secure_delete; }
@@ -244,6 +246,7 @@ class EngineImpl final : public Engine, public LogHost {
   bool died_ = false;                       // the last owner did not close
 
   Signal committed_;  // commit_mu_ was let go: a round may have ended
+  EarlyWriter early_;
   CommitLine line_;   // the same, for those who wait for a commit of theirs
 
   absl::Mutex salvage_mu_ ABSL_ACQUIRED_BEFORE(commit_mu_);  // whoever runs a step

@@ -112,7 +112,7 @@ absl::Status EngineImpl::OpenDatabase() {
   EDDY_RETURN_IF_ERROR(sql::PrepareSchema(*db_));
   EDDY_ASSIGN_OR_RETURN(
       writer_, BlockWriter::Create(*db_, path, ConnectionOptions(sql::Mode::kOwner),
-                                   UsesExtents()));
+                                   UsesExtents(), options_.store.platform.files));
   keeper_ = std::make_unique<Keeper>(
       db_.get(), writer_.get(), clock_,
       Keeper::Limits{plan_.database_bytes, db_->PageBytes(), BlockBytesMax(),

@@ -125,7 +125,8 @@ absl::Status EngineImpl::ReopenDatabase() {
         absl::StrCat(path, " is no longer the database of this store"));
   }
   EDDY_ASSIGN_OR_RETURN(std::unique_ptr<BlockWriter> writer,
-                        BlockWriter::Create(db, path, owner, UsesExtents()));
+                        BlockWriter::Create(db, path, owner, UsesExtents(),
+                                            options_.store.platform.files));
   EDDY_RETURN_IF_ERROR(blocks_->OpenFile(path, ConnectionOptions(sql::Mode::kReadOnly)));
   // A prepared statement knows SQLite's connection, not the object that moves.
   *writer_ = std::move(*writer);

@@ -126,6 +126,11 @@ absl::Status EngineImpl::WaitForRoom(absl::Duration timeout) {
       UnlockCommit();
       seen = committed_.Epoch();  // the end of our own round is no news
       if (intake_->free_count() > 0) break;
+    } else {
+      while (intake_->free_count() == 0 && clock_->SinceBoot() < deadline) {
+        if (!early_.WriteOne()) break;
+      }
+      if (intake_->free_count() > 0) break;
     }
     const absl::Duration left = deadline - clock_->SinceBoot();
     if (left <= absl::ZeroDuration()) {

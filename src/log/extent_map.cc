@@ -13,7 +13,7 @@ bool ExtentMap::AddTaken(uint64_t at, uint64_t bytes) {
   return !overlaps;
 }
 
-std::optional<uint64_t> ExtentMap::Take(uint64_t bytes, uint64_t most) {
+std::optional<uint64_t> ExtentMap::Reserve(uint64_t bytes, uint64_t most) {
   bytes = AlignExtent(bytes);
   uint64_t at = end_;
   const auto place = std::find_if(free_.begin(), free_.end(),
@@ -27,7 +27,12 @@ std::optional<uint64_t> ExtentMap::Take(uint64_t bytes, uint64_t most) {
     free_.erase(place);
     if (left > 0) free_[at + bytes] = left;
   }
-  taken_.emplace_back(at, bytes);
+  return at;
+}
+
+std::optional<uint64_t> ExtentMap::Take(uint64_t bytes, uint64_t most) {
+  const std::optional<uint64_t> at = Reserve(bytes, most);
+  if (at.has_value()) Adopt(*at, bytes);
   return at;
 }
 

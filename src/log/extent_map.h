@@ -41,6 +41,11 @@ class ExtentMap {
   // Taken in this round, and nobody will refer to it: free at once.
   void GiveBack(uint64_t at, uint64_t bytes);
   void Give(uint64_t at, uint64_t bytes);
+  // Taken for a later round: this one's end does not touch it. That round adopts it, or it
+  // is released, and free at once.
+  std::optional<uint64_t> Reserve(uint64_t bytes, uint64_t most = UINT64_MAX);
+  void Adopt(uint64_t at, uint64_t bytes) { taken_.emplace_back(at, AlignExtent(bytes)); }
+  void Release(uint64_t at, uint64_t bytes) { AddFree(at, AlignExtent(bytes)); }
   enum class End { kCommitted, kGivenUp, kInDoubt };
   void Finish(End how);
   // All that is free, and what is behind the end up to `end`, is in doubt.

@@ -265,6 +265,7 @@ LogCut SegmentLog::Cut() {
     discard_below = discard_below_;
   }
   // Unlocked: it takes the lock of a view, which comes before ours.
+  cut.discards = discard_below != nullptr;
   if (discard_below) cut.discard_below = discard_below();
   absl::ReaderMutexLock lock(&mu_);
   const uint64_t tail = SettledTail();
@@ -281,6 +282,16 @@ LogCut SegmentLog::Cut() {
   cut.claimed_end = cut.runs.empty() ? next_position_ : cut.runs.back().end;
   cut.hold = hold_;
   return cut;
+}
+
+std::optional<CutRun> SegmentLog::SealedRun(uint64_t from) const {
+  absl::ReaderMutexLock lock(&mu_);
+  for (const Run& run : runs_) {
+    if (!run.sealed || run.segment == kNoSegment || run.end <= from) continue;
+    const uint64_t first = std::max(run.first, from);
+    return CutRun{first, run.end, true, RunFrames(run) + (first - run.first)};
+  }
+  return std::nullopt;
 }
 
 void SegmentLog::JumpTo(uint64_t position) {

@@ -33,6 +33,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -41,6 +42,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "src/log/block_draft.h"
 #include "src/log/block_store.h"
 #include "src/log/boot_clock.h"
 #include "src/log/hold.h"
@@ -76,19 +78,12 @@ class LogHost {
 // allows (JumpPositions).
 inline constexpr uint64_t kAheadBytesMax = kFrameBytesMax + 1;
 
-// A contiguous piece of the log, as the committer sees it in a cut.
-struct CutRun {
-  uint64_t first = 0;
-  uint64_t end = 0;          // claimed up to here; exact if `sealed`
-  bool sealed = false;
-  const char* frames = nullptr;
-};
-
 struct LogCut {
   std::vector<CutRun> runs;
   uint64_t trim_before = 0;  // 0: nothing to trim
   uint64_t discard_below = 0;  // what begins below need not be written
   uint64_t claimed_end = 0;
+  bool discards = false;       // SetDiscard is in force
   absl::Duration hold;         // as SetHold has it
 };
 
@@ -146,6 +141,9 @@ class SegmentLog final : public Log {
   // `trimmed_before` is that of the cut.
   bool HasWork() const { return has_work_.load(std::memory_order_acquire); }
   LogCut Cut();
+  // The first sealed segment that reaches beyond `from`, and what of it does. It stays until
+  // the committer gives it back.
+  std::optional<CutRun> SealedRun(uint64_t from) const ABSL_LOCKS_EXCLUDED(mu_);
   uint64_t PendingEnd() const;  // what a flush has to reach
   // L4: what the tables know of the log's end and of the positions reserved for it.
   uint64_t known_end() const { return known_end_; }

@@ -73,9 +73,9 @@ void RunPower(const Setup& setup, Report* report) {
   rows.Insert(100, 1);
   one_us.clear();
   for (int i = 0; i < setup.Slices(kSlices); ++i) {
-    const double sync = RawAppendBytesPerSecond(setup.directory + "-raw",
-                                                kSyncBytes * static_cast<size_t>(calls / 4 + 1),
-                                                kSyncBytes) / kSyncBytes;
+    const double sync = RawAppend(setup.directory + "-raw")
+                            .Append(kSyncBytes * static_cast<size_t>(calls / 4 + 1), kSyncBytes) /
+                        kSyncBytes;
     const double row = rows.Insert(calls, 1, &row_us);
     const double one = PutSynced(stream, 1, calls, &one_us);
     const uint64_t commits = store->Stats().commits;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 namespace eddy::log {
 namespace {
@@ -43,6 +44,25 @@ TEST_CASE("what was given is taken again once its round is committed", "[log][ex
     CHECK(map.end() == 11 * kPage);
     CHECK(map.free_bytes() == 0);
     CHECK(map.Take(1) == 11 * kPage);
+  }
+}
+
+TEST_CASE("what is reserved for a later round outlives this one", "[log][extents][early]") {
+  ExtentMap map;
+  map.Take(kPage);
+  const uint64_t at = *map.Reserve(2 * kPage);
+  CHECK(at == kPage);
+  map.Finish(GENERATE(End::kCommitted, End::kGivenUp));
+  CHECK(map.end() == 3 * kPage);
+  SECTION("that round adopts it, and its end decides") {
+    map.Adopt(at, 2 * kPage);
+    const bool committed = GENERATE(true, false);
+    map.Finish(committed ? End::kCommitted : End::kGivenUp);
+    CHECK((map.end() == 3 * kPage) == committed);
+  }
+  SECTION("or it is released") {
+    map.Release(at, 2 * kPage);
+    CHECK(map.end() <= kPage);
   }
 }
 

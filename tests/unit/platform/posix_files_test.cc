@@ -11,6 +11,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string>
 #include <utility>
 
@@ -76,6 +77,20 @@ TEST_CASE("a file is renamed into another directory, and nothing is written over
   CHECK_FALSE(files.Exists(temp / "one"));
   CHECK(*files.Size(temp / "a/one") == 1);
   CHECK(*files.Size(temp / "a/two") == 1);
+}
+
+TEST_CASE("the start of the write-back changes nothing, and makes no file", "[platform][files]") {
+  TempDirectory dir;
+  PosixFiles files;
+  const std::string path = dir.path() + "/file";
+  files.StartWriteBack(path, 0, 4096);
+  CHECK_FALSE(files.Exists(path));
+  const std::string content(10000, 'x');
+  std::ofstream(path, std::ios::binary) << content;
+  files.StartWriteBack(path, 4096, 4096);
+  files.StartWriteBack(path, 1 << 20, 4096);  // behind its end
+  std::ifstream read(path, std::ios::binary);
+  CHECK(std::string(std::istreambuf_iterator<char>(read), {}) == content);
 }
 
 TEST_CASE("a file in the place of a directory is refused",

@@ -1,0 +1,89 @@
+// EarlyWriter: blocks of the next round, packed and written while this one waits for the
+// disk.
+//
+// A round packs, writes, and then waits for its syncs with nothing to do; appenders that
+// have filled the intake wait for the round. One of them does meanwhile what the next round
+// would, for whole sealed segments, into the blocks' file (block_extents.h); that round
+// takes such a block as it is. No thread is made for it, and where nobody waits for room
+// there is nothing to gain by it.
+//
+//   committer   | pack, write      | sync, commit                | release | the next
+//               |                  Lend                   TakeBack
+//   appender    fills the intake   | pack, write | pack, write   | appends
+//
+// Nothing refers to an early block before its round inserts the row and syncs the file: a
+// power cut or a death before that leaves bytes to which nobody refers. A round that fails
+// forgets all of them, since its sync may have been that of their bytes.
+//
+// Never early: the frames of a log that may yet turn out not to be needed (one that holds
+// or discards, and the journal), and a block that is to lie in the database. Where the files
+// are bounded only the round knows what room there is, and lends nothing.
+//
+// Measured, one producer, 100 B, two cores, alternating: 6.3 million records a second with
+// it and the early start of the write-back, 5.0 without the latter, 4.1 without both. Lent
+// from the beginning of a round's own writing on it gained nothing more: the kernel lets one
+// thread at a time write to a file.
+// Depends on block_codec.h, block_draft.h, block_extents.h, segment_log.h.
+#ifndef EDDY_SRC_LOG_EARLY_WRITER_H_
+#define EDDY_SRC_LOG_EARLY_WRITER_H_
+
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "src/log/block_codec.h"
+#include "src/log/block_draft.h"
+#include "src/log/block_extents.h"
+#include "src/log/segment_log.h"
+
+namespace eddy::log {
+
+// Threads: safe. Lock order: mu_ before a log's; under it is written, not synced.
+class EarlyWriter {
+ public:
+  // A log, and the end of what the round under way has of it.
+  struct Source {
+    SegmentLog* log = nullptr;
+    uint64_t from = 0;
+  };
+
+  // From its making to its end the committer, who waits for the disk, leaves `extents` (or
+  // none) to those who call WriteOne, and gives no segment back. The end waits for a
+  // WriteOne under way.
+  class Loan {
+   public:
+    Loan(EarlyWriter* writer, BlockExtents* extents, std::vector<Source> sources);
+    ~Loan() { writer_->TakeBack(); }
+    Loan(const Loan&) = delete;
+    Loan& operator=(const Loan&) = delete;
+
+   private:
+    EarlyWriter* const writer_;
+  };
+
+  // Writes the block of one segment. False: there is nothing to write now, or another
+  // thread does. Takes as long as packing and writing up to 1 MiB to the page cache.
+  bool WriteOne();
+
+  // For the committer, outside a loan. True: what the run holds was written in the last
+  // loan, and `*draft` says so; once for each.
+  bool Find(LogId log, const CutRun& run, BlockDraft* draft) ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  void TakeBack() ABSL_LOCKS_EXCLUDED(mu_);
+  bool WriteOneLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  // Relaxed: a hint, so that the committer gets mu_ before the next WriteOne does.
+  std::atomic<bool> lent_{false};
+  absl::Mutex mu_;
+  BlockExtents* extents_ ABSL_GUARDED_BY(mu_) = nullptr;  // none: no loan
+  std::vector<Source> sources_ ABSL_GUARDED_BY(mu_);
+  std::vector<BlockDraft> written_ ABSL_GUARDED_BY(mu_);
+  BlockPacker packer_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace eddy::log
+
+#endif  // EDDY_SRC_LOG_EARLY_WRITER_H_
