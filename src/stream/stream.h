@@ -91,12 +91,17 @@ class StreamImpl final : public Stream {
 
   // From now on the engine calls: last, so that an error before leaves none.
   void Join();
-  // Checks the entry, finds its shard, and makes all of a frame but its time, with
-  // views into the entry and into `hash_key` (kHashKeyBytes).
-  absl::Status Frame(const PutRecordsEntry& entry, char* hash_key, ShardId* shard,
+  // Checks the record, finds its shard, and makes all of a frame but its time, with
+  // views of it and into `hash_key` (kHashKeyBytes).
+  absl::Status Frame(std::string_view partition_key, std::string_view data,
+                     std::string_view explicit_hash_key, char* hash_key, ShardId* shard,
                      log::FrameParts* parts) const;
-  absl::StatusOr<PutResult> Accept(const PutRecordsEntry& entry,
+  absl::StatusOr<PutResult> Accept(std::string_view partition_key, std::string_view data,
+                                   std::string_view explicit_hash_key,
                                    absl::Duration timeout);
+  absl::StatusOr<PutResult> PutDurably(std::string_view partition_key, std::string_view data,
+                                       std::string_view explicit_hash_key,
+                                       absl::Duration timeout);
   void WaitForAll(std::vector<absl::StatusOr<PutResult>>* results);
   absl::StatusOr<uint64_t> Locate(log::Log& log,
                                   const ShardIteratorPosition& position) const;

@@ -29,19 +29,19 @@ absl::Status NotAccepted(const absl::Status& append) {
 // Everything of a record's frame but its time. `hash_key` has room for
 // kHashKeyBytes, and lives as long as `parts`.
 ABSL_ATTRIBUTE_ALWAYS_INLINE inline absl::Status StreamImpl::Frame(
-    const PutRecordsEntry& entry, char* hash_key, ShardId* shard,
+    std::string_view partition_key, std::string_view data,
+    std::string_view explicit_hash_key, char* hash_key, ShardId* shard,
     log::FrameParts* parts) const {
-  if (ABSL_PREDICT_FALSE(!IsPlainRecord(entry.partition_key, entry.data))) {
-    EDDY_RETURN_IF_ERROR(CheckRecord(entry.partition_key, entry.data));
+  if (ABSL_PREDICT_FALSE(!IsPlainRecord(partition_key, data))) {
+    EDDY_RETURN_IF_ERROR(CheckRecord(partition_key, data));
   }
   parts->kind = kRecordKind;
-  parts->key = entry.partition_key;
-  parts->body = entry.data;
-  if (entry.explicit_hash_key.empty()) {
-    *shard = router_.ByKey(entry.partition_key);
+  parts->key = partition_key;
+  parts->body = data;
+  if (explicit_hash_key.empty()) {
+    *shard = router_.ByKey(partition_key);
   } else {
-    EDDY_ASSIGN_OR_RETURN(const HashKey hash,
-                          ParseHashKey(entry.explicit_hash_key));
+    EDDY_ASSIGN_OR_RETURN(const HashKey hash, ParseHashKey(explicit_hash_key));
     *shard = router_.ByHash(hash);
     StoreHashKey(hash, hash_key);
     parts->kind = kRecordWithHashKeyKind;
@@ -58,7 +58,8 @@ absl::StatusOr<PendingPut> StreamImpl::Prepare(const PutRecordsEntry& entry) {
   char hash_key[kHashKeyBytes];
   log::FrameParts parts;
   PendingPut put;
-  EDDY_RETURN_IF_ERROR(Frame(entry, hash_key, &put.shard, &parts));
+  EDDY_RETURN_IF_ERROR(Frame(entry.partition_key, entry.data, entry.explicit_hash_key, hash_key,
+                             &put.shard, &parts));
   const Arrival arrival = arrival_.Now();
   parts.time_ms = arrival.time_ms;
   parts.time_trusted = arrival.trusted;
@@ -66,12 +67,16 @@ absl::StatusOr<PendingPut> StreamImpl::Prepare(const PutRecordsEntry& entry) {
   return put;
 }
 
+// The views one by one, as they come in registers: a struct of them is copied by loads
+// that are wider than the stores before them, and wait for these.
 ABSL_ATTRIBUTE_ALWAYS_INLINE inline absl::StatusOr<PutResult> StreamImpl::Accept(
-    const PutRecordsEntry& entry, absl::Duration timeout) {
+    std::string_view partition_key, std::string_view data,
+    std::string_view explicit_hash_key, absl::Duration timeout) {
   char hash_key[kHashKeyBytes];
   ShardId shard;
   log::FrameParts parts;
-  EDDY_RETURN_IF_ERROR(Frame(entry, hash_key, &shard, &parts));
+  EDDY_RETURN_IF_ERROR(
+      Frame(partition_key, data, explicit_hash_key, hash_key, &shard, &parts));
   const Arrival arrival = arrival_.Now();
   parts.time_ms = arrival.time_ms;
   parts.time_trusted = arrival.trusted;
@@ -87,15 +92,20 @@ absl::StatusOr<PutResult> StreamImpl::Put(std::string_view partition_key,
   if (ABSL_PREDICT_FALSE(options.durability > Durability::kPower)) {
     return CheckDurability(options.durability);  // says why
   }
-  if (IsPower(options.durability, row_.durability)) {
-    EDDY_RETURN_IF_ERROR(engine_.CheckMayCommit());
+  const absl::Duration timeout = options.timeout.value_or(append_timeout_);
+  if (ABSL_PREDICT_TRUE(!IsPower(options.durability, row_.durability))) {
+    // Made where the caller wants it, not copied there.
+    return Accept(partition_key, data, options.explicit_hash_key, timeout);
   }
-  absl::StatusOr<PutResult> result =
-      Accept({partition_key, data, options.explicit_hash_key},
-             options.timeout.value_or(append_timeout_));
-  if (result.ok() && IsPower(options.durability, row_.durability)) {
-    EDDY_RETURN_IF_ERROR(WaitCommitted(engine_, result->token));
-  }
+  EDDY_RETURN_IF_ERROR(engine_.CheckMayCommit());
+  return PutDurably(partition_key, data, options.explicit_hash_key, timeout);
+}
+
+ABSL_ATTRIBUTE_NOINLINE absl::StatusOr<PutResult> StreamImpl::PutDurably(
+    std::string_view partition_key, std::string_view data,
+    std::string_view explicit_hash_key, absl::Duration timeout) {
+  absl::StatusOr<PutResult> result = Accept(partition_key, data, explicit_hash_key, timeout);
+  if (result.ok()) EDDY_RETURN_IF_ERROR(WaitCommitted(engine_, result->token));
   return result;
 }
 
@@ -127,7 +137,8 @@ absl::StatusOr<std::vector<absl::StatusOr<PutResult>>> StreamImpl::PutRecords(
     Ready& one = ready.emplace_back();
     one.entry = i;
     const absl::Status prepared =
-        Frame(entry, one.hash_key, &one.shard, &one.parts);
+        Frame(entry.partition_key, entry.data, entry.explicit_hash_key, one.hash_key,
+              &one.shard, &one.parts);
     if (!prepared.ok()) {
       results[i] = prepared;
       ready.pop_back();
