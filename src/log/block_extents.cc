@@ -80,7 +80,7 @@ absl::StatusOr<std::unique_ptr<BlockExtents>> BlockExtents::Open(sql::Database& 
 // so nothing new is written there and nothing used again.
 void BlockExtents::Relearn(sql::Database& db) {
   map_ = ExtentMap();
-  early_.clear();
+  early_blocks_.clear();
   strange_.clear();
   known_ = Learn(db).ok();
 }
@@ -151,7 +151,7 @@ void BlockExtents::Give(int64_t ref) {
   map_.Give(ExtentAt(ref), ExtentBytes(ref));
 }
 
-absl::StatusOr<uint64_t> BlockExtents::PutEarly(std::string_view bytes) {
+absl::StatusOr<uint64_t> BlockExtents::PutEarly(int64_t id, std::string_view bytes) {
   if (early_file_ == nullptr) {
     EDDY_ASSIGN_OR_RETURN(early_file_,
                           sql::PlainFile::Open(path_, vfs_, sql::PlainFile::Mode::kWrite));
@@ -163,26 +163,28 @@ absl::StatusOr<uint64_t> BlockExtents::PutEarly(std::string_view bytes) {
     early_file_.reset();
     return written;
   }
-  early_.emplace(next_ticket_, ExtentRef(at, bytes.size()));
+  early_blocks_[next_ticket_] = {id, ExtentRef(at, bytes.size())};
   return next_ticket_++;
 }
 
-int64_t BlockExtents::Adopt(uint64_t ticket) {
-  const auto early = early_.find(ticket);
-  if (early == early_.end()) return 0;
-  const int64_t ref = early->second;
-  early_.erase(early);
+int64_t BlockExtents::Adopt(uint64_t ticket, int64_t id) {
+  const auto early = early_blocks_.find(ticket);
+  if (early == early_blocks_.end() || early->second.id != id) return 0;
+  const int64_t ref = early->second.ref;
+  early_blocks_.erase(early);
   map_.Adopt(ExtentAt(ref), ExtentBytes(ref));
   unsynced_ = true;
   return ref;
 }
 
-void BlockExtents::ForgetEarly(uint64_t below) {
-  while (!early_.empty() && early_.begin()->first < below) {
-    const int64_t ref = early_.begin()->second;
+bool BlockExtents::ForgetEarly(uint64_t below) {
+  bool any = false;
+  for (; !early_blocks_.empty() && early_blocks_.begin()->first < below; any = true) {
+    const int64_t ref = early_blocks_.begin()->second.ref;
     map_.Release(ExtentAt(ref), ExtentBytes(ref));
-    early_.erase(early_.begin());
+    early_blocks_.erase(early_blocks_.begin());
   }
+  return any;
 }
 
 absl::Status BlockExtents::Sync() {
@@ -198,11 +200,14 @@ absl::Status BlockExtents::Sync() {
 void BlockExtents::Finish(bool committed, uint64_t cut_bytes_min) {
   const bool tried = std::exchange(committing_, false);
   // All of them, if not: the sync that failed may have been that of their bytes.
-  ForgetEarly(committed ? early_from_ : next_ticket_);
+  const bool forgot = ForgetEarly(committed ? early_from_ : next_ticket_);
   map_.Finish(committed ? ExtentMap::End::kCommitted
               : tried   ? ExtentMap::End::kInDoubt
                         : ExtentMap::End::kGivenUp);
-  if (!committed || !known_ || file_bytes_ < map_.end() + cut_bytes_min) return;
+  // They may have taken what the commit needed of a disk that is nearly full.
+  if (!committed && !forgot) return;
+  if (!committed) cut_bytes_min = 1;
+  if (!known_ || file_bytes_ < map_.end() + cut_bytes_min) return;
   // What cannot be cut stays, and is used again.
   if (OpenFile().ok() && file_->Truncate(map_.end()).ok()) file_bytes_ = map_.end();
 }

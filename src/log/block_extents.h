@@ -128,11 +128,12 @@ class BlockExtents {
   // The same, but only to a free place below that of `ref`.
   absl::StatusOr<int64_t> PutBefore(int64_t ref, std::string_view bytes);
   void Give(int64_t ref);
-  // For the next round (early_writer.h): writes the bytes to a place that is nobody's until
-  // that round adopts it by the ticket that is returned, for what the row is to hold. 0: it
-  // was forgotten, as all of them are by a Finish without a commit.
-  absl::StatusOr<uint64_t> PutEarly(std::string_view bytes);
-  int64_t Adopt(uint64_t ticket);
+  // For the next round (early_writer.h): writes the bytes of the block `id` to a place that
+  // is nobody's until that round adopts it by the ticket that is returned, for what the row
+  // is to hold. 0: it was forgotten, as all of them are by a Finish without a commit, by
+  // Relearn, and with this object.
+  absl::StatusOr<uint64_t> PutEarly(int64_t id, std::string_view bytes);
+  int64_t Adopt(uint64_t ticket, int64_t id);
   // What is put early from now on is for the next round; what is older, and was not adopted
   // when this one ends, is forgotten.
   void BeginEarly() { early_from_ = next_ticket_; }
@@ -160,7 +161,7 @@ class BlockExtents {
   absl::Status OpenFile();
   absl::StatusOr<int64_t> Write(std::string_view bytes, std::optional<uint64_t> at);
   absl::Status WriteTo(sql::PlainFile& file, uint64_t at, std::string_view bytes);
-  void ForgetEarly(uint64_t below);
+  bool ForgetEarly(uint64_t below);
 
   const std::string path_;
   const std::string vfs_;
@@ -171,7 +172,11 @@ class BlockExtents {
   std::unique_ptr<sql::PlainFile> early_file_;  // of PutEarly
   ExtentMap map_;
   absl::flat_hash_set<int64_t> strange_;  // rows whose place is not theirs alone
-  std::map<uint64_t, int64_t> early_;     // by ticket; not adopted
+  struct EarlyBlock {
+    int64_t id = 0;
+    int64_t ref = 0;
+  };
+  std::map<uint64_t, EarlyBlock> early_blocks_;  // by ticket; not adopted
   uint64_t next_ticket_ = 1;
   uint64_t early_from_ = 1;  // the first ticket for the next round
   uint64_t file_bytes_ = 0;

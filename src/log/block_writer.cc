@@ -154,10 +154,10 @@ absl::StatusOr<uint64_t> BlockWriter::MoveLast() {
   return moved;
 }
 
-BlockExtents* BlockWriter::Lend() {
-  if (extents_ == nullptr || bounds_.most_bytes != UINT64_MAX || !extents_->Takes()) return nullptr;
+BlockExtents* BlockWriter::BeginEarly() {
+  if (extents_ == nullptr) return nullptr;
   extents_->BeginEarly();
-  return extents_.get();
+  return extents_->Takes() ? extents_.get() : nullptr;
 }
 
 void BlockWriter::Finish(bool committed) {
@@ -175,7 +175,7 @@ absl::StatusOr<uint64_t> BlockWriter::Insert(const BlockDraft& draft, int64_t ke
   EDDY_CHECK(draft.end > draft.first && draft.end <= kPositionMax);
   const int64_t id = BlockId(draft.log, draft.first);
   const int64_t span = static_cast<int64_t>(draft.end - draft.first);
-  int64_t outside = draft.early_ticket != 0 ? extents_->Adopt(draft.early_ticket) : 0;
+  int64_t outside = draft.early_ticket != 0 ? extents_->Adopt(draft.early_ticket, id) : 0;
   const bool early = outside != 0;
   std::string_view bytes;
   if (!early) {

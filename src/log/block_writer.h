@@ -65,8 +65,9 @@ class BlockWriter {
   // many bytes: 0 if there is none for the last.
   absl::StatusOr<uint64_t> MoveLast();
 
-  // For an EarlyWriter, until Finish. None: what room there is outside only we know.
-  BlockExtents* Lend();
+  // See BlockExtents. Returns what an EarlyWriter may write to while nobody else calls us,
+  // Sync aside; none: bytes may not go there now.
+  BlockExtents* BeginEarly();
   // An empty one (there is no database just now) has nothing to do.
   absl::Status Sync() { return extents_ == nullptr ? absl::OkStatus() : extents_->Sync(); }
   void Finish(bool committed);

@@ -33,33 +33,38 @@ bool EarlyWriter::WriteOne() {
 }
 
 bool EarlyWriter::WriteOneLocked() {
-  while (!sources_.empty()) {
+  while (!sources_.empty() && lent_.load(std::memory_order_relaxed)) {
     Source& source = sources_.back();
     const std::optional<CutRun> run = source.log->SealedRun(source.from);
-    std::vector<BlockDraft> drafts;
-    if (!run.has_value()) {
-      sources_.pop_back();
-      continue;
-    }
-    source.from = run->end;
-    const uint64_t end = DraftRun(source.log->id(), *run, source.log->boot_starts(),
-                                  kPackedSpanMax, 0, &drafts);
-    if (end != run->end || drafts.size() != 1) continue;  // not published yet: the round waits
-    BlockDraft& draft = drafts.front();
-    const std::string_view bytes = packer_.Pack(draft.Frames(), draft.frame_count);
-    if (bytes.size() < kExtentBytesMin) continue;
-    const absl::StatusOr<uint64_t> ticket = extents_->PutEarly(bytes);
-    if (!ticket.ok()) {  // the round will meet it, and tell
-      extents_ = nullptr;
-      return false;
-    }
-    draft.early_ticket = *ticket;
-    draft.early_checksum = BlockChecksum(bytes, BlockId(draft.log, draft.first),
-                                         static_cast<int64_t>(draft.end - draft.first));
-    written_.push_back(draft);
-    return true;
+    const Wrote wrote = run.has_value() ? WriteRun(source.log, *run) : Wrote::kNotThisLog;
+    if (wrote == Wrote::kFailed) sources_.clear();  // the round will meet it, and tell
+    if (wrote == Wrote::kNotThisLog) sources_.pop_back();
+    if (wrote == Wrote::kNo || wrote == Wrote::kYes) source.from = run->end;
+    if (wrote == Wrote::kYes) return true;
   }
   return false;
+}
+
+EarlyWriter::Wrote EarlyWriter::WriteRun(SegmentLog* log, const CutRun& run) {
+  if (run.end - run.first < kExtentBytesMin) return Wrote::kNo;
+  std::vector<BlockDraft> drafts;
+  // One that is not published yet is waited for by the round, which ends there.
+  if (DraftRun(log->id(), run, log->boot_starts(), kPackedSpanMax, 0, &drafts) != run.end) {
+    return Wrote::kNotThisLog;
+  }
+  // Times that are to be repaired once the clock is set are repaired in the tables, where
+  // this block has no row yet.
+  if (drafts.size() != 1 || !drafts.front().time_trusted) return Wrote::kNo;
+  BlockDraft& draft = drafts.front();
+  const std::string_view bytes = packer_.Pack(draft.Frames(), draft.frame_count);
+  if (bytes.size() < kExtentBytesMin) return Wrote::kNotThisLog;  // nor will the next be
+  const int64_t id = BlockId(draft.log, draft.first);
+  const absl::StatusOr<uint64_t> ticket = extents_->PutEarly(id, bytes);
+  if (!ticket.ok()) return Wrote::kFailed;
+  draft.early_ticket = *ticket;
+  draft.early_checksum = BlockChecksum(bytes, id, static_cast<int64_t>(draft.end - draft.first));
+  written_.push_back(draft);
+  return Wrote::kYes;
 }
 
 bool EarlyWriter::Find(LogId log, const CutRun& run, BlockDraft* draft) {

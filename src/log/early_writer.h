@@ -16,8 +16,10 @@
 // forgets all of them, since its sync may have been that of their bytes.
 //
 // Never early: the frames of a log that may yet turn out not to be needed (one that holds
-// or discards, and the journal), and a block that is to lie in the database. Where the files
-// are bounded only the round knows what room there is, and lends nothing.
+// or discards, and the journal), those whose times are still to be repaired, and a block
+// that is to lie in the database. Nothing is lent where only the round knows what room there
+// is (a quota, a headroom) or what may be written at all (a write budget), to a user's
+// transaction, which may be tried and fail often, and while the disk refuses.
 //
 // Measured, one producer, 100 B, two cores, alternating: 6.3 million records a second with
 // it and the early start of the write-back, 5.0 without the latter, 4.1 without both. Lent
@@ -43,7 +45,7 @@ namespace eddy::log {
 // Threads: safe. Lock order: mu_ before a log's; under it is written, not synced.
 class EarlyWriter {
  public:
-  // A log, and the end of what the round under way has of it.
+  // A log, and from where on it is to be looked at: where the round under way ends in it.
   struct Source {
     SegmentLog* log = nullptr;
     uint64_t from = 0;
@@ -68,12 +70,14 @@ class EarlyWriter {
   bool WriteOne();
 
   // For the committer, outside a loan. True: what the run holds was written in the last
-  // loan, and `*draft` says so; once for each.
+  // loan, and `*draft` has the ticket; once for each. Whether it still counts Adopt says.
   bool Find(LogId log, const CutRun& run, BlockDraft* draft) ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   void TakeBack() ABSL_LOCKS_EXCLUDED(mu_);
   bool WriteOneLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  enum class Wrote { kYes, kNo, kNotThisLog, kFailed };
+  Wrote WriteRun(SegmentLog* log, const CutRun& run) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // Relaxed: a hint, so that the committer gets mu_ before the next WriteOne does.
   std::atomic<bool> lent_{false};

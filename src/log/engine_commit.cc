@@ -142,7 +142,7 @@ void EngineImpl::Drain(LogRound* round) {
   for (const CutRun& run : round->cut.runs) {
     BlockDraft early;
     uint64_t end = run.end;
-    if (early_.Find(round->log->id(), run, &early)) {
+    if (early_writer_.Find(round->log->id(), run, &early)) {
       round->drafts.push_back(early);
     } else {
       end = DraftRun(round->log->id(), run, round->log->boot_starts(), block_bytes_max,
@@ -198,8 +198,11 @@ absl::Status EngineImpl::WriteRound(const std::vector<LogRound>& rounds,
   }
   if (transacting_ != nullptr) EDDY_RETURN_IF_ERROR(transacting_->work->Write(*db_));
   EDDY_RETURN_IF_ERROR(MoveLast());       // after the new ones, which need places more
-  BlockExtents* const lent = IsDegraded() ? nullptr : writer_->Lend();
-  const EarlyWriter::Loan loan(&early_, lent, EarlySources(rounds));
+  BlockExtents* const outside = writer_->BeginEarly();
+  BlockExtents* const lent = MayLend() ? outside : nullptr;
+  const EarlyWriter::Loan loan(&early_writer_, lent,
+                               lent == nullptr ? std::vector<EarlyWriter::Source>()
+                                               : EarlySources(rounds));
   if (lent != nullptr && room_wanted_.load() > 0) committed_.Notify();
   EDDY_RETURN_IF_ERROR(writer_->Sync());  // before whatever refers to it
   EDDY_RETURN_IF_ERROR(transaction.Commit());

@@ -16,6 +16,7 @@ constexpr absl::Duration kMendPause = absl::Minutes(1);
 // and need 0.57 to 0.69 us of CPU a record; commit_bytes of 256 KiB, 1 and 4 MiB 1.84
 // to 1.89 bytes. The rates lay closer together than the disk's own unrest.
 constexpr uint64_t kBlockBytesMax = 1 << 20;
+static_assert(kBlockBytesMax == kPackedSpanMax, "an early block is one of the round's");
 
 }  // namespace
 
@@ -34,6 +35,12 @@ bool EngineImpl::AnyLarge(const std::vector<LogRound>& rounds) {
     }
   }
   return false;
+}
+
+// See early_writer.h.
+bool EngineImpl::MayLend() {
+  return !IsBounded() && options_.store.write_budget_bytes_per_day == 0 &&
+         transacting_ == nullptr && !IsDegraded();
 }
 
 std::vector<EarlyWriter::Source> EngineImpl::EarlySources(

@@ -180,6 +180,7 @@ class EngineImpl final : public Engine, public LogHost {
   // After a round in which nothing could be moved, or which failed.
   static constexpr absl::Duration kMovePause = absl::Minutes(1);
   absl::Status MoveLast() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  bool MayLend() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   std::vector<EarlyWriter::Source> EarlySources(const std::vector<LogRound>& rounds) const;
   static bool AnyLarge(const std::vector<LogRound>& rounds);
   // What was deleted is to be overwritten: SQLite does that, for pages.
@@ -245,8 +246,10 @@ class EngineImpl final : public Engine, public LogHost {
   bool is_new_ = false;                     // made by this open
   bool died_ = false;                       // the last owner did not close
 
-  Signal committed_;  // commit_mu_ was let go: a round may have ended
-  EarlyWriter early_;
+  // commit_mu_ was let go: a round may have ended. And, with it held, for those who want
+  // room: there is something to write early.
+  Signal committed_;
+  EarlyWriter early_writer_;  // lent to while a round syncs
   CommitLine line_;   // the same, for those who wait for a commit of theirs
 
   absl::Mutex salvage_mu_ ABSL_ACQUIRED_BEFORE(commit_mu_);  // whoever runs a step

@@ -128,7 +128,7 @@ absl::Status EngineImpl::WaitForRoom(absl::Duration timeout) {
       if (intake_->free_count() > 0) break;
     } else {
       while (intake_->free_count() == 0 && clock_->SinceBoot() < deadline) {
-        if (!early_.WriteOne()) break;
+        if (!early_writer_.WriteOne()) break;
       }
       if (intake_->free_count() > 0) break;
     }

@@ -7,6 +7,8 @@
 //          until then a power cut brings back what refers to it
 //   Finish the round has ended: committed; or given up before its commit was tried; or
 //          in doubt, since a commit that has failed may yet turn up after a death
+//   Reserve for a later round: this one's end does not touch it. That round adopts it (it is
+//          taken then) or it is released, and free at once
 //   Settle nothing is in doubt any more: whatever was is free. A commit that changed
 //          nothing was not written, so no Finish does it
 //
@@ -41,8 +43,6 @@ class ExtentMap {
   // Taken in this round, and nobody will refer to it: free at once.
   void GiveBack(uint64_t at, uint64_t bytes);
   void Give(uint64_t at, uint64_t bytes);
-  // Taken for a later round: this one's end does not touch it. That round adopts it, or it
-  // is released, and free at once.
   std::optional<uint64_t> Reserve(uint64_t bytes, uint64_t most = UINT64_MAX);
   void Adopt(uint64_t at, uint64_t bytes) { taken_.emplace_back(at, AlignExtent(bytes)); }
   void Release(uint64_t at, uint64_t bytes) { AddFree(at, AlignExtent(bytes)); }
@@ -57,7 +57,7 @@ class ExtentMap {
   ExtentMap Planned() const;
   bool in_doubt() const { return !doubted_.empty(); }
 
-  // Nothing behind it is taken, nor was given in this round, nor is in doubt.
+  // Nothing behind it is taken or reserved, nor was given in this round, nor is in doubt.
   uint64_t end() const { return end_; }
   // Free below the end: whether for so many bytes at once, and all of it.
   bool HasPlace(uint64_t bytes) const;
