@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "src/base/status.h"
 #include "src/log/block_row.h"
 
 namespace eddy::log {
@@ -52,9 +53,7 @@ EarlyWriter::Wrote EarlyWriter::WriteRun(SegmentLog* log, const CutRun& run) {
   if (DraftRun(log->id(), run, log->boot_starts(), kPackedSpanMax, 0, &drafts) != run.end) {
     return Wrote::kNotThisLog;
   }
-  // Times that are to be repaired once the clock is set are repaired in the tables, where
-  // this block has no row yet.
-  if (drafts.size() != 1 || !drafts.front().time_trusted) return Wrote::kNo;
+  if (drafts.size() != 1) return Wrote::kNo;
   BlockDraft& draft = drafts.front();
   const std::string_view bytes = packer_.Pack(draft.Frames(), draft.frame_count);
   if (bytes.size() < kExtentBytesMin) return Wrote::kNotThisLog;  // nor will the next be
@@ -67,16 +66,27 @@ EarlyWriter::Wrote EarlyWriter::WriteRun(SegmentLog* log, const CutRun& run) {
   return Wrote::kYes;
 }
 
-bool EarlyWriter::Find(LogId log, const CutRun& run, BlockDraft* draft) {
+bool EarlyWriter::Find(const SegmentLog& log, const CutRun& run, BlockDraft* draft) {
   if (!run.sealed) return false;
   absl::MutexLock lock(&mu_);
   const auto found =
       std::find_if(written_.begin(), written_.end(), [&](const BlockDraft& written) {
-        return written.log == log && written.first == run.first && written.end == run.end;
+        return written.log == log.id() && written.first == run.first && written.end == run.end;
       });
   if (found == written_.end()) return false;
-  *draft = *found;
+  BlockDraft early = *found;
   written_.erase(found);
+  if (!early.time_trusted) {
+    // Its times may have been repaired since then, as those in the tables were, where it
+    // has no row yet.
+    std::vector<BlockDraft> anew;
+    DraftRun(log.id(), run, log.boot_starts(), kPackedSpanMax, 0, &anew);
+    EDDY_CHECK(anew.size() == 1 && anew.front().end == early.end);
+    anew.front().early_ticket = early.early_ticket;
+    anew.front().early_checksum = early.early_checksum;
+    early = anew.front();
+  }
+  *draft = early;
   return true;
 }
 

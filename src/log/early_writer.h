@@ -16,8 +16,7 @@
 // forgets all of them, since its sync may have been that of their bytes.
 //
 // Never early: the frames of a log that may yet turn out not to be needed (one that holds
-// or discards, and the journal), those whose times are still to be repaired, and a block
-// that is to lie in the database. Nothing is lent where only the round knows what room there
+// or discards, and the journal), and a block that is to lie in the database. Nothing is lent where only the round knows what room there
 // is (a quota, a headroom) or what may be written at all (a write budget), to a user's
 // transaction, which may be tried and fail often, and while the disk refuses.
 //
@@ -71,7 +70,8 @@ class EarlyWriter {
 
   // For the committer, outside a loan. True: what the run holds was written in the last
   // loan, and `*draft` has the ticket; once for each. Whether it still counts Adopt says.
-  bool Find(LogId log, const CutRun& run, BlockDraft* draft) ABSL_LOCKS_EXCLUDED(mu_);
+  bool Find(const SegmentLog& log, const CutRun& run, BlockDraft* draft)
+      ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   void TakeBack() ABSL_LOCKS_EXCLUDED(mu_);

@@ -142,7 +142,7 @@ void EngineImpl::Drain(LogRound* round) {
   for (const CutRun& run : round->cut.runs) {
     BlockDraft early;
     uint64_t end = run.end;
-    if (early_writer_.Find(round->log->id(), run, &early)) {
+    if (early_writer_.Find(*round->log, run, &early)) {
       round->drafts.push_back(early);
     } else {
       end = DraftRun(round->log->id(), run, round->log->boot_starts(), block_bytes_max,

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -47,7 +48,7 @@ struct EarlyFixture : LogFixture {
   bool TryPut() {
     FrameParts parts;
     parts.kind = 5;
-    parts.time_ms = 1000;
+    parts.time_ms = time_ms;
     parts.time_trusted = trusted;
     const std::string body = tiny ? "x" : EarlyBody(static_cast<int>(bodies.size()));
     parts.body = body;
@@ -74,6 +75,7 @@ struct EarlyFixture : LogFixture {
       while (TryPut()) {
       }
       early_bytes = Blocks() - before;
+      if (then) then();
     });
   }
   // One round with early blocks behind it.
@@ -90,6 +92,8 @@ struct EarlyFixture : LogFixture {
 
   std::vector<std::string> bodies;
   absl::Status last;
+  std::function<void()> then;
+  int64_t time_ms = 1000;
   bool trusted = true;
   bool tiny = false;
   bool came = false;
@@ -214,13 +218,10 @@ TEST_CASE("an early block that the disk refuses is the round's to write", "[log]
   CHECK(f.IsAllThere());
 }
 
-TEST_CASE("what may turn out not to be needed, or is to be changed, is not written early",
-          "[log][early][wear]") {
+TEST_CASE("what may turn out not to be needed is not written early", "[log][early][wear]") {
   EarlyFixture f;
   SECTION("of a log that discards") { f.log->SetDiscard([] { return uint64_t{0}; }); }
   SECTION("of one that holds") { f.log->SetHold(absl::Seconds(1)); }
-  // The tables are repaired once the clock is set; an early block is not in them.
-  SECTION("times from before the clock was set") { f.trusted = false; }
   f.PutSome();
   f.ComeDuringSync();
   REQUIRE(f.engine->Flush().ok());
@@ -243,6 +244,40 @@ TEST_CASE("only the round knows what room there is, and what may be written",
   CHECK(f.early_bytes == 0);
   REQUIRE(f.engine->Flush().ok());
   CHECK(f.IsAllThere());
+}
+
+TEST_CASE("times of an early block are repaired though it has no row when the clock is set",
+          "[log][early][time]") {
+  EarlyFixture f;
+  f.trusted = false;
+  f.device.clock.SetTrusted(false);
+  f.CloseAndReopen();
+  f.time_ms = f.engine->boot_base_ms() + absl::ToInt64Milliseconds(f.device.clock.SinceBoot());
+  f.PutSome();
+  f.ComeDuringSync();
+  // The first answer of a time server, while the round that wrote early is under way.
+  f.then = [&f] {
+    f.device.clock.SetWall(f.device.clock.WallNow() + absl::Hours(24 * 365));
+    f.device.clock.SetTrusted(true);
+  };
+  f.device.clock.Advance(absl::Seconds(10));
+  f.engine->RunOnce();  // and repairs the tables
+  REQUIRE(f.came);
+  REQUIRE(f.early_bytes > 0);
+  REQUIRE(f.engine->Flush().ok());
+  CHECK(f.IsAllThere());
+  // All of them arrived about then.
+  const int64_t repaired_ms = absl::ToUnixMillis(f.device.clock.WallNow() - absl::Hours(1));
+  sql::OpenOptions options;
+  options.vfs = f.device.disk.name();
+  options.mode = sql::Mode::kReadOnly;
+  absl::StatusOr<sql::Database> db = sql::Database::Open("/store/eddy.db", options);
+  REQUIRE(db.ok());
+  absl::StatusOr<sql::Statement> old = db->Prepare(absl::StrCat(
+      "SELECT count(*) FROM blocks WHERE last_time_ms < ", repaired_ms));
+  REQUIRE(old.ok());
+  REQUIRE(*old->Step());
+  CHECK(old->ColumnInt(0) == 0);
 }
 
 TEST_CASE("a block that is to lie in the database is not written early", "[log][early]") {
