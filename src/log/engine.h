@@ -112,6 +112,10 @@ class TransactionWork {
   // Whether anything but rows of the user is to be committed.
   virtual bool HasChanges() const = 0;
 
+  // Whether messages are deleted or cursors moved: a store that is full takes the few rows
+  // that say so, or what fills it could never go.
+  virtual bool MakesRoom() const = 0;
+
   // What is to be appended, one entry a log. Hidden until committed.
   virtual std::vector<LogFrames>& frames() = 0;
 

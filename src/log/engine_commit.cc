@@ -270,7 +270,8 @@ EngineImpl::RoundResult EngineImpl::CommitRound(Extent extent) {
   const absl::Duration now = clock_->SinceBoot();
   const bool all = extent == Extent::kEverything;
   const bool release_only = extent == Extent::kRelease;
-  if (!release_only) last_round_ = now;
+  // That of a transaction moves nothing and thins nothing: one that does is still due.
+  if (!release_only && transacting_ == nullptr) last_round_ = now;
   sealed_bytes_.store(0, std::memory_order_relaxed);
   SealQuietLogs();
   PlanThinning(extent == Extent::kDue && transacting_ == nullptr);

@@ -173,6 +173,10 @@ class EngineImpl final : public Engine, public LogHost {
   absl::Status WaitPublished(SegmentLog* log, uint64_t end);
   absl::Status AdmitRows(const Transacting& transacting, uint64_t file, uint64_t free)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  absl::Status AdmitWal(uint64_t rows, uint64_t grown) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  void MakeRoomForRows() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  // See Space.
+  uint64_t GrowBytesMax() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   // That of Transacting, or a new one.
   absl::StatusOr<sql::Transaction> BeginOrJoin() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   absl::Status SettleBlocks() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
@@ -281,6 +285,7 @@ class EngineImpl final : public Engine, public LogHost {
   uint64_t crowd_ ABSL_GUARDED_BY(commit_mu_) = 0;     // between it and its round's end
   WriteBudget budget_ ABSL_GUARDED_BY(commit_mu_);
   Transacting* transacting_ ABSL_GUARDED_BY(commit_mu_) = nullptr;
+  bool rows_refused_ ABSL_GUARDED_BY(commit_mu_) = false;  // by AdmitRows
   uint64_t disk_bytes_spent_ ABSL_GUARDED_BY(commit_mu_) = 0;  // of vfs_'s count
 
   absl::Mutex cut_ ABSL_ACQUIRED_AFTER(commit_mu_);

@@ -232,7 +232,7 @@ absl::Status EngineImpl::DecideSalvage() {
                           Less(2 * plan_.wal_bytes_max, db_->WalBytes());
     disk_bytes = Less(free->bytes, kept);
   }
-  return salvage_->Decide(space_.GrowBytesMax(), disk_bytes);
+  return salvage_->Decide(GrowBytesMax(), disk_bytes);
 }
 
 }  // namespace eddy::log

@@ -19,7 +19,12 @@ absl::Status EngineImpl::DecideDrops(const std::vector<LogRound>& rounds) {
     if (round.log == journal_) continue;
     drafts.insert(drafts.end(), round.drafts.begin(), round.drafts.end());
   }
-  return keeper_->Decide(drafts, space_.GrowBytesMax());
+  return keeper_->Decide(drafts, GrowBytesMax());
+}
+
+uint64_t EngineImpl::GrowBytesMax() {
+  if (options_.store.headroom_bytes == 0) return UINT64_MAX;
+  return space_.GrowBytesMax(db_->FileBytes().value_or(0) + writer_->outside_bytes());
 }
 
 void EngineImpl::PlanThinning(bool any) {
@@ -58,7 +63,7 @@ void EngineImpl::AdmitAndReport() {
   if (options_.store.reserve_bytes != 0 && !space_.reserve_held()) {
     closed = space_.Closed(db_->FreeBytes().value_or(0));
   }
-  const absl::StatusOr<bool> rejects = keeper_->Admit(space_.GrowBytesMax(), closed);
+  const absl::StatusOr<bool> rejects = keeper_->Admit(GrowBytesMax(), closed);
   absl::MutexLock lock(&stats_mu_);
   // A database that cannot say how large it is fails its commits, and says why there.
   if (rejects.ok()) stats_.rejects = *rejects;

@@ -15,6 +15,7 @@
 // transaction fails, and comes with the next round.
 #include <algorithm>
 #include <thread>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
@@ -29,6 +30,12 @@ namespace {
 constexpr int kYieldsMax = 200;
 constexpr absl::Duration kPublishPause = absl::Milliseconds(1);
 constexpr absl::Duration kPublishWaitMax = absl::Seconds(30);
+
+// So many pages a delete may take: a tree that is split, a list of free pages.
+constexpr uint64_t kSplitPages = 8;
+// And so many the rows that go along with a delete of messages or a cursor's move: see
+// TransactionWork::MakesRoom.
+constexpr uint64_t kNotePages = 16;
 
 }  // namespace
 
@@ -47,8 +54,17 @@ absl::Status EngineImpl::Transact(TransactionWork* work) {
   transact_thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
   const absl::Status status = RunTransaction(work);
   work->Finish(status.ok());
+  if (std::exchange(rows_refused_, false)) MakeRoomForRows();
   transact_thread_.store({}, std::memory_order_relaxed);
   return status;
+}
+
+// For the next try. The rows were spilled into the WAL, which stays as long until it is cut.
+void EngineImpl::MakeRoomForRows() {
+  NoteCheckpoint(db_->Checkpoint(sql::CheckpointMode::kTruncate).status());
+  if (keeper_->IsWanted() && budget_.UntilAffordable(clock_->SinceBoot()) == absl::ZeroDuration()) {
+    CommitRound();  // moves
+  }
 }
 
 absl::Status EngineImpl::ReadTables(const std::function<absl::Status(Sql&)>& work) {
@@ -72,6 +88,7 @@ absl::StatusOr<sql::Transaction> EngineImpl::BeginOrJoin() {
 
 absl::Status EngineImpl::RunTransaction(TransactionWork* work) {
   EDDY_RETURN_IF_ERROR(EnsureDatabase());
+  EDDY_RETURN_IF_ERROR(SettleBlocks());  // within the transaction it cannot
   Transacting transacting;
   transacting.work = work;
   EDDY_ASSIGN_OR_RETURN(sql::Transaction begun, sql::Transaction::Begin(*db_));
@@ -83,7 +100,8 @@ absl::Status EngineImpl::RunTransaction(TransactionWork* work) {
 
 // OK without a transaction: there is nothing to commit.
 absl::Status EngineImpl::RunUsersPart(Transacting* transacting) {
-  const bool limited = keeper_->store_room() != UINT64_MAX;
+  const bool limited =
+      keeper_->store_room() != UINT64_MAX || options_.store.reserve_bytes != 0;
   uint64_t file = 0, free = 0;
   if (limited) {
     EDDY_ASSIGN_OR_RETURN(file, db_->FileBytes());
@@ -107,27 +125,57 @@ absl::Status EngineImpl::RunUsersPart(Transacting* transacting) {
   return AdmitRows(*transacting, file, free);
 }
 
-// `file`, and free in it `free`: before the user's part.
+// What the user's part has made of the database. `file`, and free in it `free`: before it.
 absl::Status EngineImpl::AdmitRows(const Transacting& transacting, uint64_t file, uint64_t free) {
   EDDY_ASSIGN_OR_RETURN(const uint64_t file_now, db_->FileBytes());
   EDDY_ASSIGN_OR_RETURN(const uint64_t free_now, db_->FreeBytes());
+  const uint64_t page_bytes = static_cast<uint64_t>(db_->PageBytes());
   const uint64_t rows = Less(Less(file_now, free_now), Less(file, free));
-  if (rows == 0) return absl::OkStatus();  // deletes make room
-  // Until the WAL is copied they are there twice; a part of it is kept free for that.
-  const uint64_t in_wal = Less(rows, Less(2 * plan_.wal_bytes_max, db_->WalBytes()));
-  const uint64_t growth = Less(file_now, file) + in_wal;
+  const uint64_t grown = Less(file_now, file);
+  if (rows == 0 && grown <= kSplitPages * page_bytes) return absl::OkStatus();  // it makes room
+  EDDY_RETURN_IF_ERROR(AdmitWal(rows, grown));
+  if (keeper_->store_room() == UINT64_MAX) return absl::OkStatus();
+  // Until the WAL is copied they are there twice; a part of a quota is kept free for that.
+  const uint64_t kept = options_.store.quota_bytes != 0 ? 2 * plan_.wal_bytes_max : 0;
+  const uint64_t growth = grown + Less(rows, Less(kept, db_->WalBytes()));
   uint64_t coming = rows;
   for (const LogFrames& frames : transacting.work->frames()) {
     for (const FrameParts& parts : frames.frames) coming += AlignFrame(parts.Bytes());
   }
-  if (coming <= keeper_->store_room() && growth <= keeper_->growth_room()) {
+  // A note of what was done, along with the delete that makes room for the next.
+  const bool is_note = transacting.work->MakesRoom() && rows <= kNotePages * page_bytes;
+  const uint64_t room = is_note ? keeper_->room_at_all() : keeper_->store_room();
+  if ((rows == 0 || coming <= room) && growth <= keeper_->growth_room()) {
+    keeper_->WantNothing();
     return absl::OkStatus();
   }
-  keeper_->WantGrowth(growth);
+  if (keeper_->room_at_all() > 0) {  // not closed
+    keeper_->WantRoom(coming, growth);
+    rows_refused_ = true;
+  }
   return absl::ResourceExhaustedError(absl::StrCat(
-      "the transaction needs ", coming, " bytes, and the files to grow by ", growth,
-      "; the store, at its limit or on a full disk, has room for ", keeper_->store_room(),
-      ", and to grow by ", keeper_->growth_room()));
+      "the transaction is not committed, nothing of it is there: it needs ", coming,
+      " bytes, and the files to grow by ", growth,
+      "; the store, at its limit or on a full disk, has room for ", room, ", and to grow by ",
+      keeper_->growth_room(), ". Fewer rows may fit, or all of them once something is deleted, "
+      "trimmed or, for some minutes, moved in the background"));
+}
+
+// The reserve is kept for those who make room: what waits in the WAL must find its place in
+// the database without it. See space.h.
+absl::Status EngineImpl::AdmitWal(uint64_t rows, uint64_t grown) {
+  if (options_.store.reserve_bytes == 0) return absl::OkStatus();
+  const uint64_t wal = db_->WalBytes();
+  if (wal + rows <= 2 * plan_.wal_bytes_max) return absl::OkStatus();
+  const absl::StatusOr<FreeSpace> free = options_.store.platform.files->Free(options_.directory);
+  const uint64_t needed = wal + rows + grown;
+  // What cannot be asked is no limit: the disk itself will say when it is full.
+  if (!free.ok() || free->bytes >= needed) return absl::OkStatus();
+  rows_refused_ = true;
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "the transaction is not committed, nothing of it is there: for ", rows,
+      " bytes of rows the disk needs ", needed, " free until they are copied out of the WAL, and "
+      "has ", free->bytes, " beside reserve_bytes; smaller transactions may fit"));
 }
 
 absl::Status EngineImpl::WaitPublished(SegmentLog* log, uint64_t end) {

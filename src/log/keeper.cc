@@ -50,8 +50,8 @@ uint64_t StoredBytes(const BlockDraft& draft) {
 constexpr uint64_t kDropAheadShare = 32;
 constexpr uint64_t kDropAheadMax = 4 << 20;
 
-// See WantGrowth.
-constexpr int64_t kWantedMs = 60'000;
+// See WantRoom. Twice as long as the pause after a round that could move nothing.
+constexpr int64_t kWantedMs = 120'000;
 
 bool IsReason(int64_t reason) { return reason >= 0 && reason < kGapReasonCount; }
 
@@ -260,17 +260,19 @@ absl::Status Keeper::Decide(const std::vector<BlockDraft>& drafts, uint64_t grow
     const uint64_t enough = EnoughBytes(before, coming);
     const int64_t now_ms = NowMs();
     for (size_t drops = 0; drops < kDropsMax; ++drops) {
-      const bool over = plan.freed_bytes() < enough && !plan.Fits(blocks);
-      const std::optional<Drop> drop =
-          NextDrop(groups_, now_ms, over ? coming : 0, limits_.at_quota);
+      // Above the bound they are by what a user's rows have made them grow.
+      const bool over = plan.freed_bytes() < enough &&
+                        (!plan.Fits(blocks) || plan.Excess(coming) > 0);
+      const std::optional<Drop> drop = NextDrop(
+          groups_, now_ms, over ? std::max<uint64_t>(coming, 1) : 0, limits_.at_quota);
       if (!drop) break;
       EDDY_RETURN_IF_ERROR(DropOldest(*drop, &plan));
     }
     needs_places_first_ = !fits_now && plan.freed_outside();
     is_cramped_ = plan.IsCramped(
         limits_.at_quota == AtLimit::kRejectNew ? 0 : DroppableBytes(groups_),
-        limits_.intake_bytes + limits_.block_bytes,
-        SteadyMs() < wanted_until_ms_ ? growth_wanted_ : 0);
+        limits_.intake_bytes + std::max(limits_.block_bytes, IsWanted() ? room_wanted_ : 0),
+        IsWanted() ? growth_wanted_ : 0);
     return absl::OkStatus();
   };
   const absl::Status decided = decide();
@@ -449,8 +451,10 @@ void Keeper::Finish(bool committed) {
   pending_.clear();
 }
 
-void Keeper::WantGrowth(uint64_t bytes) {
-  growth_wanted_ = bytes;
+void Keeper::WantRoom(uint64_t room, uint64_t growth) {
+  if (!IsWanted()) room_wanted_ = growth_wanted_ = 0;
+  room_wanted_ = std::max(room_wanted_, room);
+  growth_wanted_ = std::max(growth_wanted_, growth);
   wanted_until_ms_ = SteadyMs() + kWantedMs;
 }
 
@@ -458,17 +462,19 @@ absl::StatusOr<bool> Keeper::Admit(uint64_t grow_bytes_max, bool closed) {
   const bool limited = any_limits_ || LimitsSpace(grow_bytes_max) || closed;
   if (!limited && !was_limited_) return false;
   was_limited_ = limited;
-  uint64_t store_room = UINT64_MAX, growth_room = UINT64_MAX;
+  uint64_t room_at_all = UINT64_MAX, store_room = UINT64_MAX, growth_room = UINT64_MAX;
   if (closed) {
-    store_room = growth_room = 0;
+    room_at_all = store_room = growth_room = 0;
   } else if (LimitsSpace(grow_bytes_max)) {
     EDDY_ASSIGN_OR_RETURN(const RoomPlan plan, Plan(grow_bytes_max));
     const uint64_t droppable =
         limits_.at_quota == AtLimit::kRejectNew ? 0 : DroppableBytes(groups_);
     // What is accepted until the next round must fit: all that the intake takes.
-    store_room = Less(Sum(plan.Room(), droppable), limits_.intake_bytes);
-    growth_room = Sum(plan.Growth(), droppable);
+    room_at_all = plan.Room(droppable);
+    store_room = Less(room_at_all, limits_.intake_bytes);
+    growth_room = plan.RowGrowth(droppable);
   }
+  room_at_all_ = room_at_all;
   store_room_ = store_room;
   growth_room_ = growth_room;
   for (size_t i = 0; i < groups_.size(); ++i) {

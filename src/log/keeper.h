@@ -132,13 +132,17 @@ class Keeper {
   // The writer is another.
   void BoundAgain() { writer_->Bound(bounds_); }
 
-  // As Admit has found it: what may still be written before the store rejects, and by how
-  // much the files may grow for it.
+  // As Admit has found it: what may still be written before the store rejects; that and
+  // what it keeps for the intake, for those who make room by it; and by how much a user's
+  // rows may make the files grow.
   uint64_t store_room() const { return store_room_; }
+  uint64_t room_at_all() const { return room_at_all_; }
   uint64_t growth_room() const { return growth_room_; }
-  // Somebody needed so much of the latter, and may come again: for a minute blocks are
-  // moved, if that can bring it about.
-  void WantGrowth(uint64_t bytes);
+  // Somebody needed so much of the first and the last, and may come again: for two minutes
+  // blocks are moved, if that can bring it about. Until nobody does.
+  void WantRoom(uint64_t room, uint64_t growth);
+  void WantNothing() { wanted_until_ms_ = INT64_MIN; }
+  bool IsWanted() { return SteadyMs() < wanted_until_ms_; }
 
   // Writes the sums of all logs, for the next open. Inside a transaction.
   absl::Status WriteTotals();
@@ -207,8 +211,10 @@ class Keeper {
   RoomPlan::Bounds bounds_;
   bool needs_places_first_ = false;
   bool is_cramped_ = false;
+  uint64_t room_at_all_ = UINT64_MAX;
   uint64_t store_room_ = UINT64_MAX;
   uint64_t growth_room_ = UINT64_MAX;
+  uint64_t room_wanted_ = 0;
   uint64_t growth_wanted_ = 0;
   int64_t wanted_until_ms_ = INT64_MIN;  // on SteadyMs()
   bool was_limited_ = false;     // the logs' room may be less than all

@@ -16,6 +16,7 @@
 #ifndef EDDY_SRC_LOG_ROOM_PLAN_H_
 #define EDDY_SRC_LOG_ROOM_PLAN_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -59,14 +60,17 @@ class RoomPlan {
   // Whether there is a place for each, the others being there.
   bool Fits(const std::vector<uint64_t>& blocks) const;
 
-  // Blocks of the usual size up to this fit in any case; UINT64_MAX: no bound. Of a free
-  // place outside it counts what lies beyond one block: it takes blocks until what is left
-  // of it is less than the next one needs.
-  uint64_t Room() const;
-  // By how much the files, as long as they are, are below the bound.
-  uint64_t Growth() const {
-    if (bounds_.most_bytes == UINT64_MAX) return UINT64_MAX;
-    return Less(bounds_.most_bytes, Sum(database_bytes_, outside_.end()));
+  // Blocks of the usual size up to this fit in any case, once `droppable` is dropped;
+  // UINT64_MAX: no bound. Of a free place outside it counts what lies beyond one block: it
+  // takes blocks until what is left of it is less than the next one needs.
+  uint64_t Room(uint64_t droppable = 0) const;
+  // By how much the files, as long as they are, are below the bound; and by how much rows
+  // may make them grow: what can be dropped outside is moved and cut, and a margin is for
+  // the rows of blocks.
+  uint64_t Growth() const { return GrowthWith(0); }
+  uint64_t RowGrowth(uint64_t droppable) const {
+    const uint64_t outside = Less(outside_.end(), outside_.free_bytes());
+    return Less(GrowthWith(bounds_.is_quota ? std::min(droppable, outside) : 0), Margin() / 2);
   }
   // By how much all that is used and `coming` are above the bound.
   uint64_t Excess(uint64_t coming) const;
@@ -85,6 +89,10 @@ class RoomPlan {
   bool IsCramped(uint64_t droppable, uint64_t wanted, uint64_t wanted_growth = 0) const;
 
  private:
+  uint64_t GrowthWith(uint64_t droppable) const {
+    if (bounds_.most_bytes == UINT64_MAX) return UINT64_MAX;
+    return Less(Sum(bounds_.most_bytes, droppable), Sum(database_bytes_, outside_.end()));
+  }
   // Some 120 bytes for the row and the index of a block of at least 32 KiB are 1/256: as
   // much again, where blocks are as large.
   uint64_t Margin() const;

@@ -73,17 +73,19 @@ absl::Status Space::Open(bool is_new) {
   return absl::OkStatus();
 }
 
-uint64_t Space::GrowBytesMax() {
+uint64_t Space::GrowBytesMax(uint64_t file_bytes) {
   if (headroom_bytes_ == 0) return UINT64_MAX;
   const absl::Duration now = clock_->SinceBoot();
-  if (now - looked_ < kLookInterval) return grow_bytes_max_;
-  looked_ = now;
-  const absl::StatusOr<FreeSpace> free = files_->Free(directory_);
-  // What cannot be asked is no limit: the disk itself will say when it is full.
-  grow_bytes_max_ = !free.ok()                      ? UINT64_MAX
-                    : free->bytes > headroom_bytes_ ? free->bytes - headroom_bytes_
-                                                    : 0;
-  return grow_bytes_max_;
+  if (now - looked_ >= kLookInterval) {
+    looked_ = now;
+    const absl::StatusOr<FreeSpace> free = files_->Free(directory_);
+    // What cannot be asked is no limit: the disk itself will say when it is full.
+    file_bytes_max_ = !free.ok()                      ? UINT64_MAX
+                      : free->bytes > headroom_bytes_ ? file_bytes + free->bytes - headroom_bytes_
+                                                      : file_bytes;
+  }
+  if (file_bytes_max_ == UINT64_MAX) return UINT64_MAX;
+  return file_bytes_max_ > file_bytes ? file_bytes_max_ - file_bytes : 0;
 }
 
 bool Space::GiveUp() {

@@ -54,8 +54,9 @@ class Space {
   //   kResourceExhausted   too few inodes for a new store.
   absl::Status Open(bool is_new);
 
-  // How much the database may grow, UINT64_MAX without a headroom.
-  uint64_t GrowBytesMax();
+  // How much the files may grow, which are of so many bytes; UINT64_MAX without a headroom.
+  // Looks once a second, and counts what they have grown since.
+  uint64_t GrowBytesMax(uint64_t file_bytes);
 
   bool reserve_held() const { return held_; }
   // No records are to be taken: the reserve is given up and nothing replaces it.
@@ -79,7 +80,7 @@ class Space {
   const uint64_t headroom_inodes_;
   const uint64_t intake_bytes_;
   bool held_ = false;
-  uint64_t grow_bytes_max_ = UINT64_MAX;
+  uint64_t file_bytes_max_ = UINT64_MAX;
   absl::Duration looked_ = -absl::InfiniteDuration();
   absl::Duration tried_ = -absl::InfiniteDuration();
 };

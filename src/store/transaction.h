@@ -58,6 +58,7 @@ class TransactionImpl final : public Transaction, public log::TransactionWork {
   // log::TransactionWork
   absl::Status Run(Sql& sql) override;
   bool HasChanges() const override { return changes_ > 0; }
+  bool MakesRoom() const override { return !held_.empty() || !moves_.empty(); }
   std::vector<log::LogFrames>& frames() override { return frames_; }
   absl::Status Write(sql::Database& db) override;
   void Finish(bool committed) override;

@@ -138,6 +138,27 @@ TEST_CASE("blocks are moved where the files are to grow, if that can bring it ab
   CHECK(RoomPlan({}, 1 << 20, 0, outside).Growth() == UINT64_MAX);
 }
 
+TEST_CASE("rows may grow by what is dropped outside, and leave a margin for the rows of blocks",
+          "[log][room]") {
+  const uint64_t growth = 100 * kFilePage;
+  const RoomPlan plan(kBounds, (2 << 20) - growth, 0, Taken(2 << 20));
+  CHECK(plan.RowGrowth(0) == growth - kMargin / 2);
+  CHECK(plan.RowGrowth(1 << 20) == growth + (1 << 20) - kMargin / 2);
+  CHECK(plan.RowGrowth(UINT64_MAX) == growth + (2 << 20) - kMargin / 2);
+  // What is above the bound already counts against what can be dropped, once.
+  const RoomPlan above(kBounds, (2 << 20) + (1 << 20), 0, Taken(2 << 20));
+  CHECK(above.RowGrowth(1 << 20) == 0);
+  CHECK(above.Room(1 << 20) == 0);
+  CHECK(above.Room(2 << 20) == (1 << 20) - kMargin);
+}
+
+TEST_CASE("files above their bound are to be brought below it", "[log][room]") {
+  ExtentMap outside;
+  outside.AddTaken(1 << 20, 1 << 20);
+  CHECK(RoomPlan(kBounds, (2 << 20) + kFilePage, 1 << 20, outside).IsCramped(UINT64_MAX, 0));
+  CHECK(!RoomPlan(kBounds, (2 << 20) + kFilePage, 1 << 20, Taken(2 << 20)).IsCramped(0, 0));
+}
+
 TEST_CASE("blocks are to be moved where what is free lies in pieces, and together is enough",
           "[log][room]") {
   const uint64_t wanted = 64 * kFilePage;

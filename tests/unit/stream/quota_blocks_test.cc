@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "eddy/transaction.h"
 #include "tests/fakes/scale.h"
 #include "tests/unit/stream/quota_fixture.h"
 
@@ -324,67 +323,6 @@ TEST_CASE("a store that rejects brings its free places together", "[stream][quot
   // And then it rests, however often it looks.
   const uint64_t then = f.store->Stats().disk_bytes_written;
   for (int i = 0; i < 100; ++i) f.Due();
-  CHECK(f.store->Stats().disk_bytes_written - then < 100'000);
-}
-
-TEST_CASE("a user's rows are admitted by what the files may grow, and what is free becomes that",
-          "[stream][quota][extents]") {
-  static constexpr char kFill[] =
-      "WITH RECURSIVE app_n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM app_n WHERE i < ?) "
-      "INSERT INTO app_done (what) SELECT zeroblob(100000) FROM app_n";
-  StoreFixture f;
-  f.OpenBounded(16 << 20, 2 << 20, AtLimit::kRejectNew);
-  REQUIRE(f.store
-              ->Transact([](Transaction& t) {
-                return t.sql().Run("CREATE TABLE app_done (what BLOB)").status();
-              })
-              .ok());
-  // What goes is one large place before what stays.
-  Stream& goes = f.Stream1("goes");
-  Stream& stays = f.Stream1("stays");
-  SequenceNumber last = 0;
-  for (int i = 0;; ++i) {
-    const auto put = (i < 500 ? goes : stays).Put("key", std::string(12000, 'x'));
-    if (!put.ok()) break;
-    if (i < 500) last = put->sequence_number;
-    if (i % 5 == 0) f.Due();
-  }
-  Ok(goes.Trim(0, last));
-  f.Due();
-  const auto fill = [&f](int rows) {
-    return f.store
-        ->Transact([&](Transaction& t) {
-          return t.sql().Run(kFill, {int64_t{rows}}).status();
-        })
-        .status();
-  };
-  const absl::Status much = fill(38);
-  INFO(much.ToString());
-  CHECK(absl::IsResourceExhausted(much));
-  CHECK(f.FileBytes() <= f.options.quota_bytes);
-  // What is free outside is cut off in time.
-  int rows = 0;
-  for (int i = 0; i < 300; ++i) {
-    rows += fill(1).ok();
-    f.Due();
-    CHECK(f.FileBytes() <= f.options.quota_bytes);
-  }
-  CHECK(rows * 100'000 > 4 << 20);
-  CHECK(f.BlocksFileBytes() < 6 << 20);
-  // They can go, however little room there is.
-  for (int i = 0; stays.Put("key", std::string(12000, 'x')).ok(); ++i) {
-    if (i % 5 == 0) f.Due();
-  }
-  CHECK(f.store
-            ->Transact([](Transaction& t) { return t.sql().Run("DELETE FROM app_done").status(); })
-            .ok());
-  Ok(f.store->Flush());
-  CHECK(f.FileBytes() <= f.options.quota_bytes);
-  // Nobody wants room any more: nothing is moved.
-  f.device.clock.Advance(absl::Minutes(2));
-  f.Due();
-  const uint64_t then = f.store->Stats().disk_bytes_written;
-  for (int i = 0; i < 50; ++i) f.Due();
   CHECK(f.store->Stats().disk_bytes_written - then < 100'000);
 }
 

@@ -1,0 +1,215 @@
+// A user's rows in a store whose files are bounded: what they need is not in any draft, and
+// the database never gives pages back.
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "eddy/queue.h"
+#include "eddy/transaction.h"
+#include "tests/unit/stream/quota_fixture.h"
+
+namespace eddy::stream {
+namespace {
+
+constexpr uint64_t kRowBytes = 100'000;
+
+struct RowsFixture : StoreFixture {
+  absl::Status Run(const std::string& sql, const std::vector<SqlValue>& values = {}) {
+    return store->Transact([&](Transaction& t) { return t.sql().Run(sql, values).status(); })
+        .status();
+  }
+  void MakeTable() { REQUIRE(Run("CREATE TABLE app_done (what BLOB)").ok()); }
+  absl::Status Fill(int rows) {
+    return Run(
+        "WITH RECURSIVE app_n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM app_n WHERE i < ?) "
+        "INSERT INTO app_done (what) SELECT zeroblob(100000) FROM app_n",
+        {int64_t{rows}});
+  }
+  // Until it rejects, or for so many records.
+  void FillStream(Stream& stream, size_t record_bytes, int most = 100'000) {
+    for (int i = 0; i < most && stream.Put("key", std::string(record_bytes, 'x')).ok(); ++i) {
+      if (i % 5 == 0) Due();
+    }
+    Ok(store->Flush());
+  }
+  uint64_t WalFileBytes() const { return device.disk.Size("/store/eddy.db-wal"); }
+};
+
+}  // namespace
+
+TEST_CASE("a user's rows are admitted by what the files may grow, and what is free becomes that",
+          "[stream][quota][extents]") {
+  RowsFixture f;
+  f.OpenBounded(16 << 20, 2 << 20, AtLimit::kRejectNew);
+  f.MakeTable();
+  // What goes is one large place before what stays.
+  Stream& goes = f.Stream1("goes");
+  Stream& stays = f.Stream1("stays");
+  SequenceNumber last = 0;
+  for (int i = 0;; ++i) {
+    const auto put = (i < 500 ? goes : stays).Put("key", std::string(12000, 'x'));
+    if (!put.ok()) break;
+    if (i < 500) last = put->sequence_number;
+    if (i % 5 == 0) f.Due();
+  }
+  Ok(goes.Trim(0, last));
+  f.Due();
+  const absl::Status much = f.Fill(38);
+  INFO(much.ToString());
+  CHECK(absl::IsResourceExhausted(much));
+  CHECK(f.FileBytes() <= f.options.quota_bytes);
+  // What is free outside is cut off in time.
+  int rows = 0;
+  for (int i = 0; i < 300; ++i) {
+    rows += f.Fill(1).ok();
+    f.Due();
+    CHECK(f.FileBytes() <= f.options.quota_bytes);
+  }
+  CHECK(rows * 100'000 > 4 << 20);
+  CHECK(f.BlocksFileBytes() < 6 << 20);
+  // They can go, however little room there is.
+  for (int i = 0; stays.Put("key", std::string(12000, 'x')).ok(); ++i) {
+    if (i % 5 == 0) f.Due();
+  }
+  CHECK(f.Run("DELETE FROM app_done").ok());
+  Ok(f.store->Flush());
+  CHECK(f.FileBytes() <= f.options.quota_bytes);
+  // Nobody wants room any more: nothing is moved.
+  f.device.clock.Advance(absl::Minutes(2));
+  f.Due();
+  const uint64_t then = f.store->Stats().disk_bytes_written;
+  for (int i = 0; i < 50; ++i) f.Due();
+  CHECK(f.store->Stats().disk_bytes_written - then < 100'000);
+}
+
+TEST_CASE("where the oldest is dropped for rows, the files stay within the quota and a transaction",
+          "[stream][quota][extents]") {
+  RowsFixture f;
+  f.OpenBounded(16 << 20, 2 << 20, AtLimit::kDropOldest);
+  f.MakeTable();
+  Stream& stream = f.Stream1("telemetry");
+  f.FillStream(stream, 12000, 2000);
+  const uint64_t dropped_before = f.Dropped();
+  const bool puts_between = GENERATE(false, true);
+  uint64_t most = 0;
+  int rows = 0;
+  for (int i = 0; i < 100; ++i) {
+    rows += f.Fill(20).ok() ? 20 : 0;
+    if (puts_between) (void)stream.Put("key", std::string(200, 'x'));
+    most = std::max(most, f.FileBytes());
+    f.Due();
+  }
+  INFO(rows);
+  CHECK(rows * kRowBytes >= 4 << 20);
+  CHECK(f.Dropped() > dropped_before);
+  CHECK(most <= f.options.quota_bytes + 2 * 20 * kRowBytes);
+  for (int i = 0; i < 150; ++i) f.Due();
+  CHECK(f.FileBytes() <= f.options.quota_bytes);
+  CHECK(f.store->Stats().blocks_damaged == 0);
+}
+
+TEST_CASE("rows that are copied and then dropped need their room all the same",
+          "[stream][quota]") {
+  RowsFixture f;
+  f.OpenBounded(16 << 20, 1 << 20, AtLimit::kRejectNew);
+  f.MakeTable();
+  REQUIRE(f.Fill(20).ok());
+  f.FillStream(f.Stream1("telemetry"), 1000);
+  const absl::Status copied = f.store
+                                  ->Transact([](Transaction& t) -> absl::Status {
+                                    for (const char* const sql :
+                                         {"CREATE TABLE app_copy (what BLOB)",
+                                          "INSERT INTO app_copy SELECT what FROM app_done",
+                                          "DROP TABLE app_done"}) {
+                                      if (auto run = t.sql().Run(sql); !run.ok()) {
+                                        return run.status();
+                                      }
+                                    }
+                                    return absl::OkStatus();
+                                  })
+                                  .status();
+  INFO(copied.ToString());
+  CHECK(absl::IsResourceExhausted(copied));
+  CHECK(f.FileBytes() <= f.options.quota_bytes);
+  CHECK(f.Run("DELETE FROM app_done").ok());
+  CHECK(f.FileBytes() <= f.options.quota_bytes);
+}
+
+TEST_CASE("what a refused transaction has spilled does not stay in the WAL", "[stream][quota]") {
+  RowsFixture f;
+  f.OpenBounded(16 << 20, 1 << 20, AtLimit::kRejectNew);
+  f.MakeTable();
+  CHECK(absl::IsResourceExhausted(f.Fill(200)));
+  CHECK(f.WalFileBytes() < 1 << 20);
+  CHECK(f.FileBytes() <= f.options.quota_bytes);
+}
+
+TEST_CASE("a headroom is kept against many transactions within a second", "[stream][quota]") {
+  RowsFixture f;
+  f.options.headroom_bytes = 100 << 20;
+  f.options.intake_bytes = 1 << 20;
+  f.options.at_quota = AtLimit::kRejectNew;
+  f.files.SetFreeBytes(112 << 20);
+  f.Open();
+  f.MakeTable();
+  (void)f.store->Pump();
+  const uint64_t before = f.FileBytes();
+  int rows = 0;
+  for (int i = 0; i < 100; ++i) rows += f.Fill(10).ok() ? 10 : 0;
+  CHECK(rows > 0);
+  CHECK(f.FileBytes() - before <= 12 << 20);
+}
+
+TEST_CASE("rows leave the disk what the reserve needs to be of use", "[stream][quota]") {
+  RowsFixture f;
+  f.options.intake_bytes = 256 << 10;
+  f.options.reserve_bytes = 1 << 20;
+  f.files.SetFreeBytes(8 << 20);
+  f.Open();
+  f.MakeTable();
+  CHECK(absl::IsResourceExhausted(f.Fill(60)));  // 6 MB, and for a while twice
+  CHECK(f.Fill(10).ok());
+  f.files.SetFreeBytes(64 << 20);
+  CHECK(f.Fill(60).ok());
+}
+
+TEST_CASE("a store that is full is drained by transactions that note what they delete",
+          "[stream][quota][queue]") {
+  RowsFixture f;
+  f.OpenBounded(4 << 20, 256 << 10, AtLimit::kRejectNew);
+  REQUIRE(f.Run("CREATE TABLE app_paid (id TEXT, note TEXT)").ok());
+  Queue& queue = *Ok(f.store->CreateQueue("q"));
+  int sent = 0;
+  for (int i = 0; i < 100'000 && queue.Send(std::string(12000, 'm')).ok(); ++i, ++sent) {
+    if (i % 20 == 0) f.Due();
+  }
+  Ok(f.store->Flush());
+  REQUIRE(sent > 100);
+  for (; queue.Send("small").ok(); ++sent) f.Due();
+  int paid = 0;
+  for (; paid < sent; ++paid) {
+    ReceiveOptions one;
+    one.max_messages = 1;
+    const std::vector<Message> got = Ok(queue.Receive(one));
+    if (got.empty()) break;
+    const absl::Status done =
+        f.store
+            ->Transact([&](Transaction& t) -> absl::Status {
+              if (auto gone = t.Delete(queue, got[0].receipt_handle); !gone.ok()) return gone;
+              return t.sql()
+                  .Run("INSERT INTO app_paid VALUES (?, ?)",
+                       {std::string("some id"), std::string(5000, 'n')})
+                  .status();
+            })
+            .status();
+    INFO(paid << " of " << sent << " " << done.ToString());
+    REQUIRE(done.ok());
+    REQUIRE(f.FileBytes() <= f.options.quota_bytes);
+  }
+  CHECK(paid == sent);
+  f.Due();
+  CHECK(queue.Send(std::string(12000, 'm')).ok());
+}
+
+}  // namespace eddy::stream
