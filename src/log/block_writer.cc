@@ -154,10 +154,20 @@ absl::StatusOr<uint64_t> BlockWriter::MoveLast() {
   return moved;
 }
 
-BlockExtents* BlockWriter::BeginEarly() {
-  if (extents_ == nullptr) return nullptr;
+bool BlockWriter::BeginEarly() {
+  if (extents_ == nullptr) return false;
   extents_->BeginEarly();
-  return extents_->Takes() ? extents_.get() : nullptr;
+  return extents_->Takes();
+}
+
+absl::StatusOr<bool> BlockWriter::PutEarly(BlockDraft* draft) {
+  const std::string_view bytes = packer_.Pack(draft->Frames(), draft->frame_count);
+  if (bytes.size() < kExtentBytesMin) return false;
+  const int64_t id = BlockId(draft->log, draft->first);
+  EDDY_ASSIGN_OR_RETURN(draft->early_ticket, extents_->PutEarly(id, bytes));
+  draft->early_checksum =
+      BlockChecksum(bytes, id, static_cast<int64_t>(draft->end - draft->first));
+  return true;
 }
 
 void BlockWriter::Finish(bool committed) {

@@ -65,9 +65,11 @@ class BlockWriter {
   // many bytes: 0 if there is none for the last.
   absl::StatusOr<uint64_t> MoveLast();
 
-  // See BlockExtents. Returns what an EarlyWriter may write to while nobody else calls us,
-  // Sync aside; none: bytes may not go there now.
-  BlockExtents* BeginEarly();
+  // See BlockExtents and early_writer.h. False: bytes may not go outside now.
+  bool BeginEarly();
+  // For the next round, and what its Insert is to know of it. False: it is to lie in the
+  // database. By one thread, while nobody calls anything else but Sync.
+  absl::StatusOr<bool> PutEarly(BlockDraft* draft);
   // An empty one (there is no database just now) has nothing to do.
   absl::Status Sync() { return extents_ == nullptr ? absl::OkStatus() : extents_->Sync(); }
   void Finish(bool committed);

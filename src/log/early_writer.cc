@@ -2,33 +2,33 @@
 
 #include <algorithm>
 #include <optional>
-#include <string_view>
 #include <utility>
 
 #include "src/base/status.h"
-#include "src/log/block_row.h"
+#include "src/log/block_codec.h"
+#include "src/log/block_extents.h"
 
 namespace eddy::log {
 
-EarlyWriter::Loan::Loan(EarlyWriter* writer, BlockExtents* extents, std::vector<Source> sources)
+EarlyWriter::Loan::Loan(EarlyWriter* writer, BlockWriter* blocks, std::vector<Source> sources)
     : writer_(writer) {
   absl::MutexLock lock(&writer->mu_);
-  writer->extents_ = extents;
+  writer->blocks_ = blocks;
   writer->sources_ = std::move(sources);
   writer->written_.clear();  // what the round has not found it will not
-  writer->lent_.store(extents != nullptr, std::memory_order_relaxed);
+  writer->lent_.store(blocks != nullptr, std::memory_order_relaxed);
 }
 
 void EarlyWriter::TakeBack() {
   lent_.store(false, std::memory_order_relaxed);
   absl::MutexLock lock(&mu_);
-  extents_ = nullptr;
+  blocks_ = nullptr;
   sources_.clear();
 }
 
 bool EarlyWriter::WriteOne() {
   if (!lent_.load(std::memory_order_relaxed) || !mu_.TryLock()) return false;
-  const bool wrote = extents_ != nullptr && WriteOneLocked();
+  const bool wrote = blocks_ != nullptr && WriteOneLocked();
   mu_.Unlock();
   return wrote;
 }
@@ -54,15 +54,10 @@ EarlyWriter::Wrote EarlyWriter::WriteRun(SegmentLog* log, const CutRun& run) {
     return Wrote::kNotThisLog;
   }
   if (drafts.size() != 1) return Wrote::kNo;
-  BlockDraft& draft = drafts.front();
-  const std::string_view bytes = packer_.Pack(draft.Frames(), draft.frame_count);
-  if (bytes.size() < kExtentBytesMin) return Wrote::kNotThisLog;  // nor will the next be
-  const int64_t id = BlockId(draft.log, draft.first);
-  const absl::StatusOr<uint64_t> ticket = extents_->PutEarly(id, bytes);
-  if (!ticket.ok()) return Wrote::kFailed;
-  draft.early_ticket = *ticket;
-  draft.early_checksum = BlockChecksum(bytes, id, static_cast<int64_t>(draft.end - draft.first));
-  written_.push_back(draft);
+  const absl::StatusOr<bool> put = blocks_->PutEarly(&drafts.front());
+  if (!put.ok()) return Wrote::kFailed;
+  if (!*put) return Wrote::kNotThisLog;  // nor will the next be large enough
+  written_.push_back(drafts.front());
   return Wrote::kYes;
 }
 

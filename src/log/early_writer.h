@@ -24,7 +24,7 @@
 // it and the early start of the write-back, 5.0 without the latter, 4.1 without both. Lent
 // from the beginning of a round's own writing on it gained nothing more: the kernel lets one
 // thread at a time write to a file.
-// Depends on block_codec.h, block_draft.h, block_extents.h, segment_log.h.
+// Depends on block_draft.h, block_writer.h, segment_log.h.
 #ifndef EDDY_SRC_LOG_EARLY_WRITER_H_
 #define EDDY_SRC_LOG_EARLY_WRITER_H_
 
@@ -34,9 +34,8 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
-#include "src/log/block_codec.h"
 #include "src/log/block_draft.h"
-#include "src/log/block_extents.h"
+#include "src/log/block_writer.h"
 #include "src/log/segment_log.h"
 
 namespace eddy::log {
@@ -50,12 +49,12 @@ class EarlyWriter {
     uint64_t from = 0;
   };
 
-  // From its making to its end the committer, who waits for the disk, leaves `extents` (or
-  // none) to those who call WriteOne, and gives no segment back. The end waits for a
-  // WriteOne under way.
+  // From its making to its end the committer, who waits for the disk, leaves `blocks` (or
+  // none), but for its Sync, to those who call WriteOne, and gives no segment back. The end
+  // waits for a WriteOne under way.
   class Loan {
    public:
-    Loan(EarlyWriter* writer, BlockExtents* extents, std::vector<Source> sources);
+    Loan(EarlyWriter* writer, BlockWriter* blocks, std::vector<Source> sources);
     ~Loan() { writer_->TakeBack(); }
     Loan(const Loan&) = delete;
     Loan& operator=(const Loan&) = delete;
@@ -82,10 +81,9 @@ class EarlyWriter {
   // Relaxed: a hint, so that the committer gets mu_ before the next WriteOne does.
   std::atomic<bool> lent_{false};
   absl::Mutex mu_;
-  BlockExtents* extents_ ABSL_GUARDED_BY(mu_) = nullptr;  // none: no loan
+  BlockWriter* blocks_ ABSL_GUARDED_BY(mu_) = nullptr;  // none: no loan
   std::vector<Source> sources_ ABSL_GUARDED_BY(mu_);
   std::vector<BlockDraft> written_ ABSL_GUARDED_BY(mu_);
-  BlockPacker packer_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace eddy::log

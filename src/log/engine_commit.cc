@@ -198,8 +198,8 @@ absl::Status EngineImpl::WriteRound(const std::vector<LogRound>& rounds,
   }
   if (transacting_ != nullptr) EDDY_RETURN_IF_ERROR(transacting_->work->Write(*db_));
   EDDY_RETURN_IF_ERROR(MoveLast());       // after the new ones, which need places more
-  BlockExtents* const outside = writer_->BeginEarly();
-  BlockExtents* const lent = MayLend() ? outside : nullptr;
+  const bool takes = writer_->BeginEarly();
+  BlockWriter* const lent = takes && MayLend() ? writer_.get() : nullptr;
   const EarlyWriter::Loan loan(&early_writer_, lent,
                                lent == nullptr ? std::vector<EarlyWriter::Source>()
                                                : EarlySources(rounds));
