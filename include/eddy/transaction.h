@@ -73,10 +73,11 @@ using SqlRow = std::vector<SqlValue>;  // a value a column
 // transaction needs room for its rows twice. Where at a quota large blocks of streams
 // hold that room, it is refused, and for two minutes they are moved in the background, so
 // that it may pass when it is tried again; where the oldest is dropped, it is dropped for
-// rows too, in the commits that follow. What rows give back is refused never, nor are, as
-// long as there is any room, up to 64 KiB of them beside a Delete or an Advance: a full
-// store is drained by those who note what they have done. What is changed in place is not
-// counted, but for a while it is in the WAL. Sorting without an index is in memory.
+// rows too, in the commits that follow. Deleting rows is refused never, if they are not
+// written anew before that, nor are, as long as there is any room, up to 16 pages (64 KiB; of
+// a quota below 1 MiB less) beside a Delete or an Advance: a full store is drained by those
+// who note what they have done. What is changed in place is not counted, but for a while it
+// is in the WAL. Sorting without an index is in memory.
 //
 // One statement a call. Parameters are ?, ?1 or :name, and their values stand in the
 // order of their numbers; all must be given. Values come from the caller as they are

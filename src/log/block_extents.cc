@@ -177,14 +177,12 @@ int64_t BlockExtents::Adopt(uint64_t ticket, int64_t id) {
   return ref;
 }
 
-bool BlockExtents::ForgetEarly(uint64_t below) {
-  bool any = false;
-  for (; !early_blocks_.empty() && early_blocks_.begin()->first < below; any = true) {
+void BlockExtents::ForgetEarly(uint64_t below) {
+  while (!early_blocks_.empty() && early_blocks_.begin()->first < below) {
     const int64_t ref = early_blocks_.begin()->second.ref;
     map_.Release(ExtentAt(ref), ExtentBytes(ref));
     early_blocks_.erase(early_blocks_.begin());
   }
-  return any;
 }
 
 absl::Status BlockExtents::Sync() {
@@ -200,12 +198,11 @@ absl::Status BlockExtents::Sync() {
 void BlockExtents::Finish(bool committed, uint64_t cut_bytes_min) {
   const bool tried = std::exchange(committing_, false);
   // All of them, if not: the sync that failed may have been that of their bytes.
-  const bool forgot = ForgetEarly(committed ? early_from_ : next_ticket_);
+  ForgetEarly(committed ? early_from_ : next_ticket_);
   map_.Finish(committed ? ExtentMap::End::kCommitted
               : tried   ? ExtentMap::End::kInDoubt
                         : ExtentMap::End::kGivenUp);
-  // They may have taken what the commit needed of a disk that is nearly full.
-  if (!committed && !forgot) return;
+  // Early blocks may have taken what the commit needed of a disk that is nearly full.
   if (!committed) cut_bytes_min = 1;
   if (!known_ || file_bytes_ < map_.end() + cut_bytes_min) return;
   // What cannot be cut stays, and is used again.

@@ -161,7 +161,7 @@ class BlockExtents {
   absl::Status OpenFile();
   absl::StatusOr<int64_t> Write(std::string_view bytes, std::optional<uint64_t> at);
   absl::Status WriteTo(sql::PlainFile& file, uint64_t at, std::string_view bytes);
-  bool ForgetEarly(uint64_t below);
+  void ForgetEarly(uint64_t below);
 
   const std::string path_;
   const std::string vfs_;

@@ -16,9 +16,10 @@
 // forgets all of them, since its sync may have been that of their bytes.
 //
 // Never early: the frames of a log that may yet turn out not to be needed (one that holds
-// or discards, and the journal), and a block that is to lie in the database. Nothing is lent where only the round knows what room there
-// is (a quota, a headroom) or what may be written at all (a write budget), to a user's
-// transaction, which may be tried and fail often, and while the disk refuses.
+// or discards, and the journal), and a block that is to lie in the database. Nothing is lent
+// where only the round knows what room there is (a quota, a headroom) or what may be written
+// at all (a write budget), for a user's transaction, which may be tried and fail often, and
+// while the disk refuses.
 //
 // Measured, one producer, 100 B, two cores, alternating: 6.3 million records a second with
 // it and the early start of the write-back, 5.0 without the latter, 4.1 without both. Lent

@@ -89,7 +89,7 @@ absl::Duration EngineImpl::RunCommits() {
   // While the disk refuses, it is tried more often than the flush is due.
   const bool degraded = IsDegraded();
   const absl::Duration pace = degraded ? std::min(interval, kRetryPause) : interval;
-  const absl::Duration due = last_round_ + pace - now;
+  const absl::Duration due = last_own_ + pace - now;
   const bool enough =
       sealed_bytes_.load(std::memory_order_relaxed) >= options_.store.commit_bytes ||
       room_wanted_.load() > 0;
@@ -270,8 +270,9 @@ EngineImpl::RoundResult EngineImpl::CommitRound(Extent extent) {
   const absl::Duration now = clock_->SinceBoot();
   const bool all = extent == Extent::kEverything;
   const bool release_only = extent == Extent::kRelease;
+  if (!release_only) last_round_ = now;
   // That of a transaction moves nothing and thins nothing: one that does is still due.
-  if (!release_only && transacting_ == nullptr) last_round_ = now;
+  if (!release_only && transacting_ == nullptr) last_own_ = now;
   sealed_bytes_.store(0, std::memory_order_relaxed);
   SealQuietLogs();
   PlanThinning(extent == Extent::kDue && transacting_ == nullptr);

@@ -71,7 +71,8 @@ absl::Status EngineImpl::MoveLast() {
     return absl::OkStatus();
   }
   EDDY_ASSIGN_OR_RETURN(const uint64_t moved, writer_->MoveLast());
-  if (moved == 0) move_after_ = now + kMovePause;
+  // What is dropped in this round is a place only after it.
+  if (moved == 0 && !keeper_->HasDropsToWrite()) move_after_ = now + kMovePause;
   return absl::OkStatus();
 }
 

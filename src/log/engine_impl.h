@@ -173,8 +173,9 @@ class EngineImpl final : public Engine, public LogHost {
   absl::Status WaitPublished(SegmentLog* log, uint64_t end);
   absl::Status AdmitRows(const Transacting& transacting, uint64_t file, uint64_t free)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
-  absl::Status AdmitWal(uint64_t rows, uint64_t grown) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
-  void MakeRoomForRows() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  absl::Status AdmitWal(uint64_t rows, uint64_t file_now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  void MakeRoomForRows(uint64_t refused_bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   // See Space.
   uint64_t GrowBytesMax() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   // That of Transacting, or a new one.
@@ -279,13 +280,14 @@ class EngineImpl final : public Engine, public LogHost {
   bool mend_wanted_ ABSL_GUARDED_BY(commit_mu_) = false;
   std::optional<absl::Duration> mended_at_ ABSL_GUARDED_BY(commit_mu_);
   absl::Duration last_round_ ABSL_GUARDED_BY(commit_mu_);  // SinceBoot of its start
+  absl::Duration last_own_ ABSL_GUARDED_BY(commit_mu_);  // likewise, of no transaction
   uint64_t wal_block_bytes_ ABSL_GUARDED_BY(commit_mu_) = 0;  // in the WAL; about
   uint64_t gathered_ ABSL_GUARDED_BY(commit_mu_) = 0;  // arrivals before this cut,
   uint64_t covered_ ABSL_GUARDED_BY(commit_mu_) = 0;   // before the last one,
   uint64_t crowd_ ABSL_GUARDED_BY(commit_mu_) = 0;     // between it and its round's end
   WriteBudget budget_ ABSL_GUARDED_BY(commit_mu_);
   Transacting* transacting_ ABSL_GUARDED_BY(commit_mu_) = nullptr;
-  bool rows_refused_ ABSL_GUARDED_BY(commit_mu_) = false;  // by AdmitRows
+  uint64_t refused_bytes_ ABSL_GUARDED_BY(commit_mu_) = 0;  // of rows, by AdmitRows
   uint64_t disk_bytes_spent_ ABSL_GUARDED_BY(commit_mu_) = 0;  // of vfs_'s count
 
   absl::Mutex cut_ ABSL_ACQUIRED_AFTER(commit_mu_);

@@ -19,12 +19,15 @@ absl::Status EngineImpl::DecideDrops(const std::vector<LogRound>& rounds) {
     if (round.log == journal_) continue;
     drafts.insert(drafts.end(), round.drafts.begin(), round.drafts.end());
   }
-  return keeper_->Decide(drafts, GrowBytesMax());
+  // Not along with the rows of a transaction, which may fail yet.
+  return keeper_->Decide(drafts, GrowBytesMax(), /*for_rows=*/transacting_ == nullptr);
 }
 
 uint64_t EngineImpl::GrowBytesMax() {
   if (options_.store.headroom_bytes == 0) return UINT64_MAX;
-  return space_.GrowBytesMax(db_->FileBytes().value_or(0) + writer_->outside_bytes());
+  const absl::StatusOr<uint64_t> database = db_->FileBytes();
+  if (!database.ok()) return UINT64_MAX;  // what cannot be asked is no limit
+  return space_.GrowBytesMax(*database + writer_->outside_bytes());
 }
 
 void EngineImpl::PlanThinning(bool any) {

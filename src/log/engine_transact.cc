@@ -20,6 +20,7 @@
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
 #include "src/log/engine_impl.h"
+#include "src/log/meta.h"
 #include "src/sql/app_tables.h"
 
 namespace eddy::log {
@@ -36,6 +37,8 @@ constexpr uint64_t kSplitPages = 8;
 // And so many the rows that go along with a delete of messages or a cursor's move: see
 // TransactionWork::MakesRoom.
 constexpr uint64_t kNotePages = 16;
+// Rows of more than that do not wait in the connection's cache for the commit.
+constexpr uint64_t kSpilledBytes = 512 << 10;
 
 }  // namespace
 
@@ -54,16 +57,19 @@ absl::Status EngineImpl::Transact(TransactionWork* work) {
   transact_thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
   const absl::Status status = RunTransaction(work);
   work->Finish(status.ok());
-  if (std::exchange(rows_refused_, false)) MakeRoomForRows();
+  if (refused_bytes_ != 0) MakeRoomForRows(std::exchange(refused_bytes_, 0));
   transact_thread_.store({}, std::memory_order_relaxed);
   return status;
 }
 
-// For the next try. The rows were spilled into the WAL, which stays as long until it is cut.
-void EngineImpl::MakeRoomForRows() {
-  NoteCheckpoint(db_->Checkpoint(sql::CheckpointMode::kTruncate).status());
+// For the next try. What was spilled into the WAL makes its file as long until it is cut.
+void EngineImpl::MakeRoomForRows(uint64_t refused_bytes) {
+  if (refused_bytes > kSpilledBytes || db_->WalBytes() > plan_.wal_bytes_max / 2) {
+    NoteCheckpoint(db_->Checkpoint(sql::CheckpointMode::kTruncate).status());
+    if (db_->WalBytes() == 0) wal_block_bytes_ = 0;
+  }
   if (keeper_->IsWanted() && budget_.UntilAffordable(clock_->SinceBoot()) == absl::ZeroDuration()) {
-    CommitRound();  // moves
+    CommitRound();  // drops and moves
   }
 }
 
@@ -88,7 +94,11 @@ absl::StatusOr<sql::Transaction> EngineImpl::BeginOrJoin() {
 
 absl::Status EngineImpl::RunTransaction(TransactionWork* work) {
   EDDY_RETURN_IF_ERROR(EnsureDatabase());
-  EDDY_RETURN_IF_ERROR(SettleBlocks());  // within the transaction it cannot
+  if (IsBounded()) {  // within the transaction it cannot; without it, blocks go inside
+    const absl::Status settled = SettleBlocks();
+    if (!settled.ok()) NoteCommit(settled);
+    if (sql::IsSyncFailure(settled)) return settled;
+  }
   Transacting transacting;
   transacting.work = work;
   EDDY_ASSIGN_OR_RETURN(sql::Transaction begun, sql::Transaction::Begin(*db_));
@@ -133,10 +143,10 @@ absl::Status EngineImpl::AdmitRows(const Transacting& transacting, uint64_t file
   const uint64_t rows = Less(Less(file_now, free_now), Less(file, free));
   const uint64_t grown = Less(file_now, file);
   if (rows == 0 && grown <= kSplitPages * page_bytes) return absl::OkStatus();  // it makes room
-  EDDY_RETURN_IF_ERROR(AdmitWal(rows, grown));
+  EDDY_RETURN_IF_ERROR(AdmitWal(rows, file_now));
   if (keeper_->store_room() == UINT64_MAX) return absl::OkStatus();
   // Until the WAL is copied they are there twice; a part of a quota is kept free for that.
-  const uint64_t kept = options_.store.quota_bytes != 0 ? 2 * plan_.wal_bytes_max : 0;
+  const uint64_t kept = keeper_->is_at_quota() ? 2 * plan_.wal_bytes_max : 0;
   const uint64_t growth = grown + Less(rows, Less(kept, db_->WalBytes()));
   uint64_t coming = rows;
   for (const LogFrames& frames : transacting.work->frames()) {
@@ -146,13 +156,11 @@ absl::Status EngineImpl::AdmitRows(const Transacting& transacting, uint64_t file
   const bool is_note = transacting.work->MakesRoom() && rows <= kNotePages * page_bytes;
   const uint64_t room = is_note ? keeper_->room_at_all() : keeper_->store_room();
   if ((rows == 0 || coming <= room) && growth <= keeper_->growth_room()) {
-    keeper_->WantNothing();
+    keeper_->HadRoom(coming, growth);
     return absl::OkStatus();
   }
-  if (keeper_->room_at_all() > 0) {  // not closed
-    keeper_->WantRoom(coming, growth);
-    rows_refused_ = true;
-  }
+  keeper_->WantRoom(coming, growth);
+  refused_bytes_ = rows;
   return absl::ResourceExhaustedError(absl::StrCat(
       "the transaction is not committed, nothing of it is there: it needs ", coming,
       " bytes, and the files to grow by ", growth,
@@ -163,19 +171,23 @@ absl::Status EngineImpl::AdmitRows(const Transacting& transacting, uint64_t file
 
 // The reserve is kept for those who make room: what waits in the WAL must find its place in
 // the database without it. See space.h.
-absl::Status EngineImpl::AdmitWal(uint64_t rows, uint64_t grown) {
+absl::Status EngineImpl::AdmitWal(uint64_t rows, uint64_t file_now) {
   if (options_.store.reserve_bytes == 0) return absl::OkStatus();
-  const uint64_t wal = db_->WalBytes();
-  if (wal + rows <= 2 * plan_.wal_bytes_max) return absl::OkStatus();
-  const absl::StatusOr<FreeSpace> free = options_.store.platform.files->Free(options_.directory);
-  const uint64_t needed = wal + rows + grown;
+  if (db_->WalBytes() + rows <= 2 * plan_.wal_bytes_max) return absl::OkStatus();
+  Files* const files = options_.store.platform.files;
+  const absl::StatusOr<FreeSpace> free = files->Free(options_.directory);
+  const absl::StatusOr<uint64_t> on_disk = files->Size(options_.directory + kDatabaseFile);
   // What cannot be asked is no limit: the disk itself will say when it is full.
-  if (!free.ok() || free->bytes >= needed) return absl::OkStatus();
-  rows_refused_ = true;
+  if (!free.ok() || !on_disk.ok()) return absl::OkStatus();
+  // What is not yet in the WAL, and what the file is to grow by when that is copied.
+  const uint64_t needed = std::min(rows, kSpilledBytes) + Less(file_now, *on_disk);
+  const uint64_t has = Less(free->bytes, space_.reserve_held() ? 0 : options_.store.reserve_bytes);
+  if (has >= needed) return absl::OkStatus();
+  refused_bytes_ = rows;
   return absl::ResourceExhaustedError(absl::StrCat(
-      "the transaction is not committed, nothing of it is there: for ", rows,
-      " bytes of rows the disk needs ", needed, " free until they are copied out of the WAL, and "
-      "has ", free->bytes, " beside reserve_bytes; smaller transactions may fit"));
+      "the transaction is not committed, nothing of it is there: its rows of ", rows,
+      " bytes need ", needed, " bytes more on the disk until they are copied out of the WAL, "
+      "which has ", has, " beside reserve_bytes; smaller transactions may fit"));
 }
 
 absl::Status EngineImpl::WaitPublished(SegmentLog* log, uint64_t end) {

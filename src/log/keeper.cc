@@ -226,7 +226,8 @@ uint64_t Keeper::EnoughBytes(const RoomPlan& plan, uint64_t coming) const {
   return Sum(plan.Excess(coming), 2 * limits_.block_bytes);
 }
 
-absl::Status Keeper::Decide(const std::vector<BlockDraft>& drafts, uint64_t grow_bytes_max) {
+absl::Status Keeper::Decide(const std::vector<BlockDraft>& drafts, uint64_t grow_bytes_max,
+                            bool for_rows) {
   needs_places_first_ = is_cramped_ = false;
   if (!LimitsSpace(grow_bytes_max)) EDDY_RETURN_IF_ERROR(Bound(grow_bytes_max));
   if (!any_limits_ && !LimitsSpace(grow_bytes_max)) return absl::OkStatus();
@@ -257,14 +258,18 @@ absl::Status Keeper::Decide(const std::vector<BlockDraft>& drafts, uint64_t grow
         coming += blocks[i] + BlockOverhead(limits_.page_bytes);
       }
     }
-    const uint64_t enough = EnoughBytes(before, coming);
+    // For rows: what they have made the files too large by, and what was refused of late.
+    // With what growing leaves, and what is left of the places that are moved together.
+    const uint64_t rows = for_rows && IsWanted() && rows_wanted_ > 0
+                              ? rows_wanted_ + plan.Margin() + limits_.block_bytes
+                              : 0;
+    const uint64_t enough = EnoughBytes(before, coming + rows);
     const int64_t now_ms = NowMs();
     for (size_t drops = 0; drops < kDropsMax; ++drops) {
-      // Above the bound they are by what a user's rows have made them grow.
       const bool over = plan.freed_bytes() < enough &&
-                        (!plan.Fits(blocks) || plan.Excess(coming) > 0);
+                        (!plan.Fits(blocks) || (for_rows && plan.Lacks(coming + rows)));
       const std::optional<Drop> drop = NextDrop(
-          groups_, now_ms, over ? std::max<uint64_t>(coming, 1) : 0, limits_.at_quota);
+          groups_, now_ms, over ? std::max<uint64_t>(coming + rows, 1) : 0, limits_.at_quota);
       if (!drop) break;
       EDDY_RETURN_IF_ERROR(DropOldest(*drop, &plan));
     }
@@ -452,14 +457,20 @@ void Keeper::Finish(bool committed) {
 }
 
 void Keeper::WantRoom(uint64_t room, uint64_t growth) {
-  if (!IsWanted()) room_wanted_ = growth_wanted_ = 0;
-  room_wanted_ = std::max(room_wanted_, room);
-  growth_wanted_ = std::max(growth_wanted_, growth);
+  if (closed_) return;
+  room_wanted_ = room;  // the last one: that of a try before may have found a longer WAL
+  rows_wanted_ = room <= store_room_ ? room : 0;
+  growth_wanted_ = growth;
   wanted_until_ms_ = SteadyMs() + kWantedMs;
+}
+
+void Keeper::HadRoom(uint64_t room, uint64_t growth) {
+  if (room >= room_wanted_ && growth >= growth_wanted_) wanted_until_ms_ = INT64_MIN;
 }
 
 absl::StatusOr<bool> Keeper::Admit(uint64_t grow_bytes_max, bool closed) {
   const bool limited = any_limits_ || LimitsSpace(grow_bytes_max) || closed;
+  closed_ = closed;
   if (!limited && !was_limited_) return false;
   was_limited_ = limited;
   uint64_t room_at_all = UINT64_MAX, store_room = UINT64_MAX, growth_room = UINT64_MAX;

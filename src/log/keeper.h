@@ -78,7 +78,8 @@ class Keeper {
   // The drafts are those of the round, counted with their spans: what is dropped
   // for them may be more than they then take packed. OK and a part of it: see
   // kDropsMax.
-  absl::Status Decide(const std::vector<BlockDraft>& drafts, uint64_t grow_bytes_max);
+  absl::Status Decide(const std::vector<BlockDraft>& drafts, uint64_t grow_bytes_max,
+                      bool for_rows = false);
   // Counts and tells what is lost above oldest(): a damaged block.
   void Report(SegmentLog* log, const GapPiece& gap, uint64_t bytes);
   bool HasDropsToWrite() const { return !owed_.empty(); }
@@ -138,10 +139,12 @@ class Keeper {
   uint64_t store_room() const { return store_room_; }
   uint64_t room_at_all() const { return room_at_all_; }
   uint64_t growth_room() const { return growth_room_; }
+  bool is_at_quota() const { return bounds_.is_quota; }
   // Somebody needed so much of the first and the last, and may come again: for two minutes
-  // blocks are moved, if that can bring it about. Until nobody does.
+  // blocks are dropped where they may be, and moved, if that can bring it about. HadRoom:
+  // somebody was given so much; if it is that, nobody wants it any more.
   void WantRoom(uint64_t room, uint64_t growth);
-  void WantNothing() { wanted_until_ms_ = INT64_MIN; }
+  void HadRoom(uint64_t room, uint64_t growth);
   bool IsWanted() { return SteadyMs() < wanted_until_ms_; }
 
   // Writes the sums of all logs, for the next open. Inside a transaction.
@@ -211,10 +214,12 @@ class Keeper {
   RoomPlan::Bounds bounds_;
   bool needs_places_first_ = false;
   bool is_cramped_ = false;
+  bool closed_ = false;
   uint64_t room_at_all_ = UINT64_MAX;
   uint64_t store_room_ = UINT64_MAX;
   uint64_t growth_room_ = UINT64_MAX;
   uint64_t room_wanted_ = 0;
+  uint64_t rows_wanted_ = 0;  // of it, what drops can bring about
   uint64_t growth_wanted_ = 0;
   int64_t wanted_until_ms_ = INT64_MIN;  // on SteadyMs()
   bool was_limited_ = false;     // the logs' room may be less than all

@@ -75,8 +75,7 @@ absl::StatusOr<Keeper::SalvageStep> Keeper::DecideSalvage(
   const bool gives = drops && groups_[place.group].limits.droppable;
   EDDY_ASSIGN_OR_RETURN(RoomPlan quota, Plan(UINT64_MAX));
   EDDY_ASSIGN_OR_RETURN(const RoomPlan plan, Plan(grow_bytes_max));
-  uint64_t room = plan.Room();
-  if (drops) room += DroppableBytes(groups_);
+  uint64_t room = plan.Room(drops ? DroppableBytes(groups_) : 0);
   if (gives && room < limits_.intake_bytes + SlackBytes()) {
     const LogTotals& totals = Totals(place);
     step.kind = SalvageStep::Kind::kPassRest;

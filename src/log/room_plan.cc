@@ -93,9 +93,13 @@ void RoomPlan::Free(int64_t ref, uint64_t bytes) {
 bool RoomPlan::IsCramped(uint64_t droppable, uint64_t wanted, uint64_t wanted_growth) const {
   const uint64_t free = outside_.free_bytes();
   if (bounds_.most_bytes == UINT64_MAX || !bounds_.is_quota || free == 0) return false;
-  if (Sum(database_bytes_, outside_.end()) > bounds_.most_bytes) return true;
+  if (Growth() == 0 && Sum(database_bytes_, outside_.end()) > bounds_.most_bytes &&
+      database_bytes_ < bounds_.most_bytes) {
+    return true;
+  }
   if (Pages() < Margin() / 2) return true;
-  if (Growth() < wanted_growth && Sum(Growth(), free) >= wanted_growth) return true;
+  const uint64_t growth = RowGrowth(0);
+  if (growth < wanted_growth && Sum(growth, free) >= wanted_growth) return true;
   const uint64_t room = Room(droppable);
   const uint64_t pieces = free - outside_.BytesBeyond(bounds_.block_bytes);
   return room < wanted && pieces >= bounds_.block_bytes && Sum(room, pieces) >= wanted;

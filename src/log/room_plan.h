@@ -69,11 +69,20 @@ class RoomPlan {
   // the rows of blocks.
   uint64_t Growth() const { return GrowthWith(0); }
   uint64_t RowGrowth(uint64_t droppable) const {
-    const uint64_t outside = Less(outside_.end(), outside_.free_bytes());
-    return Less(GrowthWith(bounds_.is_quota ? std::min(droppable, outside) : 0), Margin() / 2);
+    // At least so much of it: the rest may lie in the database, which does not shrink.
+    const uint64_t outside = std::min(Less(droppable, Less(database_bytes_, free_bytes_)),
+                                      Less(outside_.end(), outside_.free_bytes()));
+    return Less(GrowthWith(bounds_.is_quota ? outside : 0), Margin() / 2);
   }
+  // Left when the files grow: the rows of blocks need pages.
+  uint64_t Margin() const;
   // By how much all that is used and `coming` are above the bound.
   uint64_t Excess(uint64_t coming) const;
+  // Whether drops can help that: at a headroom others take it, and where places outside are
+  // not used again nothing comes free there.
+  bool Lacks(uint64_t coming) const {
+    return bounds_.is_quota && used_ && Excess(coming) > 0;
+  }
   // A block goes: `ref` is what its row says of its place, 0 if its bytes are in the row.
   void Free(int64_t ref, uint64_t bytes);
   // By Free: how much, and whether of a place outside.
@@ -95,7 +104,6 @@ class RoomPlan {
   }
   // Some 120 bytes for the row and the index of a block of at least 32 KiB are 1/256: as
   // much again, where blocks are as large.
-  uint64_t Margin() const;
   uint64_t Pages() const;  // free, and what the database may grow
   void Take(uint64_t bytes, Where where);
 

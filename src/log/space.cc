@@ -81,8 +81,9 @@ uint64_t Space::GrowBytesMax(uint64_t file_bytes) {
     const absl::StatusOr<FreeSpace> free = files_->Free(directory_);
     // What cannot be asked is no limit: the disk itself will say when it is full.
     file_bytes_max_ = !free.ok()                      ? UINT64_MAX
-                      : free->bytes > headroom_bytes_ ? file_bytes + free->bytes - headroom_bytes_
-                                                      : file_bytes;
+                      : free->bytes > headroom_bytes_
+                          ? std::max(file_bytes, file_bytes + (free->bytes - headroom_bytes_))
+                          : file_bytes;
   }
   if (file_bytes_max_ == UINT64_MAX) return UINT64_MAX;
   return file_bytes_max_ > file_bytes ? file_bytes_max_ - file_bytes : 0;

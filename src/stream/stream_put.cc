@@ -73,7 +73,7 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline absl::StatusOr<PutResult> StreamImpl::Accept
     std::string_view partition_key, std::string_view data,
     std::string_view explicit_hash_key, absl::Duration timeout) {
   char hash_key[kHashKeyBytes];
-  ShardId shard;
+  ShardId shard = 0;
   log::FrameParts parts;
   EDDY_RETURN_IF_ERROR(
       Frame(partition_key, data, explicit_hash_key, hash_key, &shard, &parts));
