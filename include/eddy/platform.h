@@ -158,7 +158,9 @@ struct Platform {
   Clock* clock = nullptr;
   Random* random = nullptr;
   Files* files = nullptr;
-  // Name of the registered SQLite VFS below the database; empty is the default.
+  // Name of the registered SQLite VFS below the database; empty is the default. eddy keeps
+  // files of its own through it too, as journals; a sync of one handle covers what another
+  // handle of the process has written to the same file.
   std::string sqlite_vfs;
 };
 

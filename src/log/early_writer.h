@@ -65,7 +65,7 @@ class EarlyWriter {
   };
 
   // Writes the block of one segment. False: there is nothing to write now, or another
-  // thread does. Takes as long as packing and writing up to 1 MiB to the page cache.
+  // thread does. Takes as long as packing and writing it to the page cache, at most 1 MiB.
   bool WriteOne();
 
   // For the committer, outside a loan. True: what the run holds was written in the last

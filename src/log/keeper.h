@@ -77,7 +77,8 @@ class Keeper {
   // `grow_bytes_max`: how much the database file may grow for the headroom's sake.
   // The drafts are those of the round, counted with their spans: what is dropped
   // for them may be more than they then take packed. OK and a part of it: see
-  // kDropsMax.
+  // kDropsMax. `for_rows`: also for what a user's rows have made the files too large
+  // by, and for those that were refused of late (WantRoom).
   absl::Status Decide(const std::vector<BlockDraft>& drafts, uint64_t grow_bytes_max,
                       bool for_rows = false);
   // Counts and tells what is lost above oldest(): a damaged block.
