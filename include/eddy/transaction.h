@@ -68,8 +68,8 @@ using SqlRow = std::vector<SqlValue>;  // a value a column
 // like. What a WITH defines is best named app_* too: SELECT count(*) FROM q is refused
 // without a look at what q is.
 //
-// How much a transaction changes in them is bounded by the store's quota or headroom
-// only; all of it goes through the WAL, which grows by it until it is copied: a large
+// How much a transaction changes in them is bounded by the store's quota, headroom or
+// reserve only; all of it goes through the WAL, which grows by it until it is copied: a large
 // transaction needs room for its rows twice. Where at a quota large blocks of streams
 // hold that room, it is refused, and for two minutes they are moved in the background, so
 // that it may pass when it is tried again; where the oldest is dropped, it is dropped for

@@ -37,10 +37,7 @@ uint64_t DraftRun(LogId log, const CutRun& run, const BootStarts& starts,
     EDDY_CHECK(ParseFrame(run.frames + at, size - at, run.first + at, &frame));
     if (draft.frame_count > 0 && frame.end - draft.first > block_bytes_max) finish();
     RepairTime(starts, &frame);
-    if (draft.frame_count++ == 0) draft.first_time_ms = frame.time_ms;
-    draft.last_time_ms = std::max(draft.last_time_ms, frame.time_ms);
-    draft.time_trusted = draft.time_trusted && frame.time_trusted;
-    draft.payload_bytes += frame.key.size() + frame.body.size();
+    draft.Count(frame);
     draft.last = frame.position;
     at += static_cast<size_t>(frame.end - frame.position);
     draft.end = frame.end;
@@ -69,14 +66,11 @@ bool DropBelow(uint64_t below, const BootStarts& starts, std::vector<BlockDraft>
     EDDY_CHECK(ParseFrame(bytes, static_cast<size_t>(old.end - at), at, &frame));
     if (frame.position >= below) {
       RepairTime(starts, &frame);
-      if (rest.frame_count++ == 0) {
+      if (rest.frame_count == 0) {
         rest.first = at;
         rest.frames = bytes;
-        rest.first_time_ms = frame.time_ms;
       }
-      rest.time_trusted = rest.time_trusted && frame.time_trusted;
-      rest.payload_bytes += frame.key.size() + frame.body.size();
-      rest.last_time_ms = std::max(rest.last_time_ms, frame.time_ms);
+      rest.Count(frame);
     }
     at = frame.end;
   }

@@ -4,12 +4,14 @@
 #ifndef EDDY_SRC_LOG_BLOCK_DRAFT_H_
 #define EDDY_SRC_LOG_BLOCK_DRAFT_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <vector>
 
 #include "src/log/boot_clock.h"
+#include "src/log/frame.h"
 #include "src/log/log.h"
 
 namespace eddy::log {
@@ -38,6 +40,13 @@ struct BlockDraft {
   uint64_t early_ticket = 0;
   uint64_t early_checksum = 0;  // BlockChecksum
 
+  // The next frame, its time repaired. Where it begins and ends the caller says.
+  void Count(const FrameView& frame) {
+    if (frame_count++ == 0) first_time_ms = frame.time_ms;
+    last_time_ms = std::max(last_time_ms, frame.time_ms);
+    time_trusted = time_trusted && frame.time_trusted;
+    payload_bytes += frame.key.size() + frame.body.size();
+  }
   std::string_view Frames() const { return {frames, static_cast<size_t>(end - first)}; }
 };
 

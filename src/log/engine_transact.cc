@@ -38,7 +38,7 @@ constexpr uint64_t kSplitPages = 8;
 // TransactionWork::MakesRoom.
 constexpr uint64_t kNotePages = 16;
 // Rows of more than that do not wait in the connection's cache for the commit.
-constexpr uint64_t kSpilledBytes = 512 << 10;
+constexpr uint64_t kSpilledBytes = uint64_t{sql::kCacheKib} << 10;
 
 }  // namespace
 
@@ -143,7 +143,8 @@ absl::Status EngineImpl::AdmitRows(const Transacting& transacting, uint64_t file
   const uint64_t rows = Less(Less(file_now, free_now), Less(file, free));
   const uint64_t grown = Less(file_now, file);
   if (rows == 0 && grown <= kSplitPages * page_bytes) return absl::OkStatus();  // it makes room
-  EDDY_RETURN_IF_ERROR(AdmitWal(rows, file_now));
+  const uint64_t made = std::max(rows, grown);  // rows that are gone again grew it too
+  EDDY_RETURN_IF_ERROR(AdmitWal(made, file_now));
   if (keeper_->store_room() == UINT64_MAX) return absl::OkStatus();
   // Until the WAL is copied they are there twice; a part of a quota is kept free for that.
   const uint64_t kept = keeper_->is_at_quota() ? 2 * plan_.wal_bytes_max : 0;
@@ -160,7 +161,7 @@ absl::Status EngineImpl::AdmitRows(const Transacting& transacting, uint64_t file
     return absl::OkStatus();
   }
   keeper_->WantRoom(coming, growth);
-  refused_bytes_ = rows;
+  refused_bytes_ = made;
   return absl::ResourceExhaustedError(absl::StrCat(
       "the transaction is not committed, nothing of it is there: it needs ", coming,
       " bytes, and the files to grow by ", growth,

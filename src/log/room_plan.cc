@@ -74,6 +74,15 @@ uint64_t RoomPlan::Room(uint64_t droppable) const {
               database_bytes_ + outside_.end() + Margin());
 }
 
+uint64_t RoomPlan::RowGrowth(uint64_t droppable) const {
+  if (bounds_.most_bytes == UINT64_MAX) return UINT64_MAX;
+  // At least so much of it: the rest may lie in the database, which does not shrink.
+  const uint64_t outside = std::min(Less(droppable, Less(database_bytes_, free_bytes_)),
+                                    Less(outside_.end(), outside_.free_bytes()));
+  return Less(Sum(bounds_.most_bytes, bounds_.is_quota ? outside : 0),
+              Sum(Sum(database_bytes_, outside_.end()), Margin() / 2));
+}
+
 uint64_t RoomPlan::Excess(uint64_t coming) const {
   const uint64_t used =
       Less(database_bytes_ + outside_.end(), free_bytes_ + outside_.free_bytes());
@@ -93,12 +102,10 @@ void RoomPlan::Free(int64_t ref, uint64_t bytes) {
 bool RoomPlan::IsCramped(uint64_t droppable, uint64_t wanted, uint64_t wanted_growth) const {
   const uint64_t free = outside_.free_bytes();
   if (bounds_.most_bytes == UINT64_MAX || !bounds_.is_quota || free == 0) return false;
-  if (Growth() == 0 && Sum(database_bytes_, outside_.end()) > bounds_.most_bytes &&
-      database_bytes_ < bounds_.most_bytes) {
-    return true;
-  }
+  const bool over = Sum(database_bytes_, outside_.end()) > bounds_.most_bytes;
+  if (over && database_bytes_ < bounds_.most_bytes) return true;
   if (Pages() < Margin() / 2) return true;
-  const uint64_t growth = RowGrowth(0);
+  const uint64_t growth = RowGrowth();
   if (growth < wanted_growth && Sum(growth, free) >= wanted_growth) return true;
   const uint64_t room = Room(droppable);
   const uint64_t pieces = free - outside_.BytesBeyond(bounds_.block_bytes);

@@ -16,7 +16,6 @@
 #ifndef EDDY_SRC_LOG_ROOM_PLAN_H_
 #define EDDY_SRC_LOG_ROOM_PLAN_H_
 
-#include <algorithm>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -64,22 +63,16 @@ class RoomPlan {
   // UINT64_MAX: no bound. Of a free place outside it counts what lies beyond one block: it
   // takes blocks until what is left of it is less than the next one needs.
   uint64_t Room(uint64_t droppable = 0) const;
-  // By how much the files, as long as they are, are below the bound; and by how much rows
-  // may make them grow: what can be dropped outside is moved and cut, and a margin is for
-  // the rows of blocks.
-  uint64_t Growth() const { return GrowthWith(0); }
-  uint64_t RowGrowth(uint64_t droppable) const {
-    // At least so much of it: the rest may lie in the database, which does not shrink.
-    const uint64_t outside = std::min(Less(droppable, Less(database_bytes_, free_bytes_)),
-                                      Less(outside_.end(), outside_.free_bytes()));
-    return Less(GrowthWith(bounds_.is_quota ? outside : 0), Margin() / 2);
-  }
-  // Left when the files grow: the rows of blocks need pages.
+  // By how much rows may make the files grow, once `droppable` is dropped: what of it lies
+  // outside is moved and cut, and a part of the margin stays.
+  uint64_t RowGrowth(uint64_t droppable = 0) const;
+  // Left when the files grow, for the rows of blocks: some 120 bytes for the row and the
+  // index of a block of at least 32 KiB are 1/256; as much again, where blocks are as large.
   uint64_t Margin() const;
   // By how much all that is used and `coming` are above the bound.
   uint64_t Excess(uint64_t coming) const;
-  // Whether drops can help that: at a headroom others take it, and where places outside are
-  // not used again nothing comes free there.
+  // Whether there is an excess that drops can help: at a headroom others take what they give
+  // back, and where places outside are not used again nothing comes free there.
   bool Lacks(uint64_t coming) const {
     return bounds_.is_quota && used_ && Excess(coming) > 0;
   }
@@ -94,16 +87,10 @@ class RoomPlan {
   }
 
   // Whether the last blocks outside are to be moved to the front. `droppable`: what beside
-  // Room() counts as room; `wanted`: how much is enough, and how much Growth().
+  // Room() counts as room; `wanted`: how much is enough, and how much RowGrowth().
   bool IsCramped(uint64_t droppable, uint64_t wanted, uint64_t wanted_growth = 0) const;
 
  private:
-  uint64_t GrowthWith(uint64_t droppable) const {
-    if (bounds_.most_bytes == UINT64_MAX) return UINT64_MAX;
-    return Less(Sum(bounds_.most_bytes, droppable), Sum(database_bytes_, outside_.end()));
-  }
-  // Some 120 bytes for the row and the index of a block of at least 32 KiB are 1/256: as
-  // much again, where blocks are as large.
   uint64_t Pages() const;  // free, and what the database may grow
   void Take(uint64_t bytes, Where where);
 

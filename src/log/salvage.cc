@@ -239,10 +239,7 @@ bool Salvage::Describe(const SegmentLog& log, Copy* copy) const {
       return false;
     }
     log.RepairTime(&frame);
-    if (draft.frame_count++ == 0) draft.first_time_ms = frame.time_ms;
-    draft.last_time_ms = std::max(draft.last_time_ms, frame.time_ms);
-    draft.time_trusted = draft.time_trusted && frame.time_trusted;
-    draft.payload_bytes += frame.key.size() + frame.body.size();
+    draft.Count(frame);
     draft.last = frame.position;
     at += static_cast<size_t>(frame.end - frame.position);
   }

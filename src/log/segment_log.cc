@@ -264,8 +264,8 @@ LogCut SegmentLog::Cut() {
     absl::ReaderMutexLock lock(&mu_);
     discard_below = discard_below_;
   }
-  // Unlocked: it takes the lock of a view, which comes before ours.
   cut.discards = discard_below != nullptr;
+  // Unlocked: it takes the lock of a view, which comes before ours.
   if (discard_below) cut.discard_below = discard_below();
   absl::ReaderMutexLock lock(&mu_);
   const uint64_t tail = SettledTail();

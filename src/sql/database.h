@@ -43,6 +43,8 @@ enum class Mode {
   kReadOnly,  // beside a live owner, in any process, or after its death
 };
 
+inline constexpr int kCacheKib = 512;  // of a connection, if it asks for nothing else
+
 struct OpenOptions {
   Mode mode = Mode::kOwner;
   std::string vfs;  // the name of a registered SQLite VFS; empty is the default
@@ -55,7 +57,7 @@ struct OpenOptions {
   bool secure_delete = false;
 
   int page_bytes = 4096;  // of a new file: a power of two, 512 to 65536
-  int cache_kib = 512;    // SQLite's page cache, a bound for memory
+  int cache_kib = kCacheKib;  // SQLite's page cache, a bound for memory
 
   // kReadOnly, of a file that has no WAL and that nobody will write while it is
   // open: SQLite takes no lock and makes no file beside it, and so needs no right

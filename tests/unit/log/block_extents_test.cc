@@ -18,16 +18,7 @@ constexpr char kDatabasePath[] = "/store/eddy.db";
 constexpr char kBlocksPath[] = "/store/eddy.db-blocks";
 constexpr size_t kRecordBytes = 30000;  // four of them a block
 
-// That no packing makes smaller.
-std::string Body(int number) {
-  std::string body = absl::StrCat("record ", number, " ");
-  uint32_t state = static_cast<uint32_t>(number) * 2654435761u + 1;
-  while (body.size() < kRecordBytes) {
-    state = state * 1664525 + 1013904223;
-    body.push_back(static_cast<char>(state >> 24));
-  }
-  return body;
-}
+std::string Body(int number) { return RawBody(number, kRecordBytes); }
 
 struct ExtentsFixture : LogFixture {
   ExtentsFixture() : LogFixture(4 << 20) {}

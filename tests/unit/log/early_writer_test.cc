@@ -24,16 +24,7 @@ using Fault = testing::CrashDisk::Fault;
 constexpr size_t kEarlyRecordBytes = 12000;  // ten of them a segment
 constexpr size_t kSegments = 8;
 
-// That no packing makes smaller.
-std::string EarlyBody(int number) {
-  std::string body = absl::StrCat("record ", number, " ");
-  uint32_t state = static_cast<uint32_t>(number) * 2654435761u + 1;
-  while (body.size() < kEarlyRecordBytes) {
-    state = state * 1664525 + 1013904223;
-    body.push_back(static_cast<char>(state >> 24));
-  }
-  return body;
-}
+std::string EarlyBody(int number) { return RawBody(number, kEarlyRecordBytes); }
 
 struct EarlyFixture : LogFixture {
   explicit EarlyFixture(StoreOptions store = {}) : LogFixture(kSegments * (128 << 10)) {
@@ -86,6 +77,16 @@ struct EarlyFixture : LogFixture {
     REQUIRE(came);
     REQUIRE(absl::IsResourceExhausted(last));
     REQUIRE(early_bytes > (kSegments - 3) * 10 * kEarlyRecordBytes);
+  }
+  // One in which nothing was written early, and the next.
+  void RoundWithoutEarly() {
+    PutSome();
+    ComeDuringSync();
+    REQUIRE(engine->Flush().ok());
+    REQUIRE(came);
+    CHECK(early_bytes == 0);
+    REQUIRE(engine->Flush().ok());
+    CHECK(IsAllThere());
   }
   uint64_t Blocks() const { return device.disk.BytesWritten("-blocks"); }
   bool IsAllThere() { return Bodies() == bodies; }
@@ -222,13 +223,7 @@ TEST_CASE("what may turn out not to be needed is not written early", "[log][earl
   EarlyFixture f;
   SECTION("of a log that discards") { f.log->SetDiscard([] { return uint64_t{0}; }); }
   SECTION("of one that holds") { f.log->SetHold(absl::Seconds(1)); }
-  f.PutSome();
-  f.ComeDuringSync();
-  REQUIRE(f.engine->Flush().ok());
-  REQUIRE(f.came);
-  CHECK(f.early_bytes == 0);
-  REQUIRE(f.engine->Flush().ok());
-  CHECK(f.IsAllThere());
+  f.RoundWithoutEarly();
 }
 
 TEST_CASE("only the round knows what room there is, and what may be written",
@@ -237,13 +232,7 @@ TEST_CASE("only the round knows what room there is, and what may be written",
   SECTION("a store of bounded size") { store.quota_bytes = 16 << 20; }
   SECTION("a budget") { store.write_budget_bytes_per_day = int64_t{1} << 40; }
   EarlyFixture f(store);
-  f.PutSome();
-  f.ComeDuringSync();
-  REQUIRE(f.engine->Flush().ok());
-  REQUIRE(f.came);
-  CHECK(f.early_bytes == 0);
-  REQUIRE(f.engine->Flush().ok());
-  CHECK(f.IsAllThere());
+  f.RoundWithoutEarly();
 }
 
 TEST_CASE("times of an early block are repaired though it has no row when the clock is set",

@@ -2,6 +2,7 @@
 #ifndef EDDY_TESTS_UNIT_LOG_LOG_FIXTURE_H_
 #define EDDY_TESTS_UNIT_LOG_LOG_FIXTURE_H_
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
+#include "absl/strings/str_cat.h"
 #include "src/log/engine.h"
 #include "tests/fakes/device.h"
 
@@ -18,6 +20,17 @@ namespace eddy::log {
 
 inline constexpr char kStore[] = "/store";
 inline constexpr char kIntake[] = "/store/eddy.intake";
+
+// That no packing makes smaller.
+inline std::string RawBody(int number, size_t bytes) {
+  std::string body = absl::StrCat("record ", number, " ");
+  uint32_t state = static_cast<uint32_t>(number) * 2654435761u + 1;
+  while (body.size() < bytes) {
+    state = state * 1664525 + 1013904223;
+    body.push_back(static_cast<char>(state >> 24));
+  }
+  return body;
+}
 
 struct LogFixture {
   explicit LogFixture(size_t intake_bytes = 256 << 10, uint64_t seed = 1) : device(seed) {

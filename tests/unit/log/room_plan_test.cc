@@ -130,13 +130,13 @@ TEST_CASE("blocks are moved where the files are to grow, if that can bring it ab
   outside.AddTaken(1 << 20, 1 << 20);
   const uint64_t growth = 32 * kFilePage;
   const RoomPlan plan(kBounds, (2 << 20) - growth, 64 * kFilePage, outside);
-  CHECK(plan.Growth() == growth);  // free pages are none
   const uint64_t rows = growth - kMargin / 2;
+  CHECK(plan.RowGrowth() == rows);  // free pages are none
   CHECK(!plan.IsCramped(UINT64_MAX, 0, rows));
   CHECK(plan.IsCramped(UINT64_MAX, 0, rows + 1));
   CHECK(plan.IsCramped(UINT64_MAX, 0, rows + (1 << 20)));
   CHECK(!plan.IsCramped(UINT64_MAX, 0, rows + (1 << 20) + 1));
-  CHECK(RoomPlan({}, 1 << 20, 0, outside).Growth() == UINT64_MAX);
+  CHECK(RoomPlan({}, 1 << 20, 0, outside).RowGrowth() == UINT64_MAX);
 }
 
 TEST_CASE("rows may grow by what is dropped outside, and leave a margin for the rows of blocks",

@@ -133,6 +133,7 @@ TEST_CASE("rows that are copied and then dropped need their room all the same",
                                   .status();
   INFO(copied.ToString());
   CHECK(absl::IsResourceExhausted(copied));
+  CHECK(f.WalFileBytes() < 1 << 20);
   CHECK(f.FileBytes() <= f.options.quota_bytes);
   CHECK(f.Run("DELETE FROM app_done").ok());
   CHECK(f.FileBytes() <= f.options.quota_bytes);
