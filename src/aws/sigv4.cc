@@ -119,7 +119,7 @@ crypto::Sha256Digest SigningKeys::Derive(std::string_view secret, std::string_vi
 crypto::Sha256Digest SigningKeys::Get(std::string_view secret, std::string_view date,
                                       std::string_view region, std::string_view service) {
   {
-    absl::MutexLock lock(&mu_);
+    MutexLock lock(&mu_);
     for (const Entry& entry : entries_) {
       // An entry without a date is an empty one.
       if (!entry.date.empty() && entry.secret == secret && entry.date == date &&
@@ -132,7 +132,7 @@ crypto::Sha256Digest SigningKeys::Get(std::string_view secret, std::string_view 
   Entry entry = {std::string(secret), std::string(date), std::string(region),
                  std::string(service), Derive(secret, date, region, service)};
   const crypto::Sha256Digest key = entry.key;
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   entries_[next_] = std::move(entry);
   next_ = (next_ + 1) % entries_.size();
   return key;

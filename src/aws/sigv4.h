@@ -23,11 +23,11 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "eddy/credentials.h"
 #include "eddy/http.h"
 #include "platform/crypto/digest.h"
+#include "src/base/mutex.h"
 
 namespace eddy::aws {
 
@@ -69,7 +69,7 @@ class SigningKeys {
     std::string secret, date, region, service;
     crypto::Sha256Digest key;
   };
-  absl::Mutex mu_;
+  Mutex mu_;
   // As many as one process has services, on either side of midnight.
   std::array<Entry, 4> entries_ ABSL_GUARDED_BY(mu_);
   size_t next_ ABSL_GUARDED_BY(mu_) = 0;  // the entry to be replaced

@@ -46,7 +46,7 @@ constexpr aws::RetryPolicy kEarlyRenewals = {absl::Seconds(1), absl::Seconds(1),
 }  // namespace
 
 absl::StatusOr<AwsCredentials> CredentialsCache::Get(absl::Time now) {
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   const absl::Time end = End();
   const bool holds = now < end;
   if (now < end - kRenewBefore) return *current_;
@@ -70,7 +70,7 @@ absl::Time CredentialsCache::End() const {
 }
 
 void CredentialsCache::Reject(std::string_view access_key_id, std::string_view session_token) {
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   if (current_.has_value() && current_->access_key_id == access_key_id &&
       current_->session_token == session_token) {
     current_.reset();

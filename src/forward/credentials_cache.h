@@ -8,10 +8,10 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "eddy/credentials.h"
 #include "eddy/platform.h"
+#include "src/base/mutex.h"
 
 namespace eddy::forward {
 
@@ -48,7 +48,7 @@ class CredentialsCache {
   Clock* const clock_;
   Random* const random_;
 
-  absl::Mutex mu_;
+  Mutex mu_;
   std::optional<AwsCredentials> current_ ABSL_GUARDED_BY(mu_);
   int vain_count_ ABSL_GUARDED_BY(mu_) = 0;  // early renewals in a row without gain
   // Before it no early renewal; on the clock that counts suspend.

@@ -10,9 +10,9 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "src/aws/credentials.h"
 #include "src/aws/endpoint.h"
+#include "src/base/mutex.h"
 #include "src/base/status.h"
 #include "src/base/strings.h"
 #include "src/forward/credentials_cache.h"
@@ -84,7 +84,7 @@ class ForwarderImpl : public Forwarder {
   aws::SigningKeys signing_keys_;
   std::atomic<bool> stopping_{false};  // written by the destructor, read by each step
 
-  absl::Mutex mu_;
+  Mutex mu_;
   std::vector<std::unique_ptr<Slot>> slots_ ABSL_GUARDED_BY(mu_);
 };
 
@@ -93,7 +93,7 @@ ForwarderImpl::~ForwarderImpl() {
   stopping_.store(true);
   std::vector<std::unique_ptr<Slot>> slots;
   {
-    absl::MutexLock lock(&mu_);
+    MutexLock lock(&mu_);
     slots.swap(slots_);
   }
   slots.clear();
@@ -161,7 +161,7 @@ absl::Status ForwarderImpl::AddSlot(std::string name, std::unique_ptr<Route> rou
   Slot* const slot = owned.get();
   slot->name = std::move(name);
   slot->route = std::move(route);
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   EDDY_RETURN_IF_ERROR(CheckNew(slot->name));
   slots_.push_back(std::move(owned));
   if (!options_.threads) return absl::OkStatus();
@@ -185,7 +185,7 @@ absl::Duration ForwarderImpl::RunOnce() {
   const absl::Duration now = options_.platform.clock->SinceBoot();
   Slot* urgent = nullptr;
   {
-    absl::MutexLock lock(&mu_);
+    MutexLock lock(&mu_);
     for (const std::unique_ptr<Slot>& slot : slots_) {
       if (slot->is_stepping || slot->due > now) continue;
       if (urgent == nullptr || slot->due < urgent->due) urgent = slot.get();
@@ -195,7 +195,7 @@ absl::Duration ForwarderImpl::RunOnce() {
 
   const absl::Duration then = options_.platform.clock->SinceBoot();
   absl::Duration next = absl::InfiniteDuration();
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   for (const std::unique_ptr<Slot>& slot : slots_) next = std::min(next, slot->due - then);
   return std::max(next, absl::ZeroDuration());
 }
@@ -203,7 +203,7 @@ absl::Duration ForwarderImpl::RunOnce() {
 absl::Duration ForwarderImpl::StepSlot(Slot* slot) {
   if (stopping_.load()) return absl::InfiniteDuration();
   {
-    absl::MutexLock lock(&mu_);
+    MutexLock lock(&mu_);
     // Another thread has taken it between the choice and here.
     if (slot->is_stepping) return absl::ZeroDuration();
     slot->is_stepping = true;
@@ -211,7 +211,7 @@ absl::Duration ForwarderImpl::StepSlot(Slot* slot) {
   }
   absl::Duration pause = slot->route->Step();
   const absl::Duration now = options_.platform.clock->SinceBoot();
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   if (slot->is_woken) {
     // The step may have set its back-off after Wake had lifted the last one.
     slot->route->TryNow();
@@ -224,7 +224,7 @@ absl::Duration ForwarderImpl::StepSlot(Slot* slot) {
 
 void ForwarderImpl::Wake() {
   const absl::Duration now = options_.platform.clock->SinceBoot();
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   for (const std::unique_ptr<Slot>& slot : slots_) {
     slot->route->TryNow();
     slot->due = now;
@@ -235,7 +235,7 @@ void ForwarderImpl::Wake() {
 
 std::vector<RouteStatus> ForwarderImpl::Status() {
   const absl::Duration now = options_.platform.clock->SinceBoot();
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   std::vector<RouteStatus> all;
   all.reserve(slots_.size());
   for (const std::unique_ptr<Slot>& slot : slots_) {

@@ -7,7 +7,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
+#include "src/base/mutex.h"
 #include "src/base/strings.h"
 
 namespace eddy::forward {
@@ -31,7 +31,7 @@ std::string_view HostOf(std::string_view url) {
 
 // The cursors in use in this process. Never destroyed: routes may end after it would be.
 struct Leases {
-  absl::Mutex mu;
+  Mutex mu;
   absl::flat_hash_set<const Cursor*> taken ABSL_GUARDED_BY(mu);
 };
 Leases& AllLeases() {
@@ -54,7 +54,7 @@ std::string RouteCursorName(const aws::Endpoint& endpoint, std::string_view targ
 
 absl::StatusOr<CursorLease> CursorLease::Take(Cursor* cursor) {
   Leases& leases = AllLeases();
-  absl::MutexLock lock(&leases.mu);
+  MutexLock lock(&leases.mu);
   if (!leases.taken.insert(cursor).second) {
     return absl::AlreadyExistsError(absl::StrCat(
         "cursor ", cursor->name(), " is in use by another route of this process"));
@@ -65,7 +65,7 @@ absl::StatusOr<CursorLease> CursorLease::Take(Cursor* cursor) {
 CursorLease::~CursorLease() {
   if (cursor_ == nullptr) return;
   Leases& leases = AllLeases();
-  absl::MutexLock lock(&leases.mu);
+  MutexLock lock(&leases.mu);
   leases.taken.erase(cursor_);
 }
 

@@ -18,7 +18,7 @@ RouteState::RouteState(std::string name, const aws::RetryPolicy& policy, Clock* 
 
 absl::Duration RouteState::Pause() {
   const absl::Duration now = clock_->SinceBoot();
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   const absl::Duration until = std::max(link_.next_attempt(), blocked_until_);
   return std::max(until - now, absl::ZeroDuration());
 }
@@ -28,7 +28,7 @@ void RouteState::Succeeded() { Refused(absl::OkStatus()); }
 void RouteState::Refused(absl::Status status) {
   LinkState from;
   {
-    absl::MutexLock lock(&mu_);
+    MutexLock lock(&mu_);
     from = link_.state();
     link_.Succeeded();
     status_.last_error = std::move(status);
@@ -41,7 +41,7 @@ void RouteState::Failed(const Reply& reply) {
   const uint64_t random = random_->Next();
   LinkState from, to;
   {
-    absl::MutexLock lock(&mu_);
+    MutexLock lock(&mu_);
     from = link_.state();
     link_.Failed(reply.trouble, now, random, reply.retry_after);
     to = link_.state();
@@ -52,13 +52,13 @@ void RouteState::Failed(const Reply& reply) {
 
 void RouteState::Blocked(absl::Status status, absl::Duration pause) {
   const absl::Duration until = clock_->SinceBoot() + pause;
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   blocked_until_ = until;
   status_.last_error = std::move(status);
 }
 
 void RouteState::Noted(const absl::Status& status) {
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   if (status_.last_error.ok()) status_.last_error = status;
 }
 
@@ -67,18 +67,18 @@ absl::Duration RouteState::RetryDelay(int attempt, Trouble trouble, uint64_t ran
 }
 
 LinkState RouteState::link() const {
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   return link_.state();
 }
 
 void RouteState::TryNow() {
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   link_.TryNow();
   blocked_until_ = absl::ZeroDuration();
 }
 
 RouteStatus RouteState::Status() const {
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   RouteStatus status = status_;
   status.link = link_.state();
   return status;

@@ -9,10 +9,10 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "eddy/forwarder.h"
 #include "eddy/platform.h"
+#include "src/base/mutex.h"
 #include "src/forward/link.h"
 #include "src/forward/reply.h"
 
@@ -60,7 +60,7 @@ class RouteState {
   // For counters: `change` gets the RouteStatus and does nothing else.
   template <typename Change>
   void Update(const Change& change) {
-    absl::MutexLock lock(&mu_);
+    MutexLock lock(&mu_);
     change(status_);
   }
 
@@ -77,7 +77,7 @@ class RouteState {
   Random* const random_;
   const LinkChangeCallback on_link_change_;
 
-  mutable absl::Mutex mu_;
+  mutable Mutex mu_;
   Link link_ ABSL_GUARDED_BY(mu_);
   absl::Duration blocked_until_ ABSL_GUARDED_BY(mu_);
   RouteStatus status_ ABSL_GUARDED_BY(mu_);

@@ -60,7 +60,7 @@ absl::StatusOr<std::unique_ptr<BlockStore>> BlockStore::Open(const std::string& 
 }
 
 void BlockStore::CloseFile() {
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   for (sql::Statement* statement : {&find_, &by_time_, &locate_, &locate_by_time_, &next_}) {
     *statement = sql::Statement();
   }
@@ -77,7 +77,7 @@ absl::Status BlockStore::OpenFile(const std::string& path, const sql::OpenOption
   EDDY_ASSIGN_OR_RETURN(sql::Statement locate, db.Prepare(kLocate));
   EDDY_ASSIGN_OR_RETURN(sql::Statement locate_by_time, db.Prepare(kLocateByTime));
   EDDY_ASSIGN_OR_RETURN(sql::Statement next, db.Prepare(kNext));
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   extents_ = std::make_unique<ExtentReader>(path, options.vfs);
   extents_->Open().IgnoreError();
   find_ = std::move(find);
@@ -190,7 +190,7 @@ std::shared_ptr<const Block> BlockStore::Damaged(int64_t id, int64_t frame_count
 }
 
 absl::StatusOr<std::shared_ptr<const Block>> BlockStore::Find(LogId log, uint64_t position) {
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   for (auto it = cache_.begin(); it != cache_.end(); ++it) {
     if ((*it)->log == log && (*it)->first <= position && position < (*it)->end) {
       cache_.splice(cache_.begin(), cache_, it);
@@ -208,7 +208,7 @@ absl::StatusOr<std::shared_ptr<const Block>> BlockStore::Find(LogId log, uint64_
 }
 
 absl::StatusOr<std::shared_ptr<const Block>> BlockStore::FindTime(LogId log, int64_t time_ms) {
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   if (!db_) return NoFile();
   return TakeRow(by_time_, locate_by_time_, [&](sql::Statement& statement) {
     statement.Bind(1, BlockId(log, 0)).Bind(2, BlockId(log + 1, 0)).Bind(3, time_ms);
@@ -216,7 +216,7 @@ absl::StatusOr<std::shared_ptr<const Block>> BlockStore::FindTime(LogId log, int
 }
 
 DamageCounts BlockStore::damage() const {
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   return damage_counts_;
 }
 

@@ -23,7 +23,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
+#include "src/base/mutex.h"
 #include "src/log/block_extents.h"
 #include "src/log/block_row.h"
 #include "src/log/log.h"
@@ -94,7 +94,7 @@ class BlockStore {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   std::atomic<bool> table_is_damaged_{false};  // never false again; alone
-  mutable absl::Mutex mu_;
+  mutable Mutex mu_;
   std::optional<sql::Database> db_ ABSL_GUARDED_BY(mu_);  // the statements' base
   sql::Statement find_ ABSL_GUARDED_BY(mu_);
   sql::Statement by_time_ ABSL_GUARDED_BY(mu_);

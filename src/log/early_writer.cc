@@ -12,7 +12,7 @@ namespace eddy::log {
 
 EarlyWriter::Loan::Loan(EarlyWriter* writer, BlockWriter* blocks, std::vector<Source> sources)
     : writer_(writer) {
-  absl::MutexLock lock(&writer->mu_);
+  MutexLock lock(&writer->mu_);
   writer->blocks_ = blocks;
   writer->sources_ = std::move(sources);
   writer->written_.clear();  // what the round has not found it will not
@@ -21,7 +21,7 @@ EarlyWriter::Loan::Loan(EarlyWriter* writer, BlockWriter* blocks, std::vector<So
 
 void EarlyWriter::TakeBack() {
   lent_.store(false, std::memory_order_relaxed);
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   blocks_ = nullptr;
   sources_.clear();
 }
@@ -63,7 +63,7 @@ EarlyWriter::Wrote EarlyWriter::WriteRun(SegmentLog* log, const CutRun& run) {
 
 bool EarlyWriter::Find(const SegmentLog& log, const CutRun& run, BlockDraft* draft) {
   if (!run.sealed) return false;
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   const auto found =
       std::find_if(written_.begin(), written_.end(), [&](const BlockDraft& written) {
         return written.log == log.id() && written.first == run.first && written.end == run.end;

@@ -34,7 +34,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
+#include "src/base/mutex.h"
 #include "src/log/block_draft.h"
 #include "src/log/block_writer.h"
 #include "src/log/segment_log.h"
@@ -81,7 +81,7 @@ class EarlyWriter {
 
   // Relaxed: a hint, so that the committer gets mu_ before the next WriteOne does.
   std::atomic<bool> lent_{false};
-  absl::Mutex mu_;
+  Mutex mu_;
   BlockWriter* blocks_ ABSL_GUARDED_BY(mu_) = nullptr;  // none: no loan
   std::vector<Source> sources_ ABSL_GUARDED_BY(mu_);
   std::vector<BlockDraft> written_ ABSL_GUARDED_BY(mu_);

@@ -47,12 +47,12 @@ void EngineImpl::OnSealed(size_t bytes) {
 }
 
 void EngineImpl::OnCommitDue(std::function<void()> wake) {
-  absl::MutexLock lock(&wake_mu_);
+  MutexLock lock(&wake_mu_);
   wake_ = std::move(wake);
 }
 
 void EngineImpl::Wake() {
-  absl::MutexLock lock(&wake_mu_);
+  MutexLock lock(&wake_mu_);
   if (wake_) wake_();
 }
 
@@ -98,7 +98,7 @@ absl::Duration EngineImpl::RunCommits() {
   const absl::Duration debt = budget_.UntilAffordable(now);
   if (debt > absl::ZeroDuration()) {
     const bool held = ReleaseHeld();
-    absl::MutexLock lock_stats(&stats_mu_);
+    MutexLock lock_stats(&stats_mu_);
     stats_.flush_interval = std::max(interval, now + debt - last_round_);
     return held ? std::min(debt, interval) : debt;
   }
@@ -212,18 +212,19 @@ absl::Status EngineImpl::WriteRound(const std::vector<LogRound>& rounds,
 
 void EngineImpl::NoteWrites() {
   const uint64_t written = vfs_->Counts().bytes();
-  budget_.Spend(written - std::exchange(disk_bytes_spent_, written), clock_->SinceBoot());
+  const absl::Duration now = clock_->SinceBoot();
+  budget_.Spend(written - std::exchange(disk_bytes_spent_, written), now);
   if (intake_ == nullptr) return;  // while opening
-  const absl::Duration debt = budget_.UntilAffordable(clock_->SinceBoot());
+  const absl::Duration debt = budget_.UntilAffordable(now);
   {
-    absl::MutexLock lock(&stats_mu_);
+    MutexLock lock(&stats_mu_);
     stats_.flush_interval = std::max(options_.store.flush_interval, debt);
   }
   TellLive();
 }
 
 void EngineImpl::TellLive() {
-  absl::MutexLock lock(&stats_mu_);
+  MutexLock lock(&stats_mu_);
   // Relaxed: each is right for itself, and nothing is concluded from two of them.
   intake_->live().disk_bytes_total.store(disk_bytes_before_ + vfs_->Counts().bytes(),
                                          std::memory_order_relaxed);
@@ -391,7 +392,7 @@ EngineImpl::RoundResult EngineImpl::CommitRound(Extent extent) {
   // After the logs, so that a view can trim below what it now knows committed.
   for (Participant* participant : captured) participant->Finish(with_state);
   {
-    absl::MutexLock lock(&stats_mu_);
+    MutexLock lock(&stats_mu_);
     stats_.payload_bytes_spared += spared_bytes;
     if (!release_only) stats_.last_commit = status;
     if (work && status.ok()) {
@@ -426,7 +427,7 @@ void EngineImpl::CheckpointAbove(uint64_t wal_bytes) {
   if (db_->WalBytes() == 0) wal_block_bytes_ = 0;
   // A WAL that could not be copied is still whole, and only longer.
   if (!copied.ok()) {
-    absl::MutexLock lock(&stats_mu_);
+    MutexLock lock(&stats_mu_);
     stats_.last_commit = copied.status();
   }
 }

@@ -19,6 +19,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "src/base/mutex.h"
 #include "src/log/block_store.h"
 #include "src/log/block_writer.h"
 #include "src/log/boot_clock.h"
@@ -257,8 +258,8 @@ class EngineImpl final : public Engine, public LogHost {
   EarlyWriter early_writer_;  // lent to while a round syncs
   CommitLine line_;   // the same, for those who wait for a commit of theirs
 
-  absl::Mutex salvage_mu_ ABSL_ACQUIRED_BEFORE(commit_mu_);  // whoever runs a step
-  absl::Mutex commit_mu_;
+  Mutex salvage_mu_ ABSL_ACQUIRED_BEFORE(commit_mu_);  // whoever runs a step
+  Mutex commit_mu_;
   std::unique_ptr<sql::Database> db_ ABSL_GUARDED_BY(commit_mu_);
   std::unique_ptr<BlockWriter> writer_ ABSL_GUARDED_BY(commit_mu_);
   std::unique_ptr<Keeper> keeper_ ABSL_GUARDED_BY(commit_mu_);
@@ -293,10 +294,10 @@ class EngineImpl final : public Engine, public LogHost {
   absl::Mutex cut_ ABSL_ACQUIRED_AFTER(commit_mu_);
   std::vector<std::pair<uint32_t, Participant*>> participants_ ABSL_GUARDED_BY(cut_);
 
-  absl::Mutex logs_mu_;
+  Mutex logs_mu_;
   std::map<LogId, std::unique_ptr<SegmentLog>> logs_ ABSL_GUARDED_BY(logs_mu_);
 
-  absl::Mutex wake_mu_;  // the last but what wake_ takes
+  Mutex wake_mu_;  // the last but what wake_ takes
   std::function<void()> wake_ ABSL_GUARDED_BY(wake_mu_);
 
   // Who runs a transaction now. Relaxed: a thread asks for itself only, and sees
@@ -307,7 +308,7 @@ class EngineImpl final : public Engine, public LogHost {
   std::atomic<uint64_t> rounds_ended_{0};
   std::atomic<uint64_t> arrivals_{0};         // calls of WaitCommitted that had to wait
 
-  mutable absl::Mutex stats_mu_;
+  mutable Mutex stats_mu_;
   StoreStats stats_ ABSL_GUARDED_BY(stats_mu_);
   Health health_ ABSL_GUARDED_BY(stats_mu_);
   uint64_t disk_bytes_before_ ABSL_GUARDED_BY(stats_mu_) = 0;     // this open

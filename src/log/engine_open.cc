@@ -161,7 +161,7 @@ absl::Status EngineImpl::LoadLogs() {
   CommitLock lock(this);
   EDDY_ASSIGN_OR_RETURN(sql::Statement rows, db_->Prepare(kLogRows));
   EDDY_ASSIGN_OR_RETURN(sql::Statement last, db_->Prepare(kLastBlock));
-  absl::MutexLock logs(&logs_mu_);
+  MutexLock logs(&logs_mu_);
   for (;;) {
     EDDY_ASSIGN_OR_RETURN(const bool has_row, rows.Step());
     if (!has_row) break;
@@ -225,7 +225,7 @@ absl::Status EngineImpl::Close() {
     EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
     EDDY_RETURN_IF_ERROR(keeper_->WriteTotals());
     {
-      absl::MutexLock logs(&logs_mu_);
+      MutexLock logs(&logs_mu_);
       for (const auto& [id, log] : logs_) {
         if (log->known_end() >= log->committed()) continue;
         EDDY_RETURN_IF_ERROR(writer_->SetEnd(id, log->committed(), 0));
@@ -242,7 +242,7 @@ absl::Status EngineImpl::Close() {
   {
     absl::MutexLock cut(&cut_);
     participants_.clear();
-    absl::MutexLock logs(&logs_mu_);
+    MutexLock logs(&logs_mu_);
     for (const auto& [id, log] : logs_) log->SetDiscard(nullptr);  // owned by the views
   }
   return flushed;
@@ -255,7 +255,7 @@ absl::StatusOr<Log*> EngineImpl::AddLog(sql::Database& db) {
   if (id > kLogIdMax) {
     return absl::ResourceExhaustedError(absl::StrCat("a store holds at most ", kLogIdMax, " logs"));
   }
-  absl::MutexLock logs(&logs_mu_);
+  MutexLock logs(&logs_mu_);
   auto& log = logs_[id];
   log = std::make_unique<SegmentLog>(id, 0, position_floor_, 0, intake_.get(), blocks_.get(), this,
                                      clock_);
@@ -273,14 +273,14 @@ absl::StatusOr<Log*> EngineImpl::OpenLog(LogId id) {
 }
 
 SegmentLog* EngineImpl::FindLog(LogId id) {
-  absl::MutexLock lock(&logs_mu_);
+  MutexLock lock(&logs_mu_);
   const auto log = logs_.find(id);
   return log == logs_.end() ? nullptr : log->second.get();
 }
 
 std::vector<SegmentLog*> EngineImpl::LogsWithWork() {
   std::vector<SegmentLog*> logs;
-  absl::MutexLock lock(&logs_mu_);
+  MutexLock lock(&logs_mu_);
   for (const auto& [id, log] : logs_) {
     if (log->HasWork()) logs.push_back(log.get());
   }
@@ -302,7 +302,7 @@ absl::Status EngineImpl::WithDatabase(
 StoreStats EngineImpl::Stats() {
   const sql::IoCounts io = vfs_->Counts();
   const DamageCounts damage = blocks_->damage();
-  absl::MutexLock lock(&stats_mu_);
+  MutexLock lock(&stats_mu_);
   StoreStats stats = stats_;
   stats.blocks_damaged = damage.blocks;
   stats.records_damaged = damage.frames;

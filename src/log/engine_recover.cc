@@ -50,7 +50,7 @@ absl::Status EngineImpl::FindIntake() {
                                       : absl::NotFoundError(old_intake_path_);
   EDDY_ASSIGN_OR_RETURN(const int64_t disk_bytes, MetaInt(*db_, kMetaDiskBytes, 0));
   EDDY_ASSIGN_OR_RETURN(const int64_t payload_bytes, MetaInt(*db_, kMetaPayloadBytes, 0));
-  absl::MutexLock stats(&stats_mu_);
+  MutexLock stats(&stats_mu_);
   disk_bytes_before_ = static_cast<uint64_t>(std::max<int64_t>(disk_bytes, 0));
   payload_bytes_before_ = static_cast<uint64_t>(std::max<int64_t>(payload_bytes, 0));
   if (absl::IsNotFound(geometry.status())) return absl::OkStatus();
@@ -87,13 +87,13 @@ absl::Status EngineImpl::ProveDatabase() {
 
 absl::Status EngineImpl::RecoverIntake() {
   if (!old_intake_is_ours_) {
-    absl::MutexLock lock(&stats_mu_);
+    MutexLock lock(&stats_mu_);
     stats_.intake_distrusted = died_;
     return absl::OkStatus();
   }
   std::vector<std::pair<uint32_t, uint64_t>> ends;
   {
-    absl::MutexLock logs(&logs_mu_);
+    MutexLock logs(&logs_mu_);
     for (const auto& [id, log] : logs_) ends.emplace_back(id, log->committed());
   }
   uint64_t recovered = 0;
@@ -102,7 +102,7 @@ absl::Status EngineImpl::RecoverIntake() {
     if (run.log == 0) journal_leftovers_.push_back(run);
     FindLog(run.log)->Restore(run.first, std::move(run.frames));
   }
-  absl::MutexLock lock(&stats_mu_);
+  MutexLock lock(&stats_mu_);
   stats_.frames_recovered = recovered;
   return absl::OkStatus();
 }
@@ -122,7 +122,7 @@ absl::Status EngineImpl::JumpPositions() {
   const uint64_t jump = AlignFrame(static_cast<size_t>(intake_bytes)) + kAheadBytesMax;
   static_assert(kAheadBytesMax % kFrameAlignment == 0);
   EDDY_ASSIGN_OR_RETURN(sql::Statement update, db_->Prepare(kJump));
-  absl::MutexLock logs(&logs_mu_);
+  MutexLock logs(&logs_mu_);
   for (auto& [id, log] : logs_) {
     const uint64_t end = std::min(std::max(log->committed(), log->reach()) + jump, kPositionMax);
     EDDY_RETURN_IF_ERROR(update.Bind(1, static_cast<int64_t>(end)).Bind(2, id).Run());
@@ -175,7 +175,7 @@ absl::Status EngineImpl::FinishOpen() {
   if (died_) EDDY_RETURN_IF_ERROR(JumpPositions());  // by the old size of the intake
   std::vector<std::pair<LogId, uint64_t>> tails;
   {
-    absl::MutexLock logs(&logs_mu_);
+    MutexLock logs(&logs_mu_);
     for (const auto& [id, log] : logs_) tails.emplace_back(id, log->committed());
   }
   EDDY_RETURN_IF_ERROR(boot_clock_.Begin(*db_, tails));
@@ -212,7 +212,7 @@ absl::Status EngineImpl::FinishOpen() {
   // Nobody looks for it there again.
   if (moves && had_old) files->Remove(old_intake_path_).IgnoreError();
   TellLive();  // not what the last owner has left there
-  absl::MutexLock logs(&logs_mu_);
+  MutexLock logs(&logs_mu_);
   for (auto& [id, log] : logs_) {
     log->SetIntake(intake_.get());
     log->SetBootStarts(boot_clock_.StartsOf(id));

@@ -59,7 +59,7 @@ void EngineImpl::NoteCommit(const absl::Status& status) {
     reopen_pause_ = absl::ZeroDuration();
     reopens_in_a_row_ = 0;
   }
-  absl::MutexLock lock(&stats_mu_);
+  MutexLock lock(&stats_mu_);
   health_.Note(Health::Work::kCommit, sql::WithErrno(status, vfs_->WriteErrno()),
                clock_->WallNow());
 }
@@ -67,7 +67,7 @@ void EngineImpl::NoteCommit(const absl::Status& status) {
 void EngineImpl::NoteCheckpoint(const absl::Status& status) {
   NoteSync(status);
   if (sql::IsBusy(status)) return;  // a reader says nothing of the disk
-  absl::MutexLock lock(&stats_mu_);
+  MutexLock lock(&stats_mu_);
   health_.Note(Health::Work::kCheckpoint, sql::WithErrno(status, vfs_->WriteErrno()),
                clock_->WallNow());
 }
@@ -81,7 +81,7 @@ absl::Status EngineImpl::EnsureDatabase() {
     reopen_status_ = ReopenDatabase();
     if (reopen_status_.ok()) {
       reopen_wanted_ = wal_in_doubt_ = false;
-      absl::MutexLock lock(&stats_mu_);
+      MutexLock lock(&stats_mu_);
       ++stats_.reopens;
     }
     if (++reopens_in_a_row_ >= kReopensAtOnce) {
@@ -136,7 +136,7 @@ absl::Status EngineImpl::ReopenDatabase() {
 
   const absl::Status proved = db_->Checkpoint(sql::CheckpointMode::kFull).status();
   if (!sql::IsBusy(proved)) {
-    absl::MutexLock lock(&stats_mu_);
+    MutexLock lock(&stats_mu_);
     health_.Note(Health::Work::kCheckpoint, proved, clock_->WallNow());
   }
   // As in ProveDatabase: of a full disk, or a reader in the way, the WAL only
@@ -147,7 +147,7 @@ absl::Status EngineImpl::ReopenDatabase() {
 void EngineImpl::Probe() {
   absl::Status status = EnsureDatabase();
   {
-    absl::MutexLock lock(&stats_mu_);
+    MutexLock lock(&stats_mu_);
     if (health_.commits()) return;  // only checkpoints fail, which are tried anyway
   }
   if (status.ok()) status = CountUp(*db_);
@@ -155,7 +155,7 @@ void EngineImpl::Probe() {
 }
 
 bool EngineImpl::IsDegraded() {
-  absl::MutexLock lock(&stats_mu_);
+  MutexLock lock(&stats_mu_);
   return health_.state() != DiskState::kGood;
 }
 

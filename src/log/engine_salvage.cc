@@ -165,7 +165,7 @@ absl::Status EngineImpl::TakeOverDamaged(int64_t store_id) {
 absl::Status EngineImpl::LoadSalvage() {
   std::vector<SegmentLog*> logs;
   {
-    absl::MutexLock lock(&logs_mu_);
+    MutexLock lock(&logs_mu_);
     for (const auto& [id, log] : logs_) {
       if (id != 0) logs.push_back(log.get());
     }
@@ -179,7 +179,7 @@ absl::Status EngineImpl::LoadSalvage() {
 }
 
 void EngineImpl::NoteSalvage(const absl::Status& cause) {
-  absl::MutexLock lock(&stats_mu_);
+  MutexLock lock(&stats_mu_);
   stats_.salvage = salvage_->stats();
   if (cause.ok() || !salvage_->running()) return;
   stats_.salvage.state = SalvageState::kPaused;

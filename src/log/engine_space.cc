@@ -67,7 +67,7 @@ void EngineImpl::AdmitAndReport() {
     closed = space_.Closed(db_->FreeBytes().value_or(0));
   }
   const absl::StatusOr<bool> rejects = keeper_->Admit(GrowBytesMax(), closed);
-  absl::MutexLock lock(&stats_mu_);
+  MutexLock lock(&stats_mu_);
   // A database that cannot say how large it is fails its commits, and says why there.
   if (rejects.ok()) stats_.rejects = *rejects;
   stats_.dropped = keeper_->dropped();

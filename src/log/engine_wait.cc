@@ -68,10 +68,10 @@ absl::Status EngineImpl::WaitCommitted(LogId log_id, uint64_t end, absl::Duratio
       line_.Leave(place);
       UnlockCommit();
       place = line_.Join();
+      if (log->committed() >= end) break;
       // The pending end lies below `end` when a large frame that the disk
       // refused was taken back; then all that there is is committed.
-      if (round.status.ok() && log->committed() >= std::min(end, log->PendingEnd())) break;
-      if (log->committed() >= end) break;
+      if (round.status.ok() && log->committed() >= log->PendingEnd()) break;
       if (!round.status.ok()) {
         status = absl::UnavailableError(
             absl::StrCat("accepted, but not committed: ", round.status.ToString()));

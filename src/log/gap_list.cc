@@ -6,13 +6,13 @@
 namespace eddy::log {
 
 void GapList::Load(std::vector<GapPiece> pieces) {
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   pieces_ = std::move(pieces);
   has_.store(!pieces_.empty(), std::memory_order_release);
 }
 
 void GapList::Add(const GapPiece& piece, uint64_t oldest) {
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   auto at = std::lower_bound(
       pieces_.begin(), pieces_.end(), piece,
       [](const GapPiece& a, const GapPiece& b) { return a.first < b.first; });
@@ -33,7 +33,7 @@ void GapList::Add(const GapPiece& piece, uint64_t oldest) {
 
 std::optional<Gap> GapList::Find(uint64_t from, uint64_t end) const {
   if (!Has()) return std::nullopt;
-  absl::ReaderMutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   auto at = std::upper_bound(pieces_.begin(), pieces_.end(), from,
                              [](uint64_t position, const GapPiece& piece) {
                                return position < piece.end;
@@ -51,7 +51,7 @@ std::optional<Gap> GapList::Find(uint64_t from, uint64_t end) const {
 }
 
 std::vector<GapPiece> GapList::All() const {
-  absl::ReaderMutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   return pieces_;
 }
 

@@ -20,8 +20,8 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "eddy/retention.h"
+#include "src/base/mutex.h"
 
 namespace eddy::log {
 
@@ -52,7 +52,7 @@ class GapList {
 
  private:
   std::atomic<bool> has_{false};
-  mutable absl::Mutex mu_;
+  mutable Mutex mu_;
   std::vector<GapPiece> pieces_ ABSL_GUARDED_BY(mu_);  // by position, disjoint
 };
 

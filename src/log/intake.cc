@@ -224,7 +224,7 @@ void Intake::Reset(const IntakeIdentity& identity, uint64_t salt) {
   header.check = XXH3_64bits(&header, kHeaderChecked);
   ClearSuspect();
   salt_ = salt;
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   // Whatever lies in them is under an old salt. It is zeroed when one is taken: all of
   // them would be most of the time that an open takes, and pages that nobody needs yet.
   free_.clear();
@@ -249,7 +249,7 @@ uint32_t Intake::Take(uint32_t log, uint64_t first_position) {
   uint32_t segment;
   bool clean = true;
   {
-    absl::MutexLock lock(&mu_);
+    MutexLock lock(&mu_);
     clean = !free_.empty();
     std::vector<uint32_t>& from = clean ? free_ : unclean_;
     if (from.empty()) return kNoSegment;
@@ -272,7 +272,7 @@ void Intake::Give(uint32_t segment) {
   // process's stores are seen in the order in which its thread made them.
   std::atomic_signal_fence(std::memory_order_seq_cst);
   std::memset(segment_header(segment), 0, sizeof(SegmentHeader));
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   free_.push_back(segment);
   CountFree();
 }

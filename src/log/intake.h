@@ -26,8 +26,8 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "eddy/platform.h"
+#include "src/base/mutex.h"
 #include "src/base/short_bytes.h"
 
 namespace eddy::log {
@@ -160,7 +160,7 @@ class Intake {
   const IntakeGeometry geometry_;
   uint64_t salt_ = 0;
 
-  mutable absl::Mutex mu_;
+  mutable Mutex mu_;
   // Last in, first out: at low rates the same few pages stay dirty, and the
   // kernel writes little back.
   std::vector<uint32_t> free_ ABSL_GUARDED_BY(mu_);

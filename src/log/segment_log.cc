@@ -115,7 +115,7 @@ bool SegmentLog::NoCrosserPending() const {
 
 uint64_t SegmentLog::SettledTail() const {
   for (;;) {
-    mu_.Await(absl::Condition(this, &SegmentLog::NoCrosserPending));
+    if (!NoCrosserPending()) mu_.Await(absl::Condition(this, &SegmentLog::NoCrosserPending));
     const uint64_t tail = tail_.load(std::memory_order_acquire);
     if (Index(tail) == kNoSegment || Offset(tail) <= intake_->geometry().segment_bytes) {
       return tail;
@@ -237,6 +237,7 @@ void SegmentLog::Restore(uint64_t first, std::string frames) {
 void SegmentLog::SetDiscard(std::function<uint64_t()> below) {
   absl::MutexLock lock(&mu_);
   discard_below_ = std::move(below);
+  discards_.store(discard_below_ != nullptr, std::memory_order_release);
 }
 
 void SegmentLog::SetHold(absl::Duration hold) {
@@ -259,14 +260,17 @@ bool SegmentLog::IsDue(absl::Duration now, const LogCut& cut, uint64_t from) {
 LogCut SegmentLog::Cut() {
   LogCut cut;
   const uint64_t committed = this->committed();
-  std::function<uint64_t()> discard_below;
-  {
-    absl::ReaderMutexLock lock(&mu_);
-    discard_below = discard_below_;
+  cut.discards = discards_.load(std::memory_order_acquire);
+  if (cut.discards) {
+    std::function<uint64_t()> discard_below;
+    {
+      absl::ReaderMutexLock lock(&mu_);
+      discard_below = discard_below_;
+    }
+    // Unlocked: it takes the lock of a view, which comes before ours.
+    cut.discards = discard_below != nullptr;
+    if (cut.discards) cut.discard_below = discard_below();
   }
-  cut.discards = discard_below != nullptr;
-  // Unlocked: it takes the lock of a view, which comes before ours.
-  if (discard_below) cut.discard_below = discard_below();
   absl::ReaderMutexLock lock(&mu_);
   const uint64_t tail = SettledTail();
   for (const Run& run : runs_) {

@@ -266,6 +266,7 @@ class SegmentLog final : public Log {
   uint64_t salvage_end_ = 0;
   // Runs, a trim, or positions that were refused; exact under mu_.
   std::atomic<bool> has_work_{false};
+  std::atomic<bool> discards_{false};  // SetDiscard is in force; exact under mu_
   Signal appended_;
   std::atomic<uint64_t> wanted_{0};    // released by Want, acquired by the committer
   uint64_t last_tail_seen_ = 0;        // committer only, as the next four

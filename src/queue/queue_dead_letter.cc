@@ -73,7 +73,7 @@ absl::Status QueueImpl::MoveLarge(const Candidate& candidate, Attempt* attempt) 
   const uint64_t position = candidate.position;
   uint32_t receive_count;
   {
-    absl::MutexLock lock(&mu_);
+    MutexLock lock(&mu_);
     receive_count = state_.Find(position)->receive_count;
   }
   const MessageHead head = DeadLetterHead(candidate, receive_count);
@@ -83,7 +83,7 @@ absl::Status QueueImpl::MoveLarge(const Candidate& candidate, Attempt* attempt) 
       engine_.options().append_timeout);
   if (!appended.ok()) {
     {
-      absl::MutexLock lock(&mu_);
+      MutexLock lock(&mu_);
       state_.StopMove(position);
     }
     // Those that the refused frame held up can be read now, in both queues.
@@ -95,7 +95,7 @@ absl::Status QueueImpl::MoveLarge(const Candidate& candidate, Attempt* attempt) 
   bool was_full;
   {
     absl::ReaderMutexLock cut(&engine_.cut());
-    absl::MutexLock lock(&mu_);
+    MutexLock lock(&mu_);
     DeliveryChange gone;
     gone.position = position;
     gone.gone = true;
@@ -159,7 +159,7 @@ absl::Status QueueImpl::MendMoves(const std::vector<std::unique_ptr<QueueImpl>>&
       for (const auto& source : queues) {
         if (source->row_.id != letter.source_queue) continue;
         absl::ReaderMutexLock cut(&engine_.cut());
-        absl::MutexLock lock(&source->mu_);
+        MutexLock lock(&source->mu_);
         DeliveryChange gone;
         gone.position = letter.source_position;
         gone.gone = true;

@@ -47,7 +47,7 @@ bool QueueImpl::IsPower(Durability asked) const {
 }
 
 void QueueImpl::LimitInFlight(size_t most) {
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   in_flight_max_ = most;
 }
 
@@ -64,7 +64,7 @@ QueueDescription QueueImpl::Describe() {
   description.name = row_.name;
   description.created = absl::FromUnixMillis(row_.created_ms);
   description.options = row_.options;
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   state_.ExpireUntil(clock_->SinceBoot());
   const int64_t untouched = std::max<int64_t>(untouched_.load(std::memory_order_relaxed), 0);
   description.counts.visible = static_cast<uint64_t>(untouched) + state_.visible_count();
@@ -74,12 +74,12 @@ QueueDescription QueueImpl::Describe() {
 }
 
 size_t QueueImpl::TouchedCount() const {
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   return state_.entry_count() + state_.gone_count() + state_.changed_count();
 }
 
 bool QueueImpl::Capture() {
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   return state_.TakeChanges(&snapshot_);
 }
 
@@ -88,7 +88,7 @@ bool QueueImpl::Capture() {
 // message in a block that is gone: those lie at or above the committed scan, or have
 // rows.
 bool QueueImpl::MayWait() {
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   return snapshot_.changes.empty() && snapshot_.erased.empty() && !snapshot_.frees_rows &&
          log_->stored_end() <= state_.committed_scan();
 }
@@ -99,7 +99,7 @@ absl::Status QueueImpl::Write(sql::Database& db) {
 
 void QueueImpl::Finish(bool committed) {
   {
-    absl::MutexLock lock(&mu_);
+    MutexLock lock(&mu_);
     if (!committed) {
       state_.PutBack(snapshot_);
       return;
@@ -113,13 +113,13 @@ void QueueImpl::Finish(bool committed) {
 }
 
 log::Passed QueueImpl::passed() {
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   return {log_, state_.head(), state_.scan()};
 }
 
 bool QueueImpl::LiveWithin(uint64_t first, uint64_t end, size_t most,
                            std::vector<uint64_t>* live) {
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   return state_.LiveWithin(first, end, most, live);
 }
 
@@ -150,7 +150,7 @@ void QueueImpl::PassReplayed() {
 
 absl::Status QueueImpl::Replay(std::string_view op) {
   EDDY_ASSIGN_OR_RETURN(const std::vector<DeliveryChange> changes, DecodeChanges(op));
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   PassReplayed();  // before: of messages without a frame nothing is to be restored
   for (const DeliveryChange& change : changes) {
     state_.Restore(change, /*committed=*/false, clock_->SinceBoot());

@@ -52,9 +52,9 @@
 #include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "eddy/queue.h"
+#include "src/base/mutex.h"
 #include "src/log/engine.h"
 #include "src/log/log.h"
 #include "src/log/pending_frame.h"
@@ -267,9 +267,9 @@ class QueueImpl final : public Queue, public log::Participant {
   std::atomic<int64_t> untouched_{0};
   std::atomic<uint64_t> stale_deletes_{0};
 
-  absl::Mutex receive_mu_ ABSL_ACQUIRED_BEFORE(mu_);  // one receiver looks at a time
+  Mutex receive_mu_ ABSL_ACQUIRED_BEFORE(mu_);  // one receiver looks at a time
 
-  mutable absl::Mutex mu_;
+  mutable Mutex mu_;
   DeliveryState state_ ABSL_GUARDED_BY(mu_);
   uint64_t damage_counted_to_ ABSL_GUARDED_BY(mu_) = 0;  // see PassDamaged
   // While the journal is replayed: the frames from the scan on, so far as they are

@@ -83,7 +83,7 @@ absl::StatusOr<std::vector<std::unique_ptr<QueueImpl>>> QueueImpl::LoadAll(
     std::unique_ptr<QueueImpl> queue(
         new QueueImpl(engine, std::move(row), *log, dead_letter_queue));
     {
-      absl::MutexLock lock(&queue->mu_);
+      MutexLock lock(&queue->mu_);
       for (const DeliveryChange& change : deliveries[i]) {
         queue->state_.Restore(change, /*committed=*/true, queue->clock_->SinceBoot());
       }
@@ -100,7 +100,7 @@ absl::StatusOr<std::vector<std::unique_ptr<QueueImpl>>> QueueImpl::LoadAll(
 void QueueImpl::Join() {
   engine_.AddParticipant(row_.id, this);
   log_->SetDiscard([this] {
-    absl::MutexLock lock(&mu_);
+    MutexLock lock(&mu_);
     return state_.head();
   });
 }
@@ -111,7 +111,7 @@ absl::Status QueueImpl::FinishLoad(log::Engine&,
     EDDY_RETURN_IF_ERROR(queue->CountUntouched());
     uint64_t committed_head;
     {
-      absl::MutexLock lock(&queue->mu_);
+      MutexLock lock(&queue->mu_);
       committed_head = queue->state_.committed_head();
     }
     // The last owner may have died between the commit of its head and the trim.
@@ -128,7 +128,7 @@ absl::Status QueueImpl::CountUntouched() {
   uint64_t scan;
   uint64_t touched;
   {
-    absl::MutexLock lock(&mu_);
+    MutexLock lock(&mu_);
     scan = state_.scan();
     touched = state_.ahead_count();
   }

@@ -86,7 +86,7 @@ absl::StatusOr<std::vector<Message>> QueueImpl::Receive(const ReceiveOptions& op
     }
     absl::Duration wake = deadline;
     {
-      absl::MutexLock lock(&mu_);
+      MutexLock lock(&mu_);
       wake = std::min(wake, state_.NextDue().value_or(wake));
     }
     signal_.Wait(seen, wake - now);
@@ -94,7 +94,7 @@ absl::StatusOr<std::vector<Message>> QueueImpl::Receive(const ReceiveOptions& op
 }
 
 absl::Status QueueImpl::TryReceive(size_t count, absl::Duration visibility, Attempt* attempt) {
-  absl::MutexLock one_at_a_time(&receive_mu_);
+  MutexLock one_at_a_time(&receive_mu_);
   EDDY_RETURN_IF_ERROR(FindCandidates(count, &attempt->candidates));
   if (attempt->candidates.messages.empty()) return absl::OkStatus();
   return Claim(count, visibility, attempt);
@@ -110,7 +110,7 @@ absl::Status QueueImpl::FindCandidates(size_t count, Candidates* found) {
     found->pins.clear();
     found->overtaken = false;
     {
-      absl::MutexLock lock(&mu_);
+      MutexLock lock(&mu_);
       state_.ExpireUntil(clock_->SinceBoot());
       entries = state_.VisibleEntries(count);
       scan = state_.scan();
@@ -166,7 +166,7 @@ absl::Status QueueImpl::FindEntries(const std::vector<uint64_t>& positions, Cand
     if (result.frames.empty() || result.frames.front().position != position) {
       ++i;
       // Deleted meanwhile, and its block with it?
-      absl::MutexLock lock(&mu_);
+      MutexLock lock(&mu_);
       if (state_.Find(position) == nullptr) {
         found->overtaken = true;
         continue;
@@ -197,7 +197,7 @@ bool QueueImpl::IsStillDelayed(const Candidate& candidate) {
   const Moment now = Now();
   const absl::Duration due =
       DelayEnd(*candidate.message.head.delay, candidate.message.sent_ms, now);
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   return due > now.since_boot && state_.Delay(candidate.position, due);
 }
 
@@ -205,7 +205,7 @@ bool QueueImpl::IsStillDelayed(const Candidate& candidate) {
 // they got an entry. `pass`: nothing untouched lies before it.
 void QueueImpl::PassDamaged(const log::LogGap& gap, bool pass) {
   absl::ReaderMutexLock cut(&engine_.cut());  // see DropTouched
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   const uint64_t touched = state_.TouchedWithin(gap.first, gap.end);
   if (pass) state_.PassTo(gap.end);
   if (gap.first < damage_counted_to_) return;
@@ -218,7 +218,7 @@ void QueueImpl::PassDamaged(const log::LogGap& gap, bool pass) {
 // the journal it stays an entry until the next look (false).
 bool QueueImpl::DropDamaged(uint64_t position) {
   absl::ReaderMutexLock cut(&engine_.cut());
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   const Delivery* const entry = state_.Find(position);
   // Since it was found visible a transaction may hold it, which then ends it.
   if (entry == nullptr || entry->phase == DeliveryPhase::kMoving) return true;
@@ -272,7 +272,7 @@ absl::Status QueueImpl::FindUntouched(size_t count, uint64_t from, bool all_are,
 // scan is committed, so must be the frames that it has passed.
 void QueueImpl::DropTouched(size_t first, bool from_scan, CandidateList* messages) {
   absl::ReaderMutexLock cut(&engine_.cut());
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   const Moment now = Now();
   size_t kept = first;
   for (size_t i = first; i < messages->size(); ++i) {
@@ -300,7 +300,7 @@ void QueueImpl::DropTouched(size_t first, bool from_scan, CandidateList* message
 
 absl::Status QueueImpl::Claim(size_t count, absl::Duration visibility, Attempt* attempt) {
   absl::ReaderMutexLock cut(&engine_.cut());
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   const Moment now = Now();
   const size_t room = in_flight_max_ - std::min(in_flight_max_, state_.in_flight_count());
   std::vector<const Candidate*> moves;
@@ -360,7 +360,7 @@ absl::Status QueueImpl::Claim(size_t count, absl::Duration visibility, Attempt* 
 void QueueImpl::Release(const TakenList& taken) {
   if (taken.empty()) return;
   {
-    absl::MutexLock lock(&mu_);
+    MutexLock lock(&mu_);
     const absl::Duration now = clock_->SinceBoot();
     for (const Taken& one : taken) {
       const Delivery* const entry = state_.Find(one.received.position);

@@ -50,7 +50,7 @@ absl::StatusOr<std::optional<Delay>> QueueImpl::DelayFromNow(absl::Duration dela
 
 // A receiver may have been here before: it has read the delay in the frame.
 void QueueImpl::NoteDelayed(uint64_t position, const Delay& delay) {
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   if (!state_.IsUntouched(position)) return;
   const bool noted = state_.Delay(
       position, absl::Milliseconds(static_cast<int64_t>(delay.sent_clock_ms + delay.delay_ms)));

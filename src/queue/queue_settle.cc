@@ -58,7 +58,7 @@ absl::StatusOr<std::vector<absl::Status>> QueueImpl::DeleteBatch(
     absl::StatusOr<log::Appended> journaled = log::Appended{};
     {
       absl::ReaderMutexLock cut(&engine_.cut());
-      absl::MutexLock lock(&mu_);
+      MutexLock lock(&mu_);
       std::vector<uint64_t> positions;
       uint64_t stale_count = 0;
       bool gone_before = false;
@@ -115,7 +115,7 @@ absl::Status QueueImpl::ChangeVisibility(std::string_view receipt_handle,
   EDDY_ASSIGN_OR_RETURN(const Receipt receipt,
                         DecodeReceipt(receipt_handle, row_.id, receipt_salt_));
   {
-    absl::MutexLock lock(&mu_);
+    MutexLock lock(&mu_);
     const absl::Duration now = clock_->SinceBoot();
     state_.ExpireUntil(now);
     const Delivery* const entry = state_.Find(receipt.position);

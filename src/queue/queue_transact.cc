@@ -34,7 +34,7 @@ SendResult QueueImpl::NoteSent(const PendingSend& sent, const log::Appended& app
 absl::StatusOr<uint64_t> QueueImpl::Hold(std::string_view receipt_handle) {
   EDDY_ASSIGN_OR_RETURN(const Receipt receipt,
                         DecodeReceipt(receipt_handle, row_.id, receipt_salt_));
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   if (!IsNewest(receipt, state_.Find(receipt.position))) {
     return absl::AbortedError(absl::StrCat("queue ", row_.name, ": the message at ",
                                            receipt.position,
@@ -52,7 +52,7 @@ absl::Status QueueImpl::WriteGone(sql::Database& db, const std::vector<uint64_t>
 
 void QueueImpl::EndHold(const std::vector<uint64_t>& held, bool committed) {
   {
-    absl::MutexLock lock(&mu_);
+    MutexLock lock(&mu_);
     for (const uint64_t position : held) {
       if (committed) {
         state_.Remove(position, /*has_row=*/true);

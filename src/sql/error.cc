@@ -147,6 +147,7 @@ const char* Name(int code) {
 }
 
 int PayloadNumber(const absl::Status& status, const char* url) {
+  if (status.ok()) return 0;
   const auto payload = status.GetPayload(url);
   int number = 0;
   if (!payload.has_value() || !absl::SimpleAtoi(std::string(*payload), &number)) return 0;

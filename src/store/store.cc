@@ -10,7 +10,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
+#include "src/base/mutex.h"
 #include "src/base/status.h"
 #include "src/log/engine.h"
 #include "src/log/intake.h"
@@ -149,7 +149,7 @@ class StoreImpl final : public Store, private ViewFinder {
         engine_.reset();
         return cause;
       }
-      absl::MutexLock lock(&mu_);
+      MutexLock lock(&mu_);
       for (auto& s : streams) streams_.emplace(s->name(), std::move(s));
       for (auto& q : queues) queues_.emplace(q->name(), std::move(q));
     }
@@ -184,33 +184,33 @@ class StoreImpl final : public Store, private ViewFinder {
   absl::StatusOr<Stream*> CreateStream(std::string_view name,
                                        const StreamOptions& options) override {
     EDDY_RETURN_IF_ERROR(engine_->CheckMayCommit());
-    absl::MutexLock one_at_a_time(&create_mu_);
+    MutexLock one_at_a_time(&create_mu_);
     if (OpenStream(name).ok()) {
       return absl::AlreadyExistsError(absl::StrCat("stream ", std::string(name), " exists"));
     }
     EDDY_ASSIGN_OR_RETURN(auto made, StreamImpl::Create(*engine_, name, options));
     Stream* const stream = made.get();
-    absl::MutexLock lock(&mu_);
+    MutexLock lock(&mu_);
     streams_.emplace(std::string(name), std::move(made));
     return stream;
   }
 
   absl::StatusOr<Stream*> OpenStream(std::string_view name) override {
-    absl::MutexLock lock(&mu_);
+    MutexLock lock(&mu_);
     const auto found = streams_.find(name);
     if (found != streams_.end()) return static_cast<Stream*>(found->second.get());
     return absl::NotFoundError(absl::StrCat("no stream ", std::string(name)));
   }
 
   std::vector<std::string> ListStreams() override {
-    absl::MutexLock lock(&mu_);
+    MutexLock lock(&mu_);
     return Names(streams_);
   }
 
   absl::StatusOr<Queue*> CreateQueue(std::string_view name,
                                      const QueueOptions& options) override {
     EDDY_RETURN_IF_ERROR(engine_->CheckMayCommit());
-    absl::MutexLock one_at_a_time(&create_mu_);
+    MutexLock one_at_a_time(&create_mu_);
     if (QueueImpl* const found = FindQueue(name); found != nullptr) {
       EDDY_RETURN_IF_ERROR(found->SameOptions(options));
       return static_cast<Queue*>(found);
@@ -227,7 +227,7 @@ class StoreImpl final : public Store, private ViewFinder {
     EDDY_ASSIGN_OR_RETURN(auto made,
                           QueueImpl::Create(*engine_, name, options, dead_letter_queue));
     Queue* const queue = made.get();
-    absl::MutexLock lock(&mu_);
+    MutexLock lock(&mu_);
     queues_.emplace(std::string(name), std::move(made));
     return queue;
   }
@@ -239,7 +239,7 @@ class StoreImpl final : public Store, private ViewFinder {
   }
 
   std::vector<std::string> ListQueues() override {
-    absl::MutexLock lock(&mu_);
+    MutexLock lock(&mu_);
     return Names(queues_);
   }
 
@@ -277,14 +277,14 @@ class StoreImpl final : public Store, private ViewFinder {
   }
 
   QueueImpl* FindQueue(std::string_view name) ABSL_LOCKS_EXCLUDED(mu_) {
-    absl::MutexLock lock(&mu_);
+    MutexLock lock(&mu_);
     const auto found = queues_.find(name);
     return found == queues_.end() ? nullptr : found->second.get();
   }
 
   // ViewFinder. What is passed may be of another store, or of no store at all.
   StreamImpl* Find(const Stream& stream) override ABSL_LOCKS_EXCLUDED(mu_) {
-    absl::MutexLock lock(&mu_);
+    MutexLock lock(&mu_);
     const auto found = streams_.find(stream.name());
     if (found == streams_.end() || found->second.get() != &stream) return nullptr;
     return found->second.get();
@@ -294,7 +294,7 @@ class StoreImpl final : public Store, private ViewFinder {
     return found == &queue ? found : nullptr;
   }
   stream::CursorSet* Find(const Cursor& cursor) override ABSL_LOCKS_EXCLUDED(mu_) {
-    absl::MutexLock lock(&mu_);
+    MutexLock lock(&mu_);
     for (const auto& [name, stream] : streams_) {
       if (stream->cursors().Owns(cursor)) return &stream->cursors();
     }
@@ -305,8 +305,8 @@ class StoreImpl final : public Store, private ViewFinder {
   std::unique_ptr<log::Engine> engine_;
   bool opened_ = false;
 
-  absl::Mutex create_mu_ ABSL_ACQUIRED_BEFORE(mu_);
-  absl::Mutex mu_;
+  Mutex create_mu_ ABSL_ACQUIRED_BEFORE(mu_);
+  Mutex mu_;
   std::map<std::string, std::unique_ptr<StreamImpl>, std::less<>> streams_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, std::unique_ptr<QueueImpl>, std::less<>> queues_ ABSL_GUARDED_BY(mu_);
 

@@ -68,7 +68,7 @@ void CursorSet::Spill(absl::Duration hold) {
 }
 
 uint64_t CursorSet::Lowest(ShardId shard) const {
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   if (places_.empty()) return 0;
   uint64_t lowest = UINT64_MAX;
   for (const std::vector<Place>& places : places_) {
@@ -92,7 +92,7 @@ absl::StatusOr<Cursor*> CursorSet::Open(std::string_view name) {
   EDDY_RETURN_IF_ERROR(CheckName("cursor name", name));
   if (Cursor* const found = Find(name); found != nullptr) return found;
   EDDY_RETURN_IF_ERROR(engine_.CheckMayCommit());
-  absl::MutexLock one_at_a_time(&create_mu_);
+  MutexLock one_at_a_time(&create_mu_);
   if (Cursor* const found = Find(name); found != nullptr) return found;
   std::vector<CursorRow> rows;
   for (ShardId shard = 0; shard < reader_->shard_count(); ++shard) {
@@ -101,7 +101,7 @@ absl::StatusOr<Cursor*> CursorSet::Open(std::string_view name) {
   // Replaces what a transaction may have left behind whose outcome nobody knew.
   EDDY_RETURN_IF_ERROR(engine_.WithDatabase(
       [&](sql::Database& db) { return WriteCursors(db, stream_id_, rows); }));
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   const size_t cursor = Add(std::string(name));
   for (const CursorRow& row : rows) {
     Place& place = places_[cursor][row.shard];
@@ -111,7 +111,7 @@ absl::StatusOr<Cursor*> CursorSet::Open(std::string_view name) {
 }
 
 Cursor* CursorSet::Find(std::string_view name) const {
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   const auto found = by_name_.find(name);
   return found == by_name_.end() ? nullptr : cursors_[found->second].get();
 }
@@ -126,14 +126,14 @@ size_t CursorSet::Add(const std::string& name) {
 }
 
 std::vector<std::string> CursorSet::List() const {
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   std::vector<std::string> names;
   for (const auto& [name, cursor] : by_name_) names.push_back(name);
   return names;
 }
 
 uint64_t CursorSet::Position(size_t cursor, ShardId shard) const {
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   return places_[cursor][shard].position;
 }
 
@@ -169,7 +169,7 @@ absl::StatusOr<uint64_t> CursorSet::TryAdvance(size_t cursor,
                                                const std::string& name,
                                                ShardId shard, uint64_t next) {
   absl::ReaderMutexLock cut(&engine_.cut());
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   Place& place = places_[cursor][shard];
   if (next < place.position) return Below(name, shard, next, place.position);
   // Nothing to write; a kPower call waits for what has moved it here.
@@ -186,7 +186,7 @@ absl::StatusOr<uint64_t> CursorSet::TryAdvance(size_t cursor,
 absl::StatusOr<CursorSet::PendingMove> CursorSet::PrepareMove(
     const Cursor& cursor, ShardId shard, uint64_t next) {
   EDDY_RETURN_IF_ERROR(CheckNext(cursor.name(), shard, next));
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   const size_t index = by_name_.at(cursor.name());
   const uint64_t present = places_[index][shard].position;
   if (next < present) return Below(cursor.name(), shard, next, present);
@@ -196,7 +196,7 @@ absl::StatusOr<CursorSet::PendingMove> CursorSet::PrepareMove(
 // No journal: the row is committed.
 void CursorSet::ApplyMove(const PendingMove& move) {
   {
-    absl::MutexLock lock(&mu_);
+    MutexLock lock(&mu_);
     Place& place = places_[move.cursor][move.row.shard];
     place.position = std::max(place.position, move.row.position);
     place.committed = std::max(place.committed, move.row.position);
@@ -211,7 +211,7 @@ void CursorSet::MarkChanged(const PlaceId& id) {
 }
 
 absl::Status CursorSet::Load(const std::vector<CursorRow>& rows) {
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   for (const CursorRow& row : rows) {
     if (row.shard >= reader_->shard_count()) {
       return absl::DataLossError(
@@ -235,7 +235,7 @@ uint64_t CursorSet::PositionMax(ShardId shard) const {
 
 absl::Status CursorSet::Replay(std::string_view op) {
   EDDY_ASSIGN_OR_RETURN(const CursorMove move, DecodeMove(op));
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   const auto found = by_name_.find(move.name);
   if (found == by_name_.end() || move.shard >= reader_->shard_count()) {
     return absl::DataLossError(
@@ -253,7 +253,7 @@ absl::Status CursorSet::Replay(std::string_view op) {
 
 bool CursorSet::Capture() {
   EDDY_CHECK(captured_.empty());
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   captured_.swap(changed_);
   for (const PlaceId& id : captured_) {
     Place& place = places_[id.cursor][id.shard];
@@ -265,7 +265,7 @@ bool CursorSet::Capture() {
 }
 
 bool CursorSet::MayWait() {
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   for (const PlaceId& id : captured_) {
     const Place& place = places_[id.cursor][id.shard];
     if (reader_->shard_log(id.shard).stored_end() > place.committed) return false;
@@ -279,7 +279,7 @@ absl::Status CursorSet::Write(sql::Database& db) {
 
 void CursorSet::Finish(bool committed) {
   {
-    absl::MutexLock lock(&mu_);
+    MutexLock lock(&mu_);
     for (size_t i = 0; i < captured_.size(); ++i) {
       const PlaceId& id = captured_[i];
       if (committed) {
@@ -306,7 +306,7 @@ void CursorSet::Finish(bool committed) {
 void CursorSet::TrimPassed(const std::vector<ShardId>& shards) {
   std::vector<uint64_t> lowest(reader_->shard_count(), UINT64_MAX);
   {
-    absl::MutexLock lock(&mu_);
+    MutexLock lock(&mu_);
     for (const std::vector<Place>& places : places_) {
       for (ShardId shard = 0; shard < lowest.size(); ++shard) {
         lowest[shard] = std::min(lowest[shard], places[shard].committed);

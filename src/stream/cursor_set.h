@@ -33,9 +33,9 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "eddy/stream.h"
+#include "src/base/mutex.h"
 #include "src/log/engine.h"
 #include "src/stream/catalog.h"
 #include "src/stream/shard_reader.h"
@@ -126,9 +126,9 @@ class CursorSet final : public log::Participant {
   const ShardReader* const reader_;
   bool spills_ = false;  // constant after Spill
 
-  absl::Mutex create_mu_ ABSL_ACQUIRED_BEFORE(mu_);  // one cursor at a time
+  Mutex create_mu_ ABSL_ACQUIRED_BEFORE(mu_);  // one cursor at a time
 
-  mutable absl::Mutex mu_;
+  mutable Mutex mu_;
   std::vector<std::unique_ptr<CursorImpl>> cursors_ ABSL_GUARDED_BY(mu_);
   std::vector<std::vector<Place>> places_
       ABSL_GUARDED_BY(mu_);  // [cursor][shard]
