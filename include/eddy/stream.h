@@ -191,7 +191,9 @@ class Cursor {
 // Threads: safe. At kProcess a Put takes no lock and makes no system call, but:
 // where a segment ends (each 64 to 256 KiB of records, which may wake the
 // committer or wait for room), when a reader sleeps on the shard, once a second to
-// ask whether the wall clock is set, and for a large record (see Put).
+// ask whether the wall clock is set, and for a large record (see Put). Threads that put
+// into one shard as fast as they can take turns: one in some 300 Puts then spins for
+// some 20 us after its record is in, which leaves all of them faster.
 class Stream {
  public:
   virtual ~Stream() = default;

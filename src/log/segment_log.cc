@@ -84,9 +84,16 @@ absl::StatusOr<Appended> SegmentLog::Append(const FrameParts& parts, absl::Durat
   Claim claim;
   if (ABSL_PREDICT_TRUE(bytes <= InlineBytesMax(intake_->geometry()) &&
                         TryClaim(bytes, &claim))) {
-    return Publish(parts, claim);
+    const Appended appended = Publish(parts, claim);
+    // Here and not in TryAppend, whose callers hold locks.
+    if (ABSL_PREDICT_FALSE(claim.may_rest)) Rest(claim.position, bytes);
+    return appended;
   }
   return AppendSlow(parts, timeout);
+}
+
+ABSL_ATTRIBUTE_NOINLINE void SegmentLog::Rest(uint64_t position, size_t bytes) {
+  turns_.Rest(tail_, position, bytes);
 }
 
 ABSL_ATTRIBUTE_NOINLINE absl::StatusOr<Appended> SegmentLog::AppendSlow(

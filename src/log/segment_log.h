@@ -12,6 +12,8 @@
 //   fill     copy the frame.
 //   publish  exchange word 0.
 //
+// Who collides with others there lets them go first for a while: turns.h.
+//
 // When a claim crosses the end, the crosser *seals* the segment (records where
 // its frames end, takes the tail away) under mu_; then anybody installs the
 // next segment, whose first position is the sealed one's end: positions are
@@ -49,6 +51,7 @@
 #include "src/log/intake.h"
 #include "src/log/log.h"
 #include "src/log/segment_tail.h"
+#include "src/log/turns.h"
 #include "src/runtime/signal.h"
 
 namespace eddy::log {
@@ -191,11 +194,13 @@ class SegmentLog final : public Log {
   struct Claim {
     char* at = nullptr;
     uint64_t position = 0;
+    bool may_rest = false;  // after the publish: see turns.h
   };
   enum class Room { kRetry, kNone, kNoPositions };
 
   bool TryClaim(size_t bytes, Claim* claim);
   Appended Publish(const FrameParts& parts, const Claim& claim);
+  void Rest(uint64_t position, size_t bytes);  // see turns.h
   Room Rotate(size_t bytes) ABSL_LOCKS_EXCLUDED(mu_);
   void SealCrossed(uint64_t offset) ABSL_LOCKS_EXCLUDED(mu_);
   // Seals the active segment if fewer than `bytes` are left in it (always, with
@@ -250,6 +255,7 @@ class SegmentLog final : public Log {
   // release of the install in Rotate, so that a claimer sees the segment's
   // header and zeros; read-modify-writes in between carry the release on.
   alignas(64) std::atomic<uint64_t> tail_;
+  Turns turns_;
 
   // The readers' and committer's line; producers only read waiters_.
   // A waiter increments it before it looks for a frame (FrameIsReadable), a
@@ -292,13 +298,15 @@ inline bool SegmentLog::TryClaim(size_t bytes, Claim* claim) {
   const uint64_t segment_bytes = intake_->geometry().segment_bytes;
   // Looked at first, so that failed claims do not push the offset on without
   // end: it overshoots by one frame a thread at most.
-  if (Offset(tail_.load(std::memory_order_relaxed)) + bytes > segment_bytes) return false;
+  const uint64_t seen = tail_.load(std::memory_order_relaxed);
+  if (Offset(seen) + bytes > segment_bytes) return false;
   const uint64_t tail = tail_.fetch_add(bytes, std::memory_order_acq_rel);
   const uint64_t offset = Offset(tail);
   if (offset + bytes <= segment_bytes) {
     const uint32_t segment = Index(tail);
     claim->at = intake_->data(segment) + offset;
     claim->position = intake_->first_position(segment) + (offset - kSegmentHeaderBytes);
+    claim->may_rest = turns_.MayRest(tail != seen);
     return true;
   }
   // Of all claims beyond the end exactly one began at or below it.
