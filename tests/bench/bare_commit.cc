@@ -10,7 +10,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <thread>
-#include <vector>
 
 #include "tests/bench/bench.h"
 
@@ -77,17 +76,10 @@ class BareCommit {
 
 }  // namespace
 
-double BareCommitsPerSecond(const std::string& path, int producers, int calls) {
+double BareCommitsPerSecond(const std::string& path, int producers, int calls,
+                            std::vector<double>* us) {
   BareCommit commit(path);
-  std::vector<std::thread> threads;
-  const double start = Now();
-  for (int p = 0; p < producers; ++p) {
-    threads.emplace_back([&commit, each = calls / producers] {
-      for (int i = 0; i < each; ++i) commit.Call();
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
-  return calls / producers * producers / (Now() - start);
+  return CallsPerSecond(producers, calls, [&commit] { commit.Call(); }, us);
 }
 
 }  // namespace eddy::bench

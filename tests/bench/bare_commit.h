@@ -5,11 +5,13 @@
 #define EDDY_TESTS_BENCH_BARE_COMMIT_H_
 
 #include <string>
+#include <vector>
 
 namespace eddy::bench {
 
-// Calls a second, `calls` in all, of so many threads. Leaves nothing at `path`.
-double BareCommitsPerSecond(const std::string& path, int producers, int calls);
+// As CallsPerSecond (bench.h). Leaves nothing at `path`.
+double BareCommitsPerSecond(const std::string& path, int producers, int calls,
+                            std::vector<double>* us);
 
 }  // namespace eddy::bench
 

@@ -4,6 +4,7 @@
 #define EDDY_TESTS_BENCH_BENCH_H_
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -47,6 +48,11 @@ T Ok(absl::StatusOr<T> result) {
 }
 
 std::unique_ptr<Store> OpenStore(const std::string& directory, const StoreOptions& options = {});
+
+// Calls a second of so many threads, `calls` in all; what each call took is appended to
+// `us`. For all that are compared, so that the timing costs each of them the same.
+double CallsPerSecond(int threads, int calls, const std::function<void()>& call,
+                      std::vector<double>* us);
 
 // The `percent`th percentile (0 to 100) of what is sorted.
 double Percentile(const std::vector<double>& sorted, double percent);

@@ -11,7 +11,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "tests/bench/bare_commit.h"
@@ -27,27 +26,12 @@ constexpr int kCalls = 500;        // of one producer, a slice
 constexpr int kManyCalls = 8000;   // of all of them
 constexpr size_t kSyncBytes = 4096;
 
-// Calls a second; what each took is appended to `us`.
 double PutSynced(Stream* stream, int producers, int calls, std::vector<double>* us) {
   const std::string data(100, 'd');
-  std::vector<std::vector<double>> each_us(static_cast<size_t>(producers));
-  std::vector<std::thread> threads;
-  const double start = Now();
-  for (std::vector<double>& mine : each_us) {
-    threads.emplace_back([&mine, &data, stream, each = calls / producers] {
-      PutOptions options;
-      options.durability = Durability::kPower;
-      for (int i = 0; i < each; ++i) {
-        const double before = Now();
-        Ok(stream->Put(kKey, data, options).status());
-        mine.push_back((Now() - before) * 1e6);
-      }
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
-  const double rate = calls / producers * producers / (Now() - start);
-  for (const std::vector<double>& mine : each_us) us->insert(us->end(), mine.begin(), mine.end());
-  return rate;
+  PutOptions options;
+  options.durability = Durability::kPower;
+  return CallsPerSecond(
+      producers, calls, [&] { Ok(stream->Put(kKey, data, options).status()); }, us);
 }
 
 void AddPercentiles(const std::string& who, std::vector<double>* us, std::optional<Bar> bar,
@@ -69,6 +53,7 @@ void RunPower(const Setup& setup, Report* report) {
   std::vector<double> row_us;
   std::vector<double> one_us;
   std::vector<double> many_us;
+  std::vector<double> bare_us;
   PutSynced(stream, 1, 100, &one_us);  // warms up, both of them
   rows.Insert(100, 1);
   one_us.clear();
@@ -87,7 +72,8 @@ void RunPower(const Setup& setup, Report* report) {
     report->Add("1 producer / SQLite", one / row, "ratio", AtLeast(1));
     report->Add("64 producers", many, "records/s");
     report->Add("64 producers / 1 producer", many / one, "ratio", AtLeast(30));
-    const double bare = BareCommitsPerSecond(setup.directory + "-bare", kProducers, many_calls);
+    const double bare = BareCommitsPerSecond(setup.directory + "-bare", kProducers, many_calls,
+                                              &bare_us);
     report->Add("64 producers, bare group commit", bare, "records/s");
     report->Add("64 producers / bare group commit", many / bare, "ratio", AtLeast(0.9));
     report->Add("64 producers, records a commit",
@@ -96,6 +82,7 @@ void RunPower(const Setup& setup, Report* report) {
   AddPercentiles("SQLite", &row_us, std::nullopt, report);
   AddPercentiles("1 producer", &one_us, AtMost(3), report);
   AddPercentiles("64 producers", &many_us, std::nullopt, report);
+  AddPercentiles("64 producers, bare group commit", &bare_us, std::nullopt, report);
 }
 
 }  // namespace eddy::bench
