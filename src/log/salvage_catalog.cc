@@ -52,7 +52,7 @@ constexpr char kPutLog[] =
     "VALUES (?, ?, ?, ?)";
 constexpr char kOwners[] =
     "SELECT 0, stream_id, shard, log_id FROM shards UNION ALL SELECT 1, id, 0, log_id FROM queues "
-    "ORDER BY 1, 2, 3";
+    "ORDER BY 2, 3, 1";
 constexpr char kMoveShard[] = "UPDATE shards SET log_id = ? WHERE stream_id = ? AND shard = ?";
 constexpr char kMoveQueue[] = "UPDATE queues SET log_id = ? WHERE id = ?";
 constexpr char kHighest[] =
@@ -166,31 +166,82 @@ uint64_t PositionOr0(const SqlValue& value) {
   return can_be ? static_cast<uint64_t>(number) : 0;
 }
 
-// No two views share a log, and none has the journal or one that cannot be.
-absl::Status SeparateLogs(sql::Database& db, LogId first_free, std::set<LogId>* owned) {
-  struct Owner {
-    bool queue;
-    int64_t id, shard, log;
-  };
+struct Owner {
+  bool queue;
+  int64_t id, shard, log;
+};
+
+// In the order in which they were created, as their logs were.
+absl::StatusOr<std::vector<Owner>> Owners(sql::Database& db) {
   std::vector<Owner> owners;
-  {
-    EDDY_ASSIGN_OR_RETURN(sql::Statement rows, db.Prepare(kOwners));
-    for (;;) {
-      EDDY_ASSIGN_OR_RETURN(const bool has_row, rows.Step());
-      if (!has_row) break;
-      owners.push_back({rows.ColumnInt(0) != 0, rows.ColumnInt(1), rows.ColumnInt(2),
-                        rows.ColumnInt(3)});
+  EDDY_ASSIGN_OR_RETURN(sql::Statement rows, db.Prepare(kOwners));
+  for (;;) {
+    EDDY_ASSIGN_OR_RETURN(const bool has_row, rows.Step());
+    if (!has_row) return owners;
+    owners.push_back({rows.ColumnInt(0) != 0, rows.ColumnInt(1), rows.ColumnInt(2),
+                      rows.ColumnInt(3)});
+  }
+}
+
+bool AreInOrder(const std::vector<Owner>& owners) {
+  return std::adjacent_find(owners.begin(), owners.end(), [](const Owner& a, const Owner& b) {
+           return a.log >= b.log;
+         }) == owners.end();
+}
+
+// Two rows name one log: the number in one of them is damaged, and whoever got a log by
+// mistake would give out another's records. Which one it is says the order, if with a
+// log that no row names in its place, and only so, all logs are in order. Otherwise
+// neither gets it (0), and what is in it stays in the old database.
+void JudgeClaims(const std::set<LogId>& known, std::vector<Owner>* owners) {
+  std::map<int64_t, std::vector<size_t>> claims;
+  for (size_t i = 0; i < owners->size(); ++i) claims[(*owners)[i].log].push_back(i);
+  for (const auto& [log, claimants] : claims) {
+    if (claimants.size() < 2) continue;
+    std::vector<std::pair<size_t, int64_t>> possible;  // claimant, its own log
+    for (const size_t claimant : claimants) {
+      Owner& owner = (*owners)[claimant];
+      for (const LogId other : known) {
+        if (other == 0 || claims.count(int64_t{other}) != 0) continue;
+        owner.log = int64_t{other};
+        if (claimants.size() > 2 || !AreInOrder(*owners)) continue;
+        possible.emplace_back(claimant, owner.log);
+      }
+      owner.log = log;
+    }
+    if (possible.size() == 1) {
+      (*owners)[possible[0].first].log = possible[0].second;
+    } else {
+      for (const size_t claimant : claimants) (*owners)[claimant].log = 0;
     }
   }
-  for (const Owner& owner : owners) {
+}
+
+// No two views share a log, and none has the journal or one that cannot be. `known`: the
+// logs that there were.
+absl::Status SeparateLogs(sql::Database& db, const std::set<LogId>& known,
+                          std::set<LogId>* owned) {
+  EDDY_ASSIGN_OR_RETURN(const std::vector<Owner> damaged, Owners(db));
+  std::vector<Owner> owners = damaged;
+  JudgeClaims(known, &owners);
+  LogId first_free = *known.rbegin() + 1;
+  for (Owner& owner : owners) {
     const bool can_be = owner.log >= 1 && owner.log <= int64_t{kLogIdMax};
     if (can_be && owned->insert(static_cast<LogId>(owner.log)).second) continue;
-    while (owned->count(first_free) != 0) ++first_free;
+    owner.log = 0;
+  }
+  for (size_t i = 0; i < owners.size(); ++i) {
+    Owner& owner = owners[i];
+    if (owner.log == 0) {
+      while (owned->count(first_free) != 0) ++first_free;
+      owner.log = int64_t{first_free};
+      owned->insert(first_free);
+    }
+    if (owner.log == damaged[i].log) continue;
     EDDY_ASSIGN_OR_RETURN(sql::Statement move, db.Prepare(owner.queue ? kMoveQueue : kMoveShard));
-    move.Bind(1, int64_t{first_free}).Bind(2, owner.id);
+    move.Bind(1, owner.log).Bind(2, owner.id);
     if (!owner.queue) move.Bind(3, owner.shard);
     EDDY_RETURN_IF_ERROR(move.Run());
-    owned->insert(first_free);
   }
   return absl::OkStatus();
 }
@@ -225,7 +276,6 @@ absl::Status TakeOverLogs(SalvageSources& sources, sql::Database& db) {
                        }));
   logs[0];  // the journal
   // Whole blocks of a log in no row: its id and its positions were in use.
-  LogId highest = logs.rbegin()->first;
   uint64_t orphans = 0;
   uint64_t lost = 0;  // of these, as the old store had counted
   int64_t kept_ms = 0;
@@ -236,10 +286,11 @@ absl::Status TakeOverLogs(SalvageSources& sources, sql::Database& db) {
     if (absl::IsDataLoss(read)) continue;
     EDDY_RETURN_IF_ERROR(read);
     logs[block.log()];
-    highest = std::max(highest, block.log());
   }
+  std::set<LogId> known;
+  for (const auto& [id, log] : logs) known.insert(id);
   std::set<LogId> owned;
-  EDDY_RETURN_IF_ERROR(SeparateLogs(db, highest + 1, &owned));
+  EDDY_RETURN_IF_ERROR(SeparateLogs(db, known, &owned));
   for (const LogId id : owned) logs[id];
   EDDY_ASSIGN_OR_RETURN(sql::Statement put, db.Prepare(kPutLog));
   EDDY_ASSIGN_OR_RETURN(sql::Statement reached, db.Prepare(kHighest));

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
 #include "src/sql/page_file.h"
+#include "src/sql/write_version.h"
 
 namespace eddy::sql {
 namespace {
@@ -104,6 +105,14 @@ struct Database::Connection {
                                        (page_bytes + kWalFrameHeaderBytes);
   }
 
+  // Null: it is not open.
+  sqlite3_file* Wal() const {
+    sqlite3_file* wal = nullptr;
+    const int code =
+        sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, static_cast<void*>(&wal));
+    return code == SQLITE_OK && wal != nullptr && wal->pMethods != nullptr ? wal : nullptr;
+  }
+
   sqlite3* db = nullptr;  // owned
   std::string path;
   Mode mode = Mode::kOwner;
@@ -175,6 +184,7 @@ absl::StatusOr<Database> Database::OpenAndSetUp(const std::string& path,
   EDDY_ASSIGN_OR_RETURN(const bool is_new, IsNew(db, path, options));
   // D1: of our own database the owner checkpoints, and only the owner.
   if (owner) {
+    EDDY_RETURN_IF_ERROR(CheckWriteVersion(connection.db, path));
     sqlite3_db_config(connection.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
   }
 
@@ -258,12 +268,9 @@ absl::StatusOr<Database> Database::OpenAndSetUp(const std::string& path,
   EDDY_ASSIGN_OR_RETURN(connection.rollback, db.Prepare("ROLLBACK"));
   if (owner) {
     // What an earlier life left in the WAL: its size is the bound.
-    sqlite3_file* wal = nullptr;
     sqlite3_int64 bytes = 0;
-    if (sqlite3_file_control(connection.db, "main",
-                             SQLITE_FCNTL_JOURNAL_POINTER, &wal) == SQLITE_OK &&
-        wal != nullptr && wal->pMethods != nullptr &&
-        wal->pMethods->xFileSize(wal, &bytes) == SQLITE_OK && bytes > 0) {
+    sqlite3_file* const wal = connection.Wal();
+    if (wal != nullptr && wal->pMethods->xFileSize(wal, &bytes) == SQLITE_OK && bytes > 0) {
       connection.wal_bytes = static_cast<uint64_t>(bytes);
     }
   }
@@ -289,6 +296,19 @@ absl::Status Database::Exec(const char* text) {
   const int code =
       sqlite3_exec(connection_->db, text, nullptr, nullptr, nullptr);
   return ToStatus(code, connection_->db, text);
+}
+
+absl::Status Database::CutWal() {
+  EDDY_CHECK(connection_ != nullptr && connection_->mode == Mode::kOwner && !InTransaction());
+  sqlite3_file* const wal = connection_->Wal();
+  sqlite3_int64 bytes = 0;
+  if (wal == nullptr || connection_->wal_bytes == 0) return absl::OkStatus();
+  // SQLite looks up frames in its index, which knows the committed ones only, and writes
+  // the next one behind them.
+  const auto committed = static_cast<sqlite3_int64>(connection_->wal_bytes);
+  int code = wal->pMethods->xFileSize(wal, &bytes);
+  if (code == SQLITE_OK && bytes > committed) code = wal->pMethods->xTruncate(wal, committed);
+  return ToStatus(code, nullptr, "truncate the WAL");
 }
 
 absl::StatusOr<CheckpointResult> Database::Checkpoint(CheckpointMode mode) {

@@ -124,6 +124,11 @@ class Database {
   // that copied all. After Open an upper bound. Owner only; does no I/O.
   uint64_t WalBytes() const;
 
+  // Gives the file system back what a transaction that was rolled back has left in the WAL
+  // behind the last commit: needs no space, as a checkpoint may. Owner only, outside a
+  // transaction.
+  absl::Status CutWal();
+
   // Size of the database file, and of the free pages in it, that the next
   // commits will use first; as the current transaction sees them.
   absl::StatusOr<uint64_t> FileBytes();

@@ -17,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "eddy/eddy.h"
 #include "src/base/status.h"
+#include "src/sql/database.h"
 #include "tests/fakes/device.h"
 #include "tests/fakes/fake_random.h"
 
@@ -114,6 +115,17 @@ struct SalvageFixture {
   void Kill() { device.Kill(std::move(store), "/store/eddy.intake"); }
   void Damage(const std::string& bytes) { device.disk.SetContent(kDatabase, bytes); }
   std::string Database() { return device.disk.Content(kDatabase); }
+  // Of a store that is closed.
+  void Change(const std::string& sql) {
+    sql::OpenOptions how;
+    how.vfs = device.disk.name();
+    auto db = sql::Database::Open(kDatabase, how);
+    REQUIRE(db.ok());
+    const absl::Status changed = db->Exec(sql.c_str());
+    INFO(changed.ToString());
+    REQUIRE(changed.ok());
+    REQUIRE(db->Close().ok());
+  }
 
   // Runs the background work until the salvage is done.
   void Salvage(int rounds_max = 5000) {

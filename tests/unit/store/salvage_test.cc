@@ -96,6 +96,56 @@ TEST_CASE("the tables of the user come along", "[store][salvage][sql]") {
   CHECK(f.Query("SELECT * FROM app_keys ORDER BY n") == keys);
 }
 
+TEST_CASE("a bit that makes the database one of a version to come is damage", "[store][salvage]") {
+  SalvageFixture f;
+  f.Open();
+  f.Fill(10);
+  f.Close();
+  std::string bytes = f.Database();
+  bytes[18] ^= 4;  // SQLite would open it read-only
+  f.Damage(bytes);
+  f.Open();
+  CHECK(f.store->Stats().salvage.set_asides == 1);
+  f.Salvage();
+  CHECK(f.JudgeShards() == 0);
+  CHECK(f.Drain() == f.messages);
+}
+
+// "a" has logs 1 and 2, "b" log 3, the queue 4.
+TEST_CASE("of two rows that name one log the order says which is damaged", "[store][salvage]") {
+  SalvageFixture f;
+  f.Open();
+  f.Fill(10);
+  f.Close();
+  f.Change(GENERATE(as<std::string>(), "UPDATE shards SET log_id = 3 WHERE log_id = 2",
+                    "UPDATE shards SET log_id = 2 WHERE log_id = 3",
+                    "UPDATE queues SET log_id = 1",
+                    "UPDATE shards SET log_id = 4 WHERE log_id = 1"));
+  f.Open();
+  CHECK(f.store->Stats().salvage.set_asides == 1);
+  f.Salvage();
+  CHECK(f.JudgeShards() == 0);
+  CHECK(f.Drain() == f.messages);
+}
+
+TEST_CASE("a log that two rows name, and nothing says whose it is, is given to neither",
+          "[store][salvage]") {
+  SalvageFixture f;
+  f.Open();
+  f.Fill(10);
+  f.Close();
+  // There is no log that one of the two could have had instead.
+  f.Change("DELETE FROM blocks WHERE id >> 47 = 2; DELETE FROM logs WHERE id = 2;"
+           "UPDATE shards SET log_id = 3 WHERE log_id = 2");
+  f.Open();
+  f.Salvage();
+  CHECK(f.ReadAll("a", 1).records.empty());
+  CHECK(f.ReadAll("b", 0).records.empty());
+  CHECK(f.ReadAll("a", 0).records.size() == 10);
+  CHECK(f.store->Stats().salvage.blocks_orphaned > 0);
+  CHECK(f.Drain() == f.messages);
+}
+
 TEST_CASE("one who refuses finds everything as it was", "[store][salvage]") {
   SalvageFixture f;
   f.Open();
