@@ -89,8 +89,9 @@ struct StoreOptions {
   // intake. 0: no limit; else at least 256 KiB. Space of what is dropped or trimmed is
   // used again first; the database file does not shrink, the file of large blocks is cut
   // when its end is free. A quota below what the files already hold is kept once the next
-  // commits have made room for it: at an AtLimit that drops, within a few of them. So for
-  // what a single record above 256 KiB, or a transaction, takes above it. Where large
+  // commits have made room for it: at an AtLimit that drops, within a few of them; where
+  // blocks have to be moved for it, by 1 MiB a commit. So for what a single record above
+  // 256 KiB, or a transaction, takes above it. Where large
   // blocks are dropped, up to a thirty-second more goes than has to, so that not each
   // commit drops some.
   uint64_t quota_bytes = 0;

@@ -1,7 +1,9 @@
-// A mutex for short exclusive sections, with the annotations that clang's analysis reads.
+// A mutex that nobody shares, with the annotations that clang's analysis reads.
 //
 // Threads: that is its purpose. Not recursive, and not fair: who just let go may have it
-// again. Locks that readers share, or that wait for a condition, are absl::Mutex.
+// again, before one who has waited long (see EngineImpl::CommitLock for where that
+// matters). Locks that readers share, or under which a condition is awaited, are
+// absl::Mutex: the cut's and those of a log.
 //
 // It is std::mutex and not absl::Mutex for one measured reason: distributions build
 // Abseil without NDEBUG, and then each lock of an absl::Mutex looks for cycles in a graph
@@ -25,6 +27,8 @@ class ABSL_LOCKABLE Mutex {
 
   void Lock() ABSL_EXCLUSIVE_LOCK_FUNCTION() { mutex_.lock(); }
   void Unlock() ABSL_UNLOCK_FUNCTION() { mutex_.unlock(); }
+  // False only if somebody holds it: the standard would let std::mutex fail without that,
+  // but glibc, musl and libc++ do not, and CommitLine (C1) needs it.
   bool TryLock() ABSL_EXCLUSIVE_TRYLOCK_FUNCTION(true) { return mutex_.try_lock(); }
   // For the analysis, where it cannot see who locked; checks nothing.
   void AssertHeld() const ABSL_ASSERT_EXCLUSIVE_LOCK() {}

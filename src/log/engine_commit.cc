@@ -57,6 +57,9 @@ void EngineImpl::Wake() {
 }
 
 EngineImpl::CommitLock::CommitLock(EngineImpl* engine) : engine_(engine) {
+  // One after another, so that one who comes again at once, as a loop of transactions
+  // does, lets those in who wait.
+  const MutexLock entry(&engine_->entry_mu_);
   engine_->commit_mu_.Lock();
 }
 
@@ -365,10 +368,14 @@ EngineImpl::RoundResult EngineImpl::CommitRound(Extent extent) {
   // serves the next try.
   if (!status.ok() && transacting_ != nullptr) transacting_->sql.reset();
   // Only what was to be written and was not, because of it.
-  if (!release_only && sql::IsIndexDamage(status) && transacting_ == nullptr && MendIndex().ok()) write();
+  if (!release_only && sql::IsIndexDamage(status) && transacting_ == nullptr &&
+      MendIndex().ok()) {
+    write();
+  }
   if (!release_only && absl::IsResourceExhausted(status)) {
     const bool drops = keeper_->HasDropsToWrite();
-    const bool reserve = GiveUpReserve();
+    const bool by_itself = transacting_ != nullptr && HasSpilled(transacting_->written);
+    const bool reserve = !by_itself && GiveUpReserve();
     const bool trimmed = (drops || with_trims) && TrimOnly(rounds).ok();
     if ((reserve || (trimmed && drops)) && transacting_ == nullptr) write();
   }

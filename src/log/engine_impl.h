@@ -45,8 +45,8 @@ namespace eddy::log {
 inline constexpr absl::Duration kIncompletePauseMin = absl::Milliseconds(1);
 inline constexpr absl::Duration kIncompletePauseMax = absl::Milliseconds(20);
 
-// Threads: safe. Lock order: salvage_mu_, commit_mu_, cut_, logs_mu_, views' locks, a log's
-// mu_, the intake's pool.
+// Threads: safe. Lock order: salvage_mu_, entry_mu_, commit_mu_, cut_, logs_mu_, views'
+// locks, a log's mu_, the intake's pool.
 class EngineImpl final : public Engine, public LogHost {
  public:
   explicit EngineImpl(EngineOptions options);
@@ -167,6 +167,7 @@ class EngineImpl final : public Engine, public LogHost {
   struct Transacting {
     TransactionWork* work = nullptr;
     std::optional<sql::Transaction> sql;  // none: rolled back
+    uint64_t written = 0;                 // vfs_'s count, before it
   };
   absl::Status RunTransaction(TransactionWork* work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   absl::Status RunUsersPart(Transacting* transacting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
@@ -176,7 +177,10 @@ class EngineImpl final : public Engine, public LogHost {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   absl::Status AdmitWal(uint64_t rows, uint64_t file_now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
-  void MakeRoomForRows(uint64_t refused_bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  void CutSpill(uint64_t written) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  bool HasSpilled(uint64_t written) const;
+  void MakeRoomForRows() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  uint64_t WalBytesKept() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   // See Space.
   uint64_t GrowBytesMax() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   // That of Transacting, or a new one.
@@ -259,6 +263,7 @@ class EngineImpl final : public Engine, public LogHost {
   CommitLine line_;   // the same, for those who wait for a commit of theirs
 
   Mutex salvage_mu_ ABSL_ACQUIRED_BEFORE(commit_mu_);  // whoever runs a step
+  Mutex entry_mu_ ABSL_ACQUIRED_BEFORE(commit_mu_);  // held while waiting for the next
   Mutex commit_mu_;
   std::unique_ptr<sql::Database> db_ ABSL_GUARDED_BY(commit_mu_);
   std::unique_ptr<BlockWriter> writer_ ABSL_GUARDED_BY(commit_mu_);
@@ -288,7 +293,7 @@ class EngineImpl final : public Engine, public LogHost {
   uint64_t crowd_ ABSL_GUARDED_BY(commit_mu_) = 0;     // between it and its round's end
   WriteBudget budget_ ABSL_GUARDED_BY(commit_mu_);
   Transacting* transacting_ ABSL_GUARDED_BY(commit_mu_) = nullptr;
-  uint64_t refused_bytes_ ABSL_GUARDED_BY(commit_mu_) = 0;  // of rows, by AdmitRows
+  bool refused_rows_ ABSL_GUARDED_BY(commit_mu_) = false;  // AdmitRows has
   uint64_t disk_bytes_spent_ ABSL_GUARDED_BY(commit_mu_) = 0;  // of vfs_'s count
 
   absl::Mutex cut_ ABSL_ACQUIRED_AFTER(commit_mu_);

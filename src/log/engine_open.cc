@@ -73,6 +73,7 @@ sql::OpenOptions EngineImpl::ConnectionOptions(sql::Mode mode) const {
 }
 
 absl::Status EngineImpl::OpenFiles() {
+  Turns::Calibrate(clock_);
   Files* const files = platform().files;
   if (!options_.salvage_from.empty() && files->Exists(options_.directory + kDatabaseFile)) {
     return absl::AlreadyExistsError(absl::StrCat(options_.directory, " holds a store already"));

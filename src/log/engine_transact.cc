@@ -55,16 +55,31 @@ absl::Status EngineImpl::Transact(TransactionWork* work) {
   EDDY_RETURN_IF_ERROR(CheckMayCommit());
   CommitLock lock(this);
   transact_thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+  const uint64_t written = vfs_->Counts().bytes();
   const absl::Status status = RunTransaction(work);
   work->Finish(status.ok());
-  if (refused_bytes_ != 0) MakeRoomForRows(std::exchange(refused_bytes_, 0));
+  if (!status.ok()) CutSpill(written);
+  if (std::exchange(refused_rows_, false)) MakeRoomForRows();
   transact_thread_.store({}, std::memory_order_relaxed);
   return status;
 }
 
-// For the next try. What was spilled into the WAL makes its file as long until it is cut.
-void EngineImpl::MakeRoomForRows(uint64_t refused_bytes) {
-  if (refused_bytes > kSpilledBytes || db_->WalBytes() > plan_.wal_bytes_max / 2) {
+// Rows that do not fit into the connection's cache go to the WAL before the commit, and make
+// its file, or a disk that is full, as long until it is cut. `written`: what was, before.
+void EngineImpl::CutSpill(uint64_t written) {
+  if (!HasSpilled(written) || !db_open_ || reopen_wanted_) return;
+  NoteCheckpoint(db_->CutWal());  // first: the copying may need what it gives back
+  NoteCheckpoint(db_->Checkpoint(sql::CheckpointMode::kTruncate).status());
+  if (db_->WalBytes() == 0) wal_block_bytes_ = 0;
+}
+
+bool EngineImpl::HasSpilled(uint64_t written) const {
+  return vfs_->Counts().bytes() - written > kSpilledBytes;
+}
+
+// For the next try.
+void EngineImpl::MakeRoomForRows() {
+  if (db_->WalBytes() > plan_.wal_bytes_max / 2) {
     NoteCheckpoint(db_->Checkpoint(sql::CheckpointMode::kTruncate).status());
     if (db_->WalBytes() == 0) wal_block_bytes_ = 0;
   }
@@ -101,6 +116,7 @@ absl::Status EngineImpl::RunTransaction(TransactionWork* work) {
   }
   Transacting transacting;
   transacting.work = work;
+  transacting.written = vfs_->Counts().bytes();
   EDDY_ASSIGN_OR_RETURN(sql::Transaction begun, sql::Transaction::Begin(*db_));
   transacting.sql.emplace(std::move(begun));
   EDDY_RETURN_IF_ERROR(RunUsersPart(&transacting));
@@ -123,7 +139,10 @@ absl::Status EngineImpl::RunUsersPart(Transacting* transacting) {
     transacting->sql.reset();
     // Of the disk, as if it was the commit that failed.
     if (!absl::IsAborted(tables.broken())) NoteCommit(tables.broken());
-    if (absl::IsResourceExhausted(tables.broken())) GiveUpReserve();
+    // What has filled the disk by itself is gone with the rollback.
+    if (absl::IsResourceExhausted(tables.broken()) && !HasSpilled(transacting->written)) {
+      GiveUpReserve();
+    }
     return run.ok() ? tables.broken() : run;
   }
   EDDY_RETURN_IF_ERROR(run);
@@ -146,9 +165,6 @@ absl::Status EngineImpl::AdmitRows(const Transacting& transacting, uint64_t file
   const uint64_t made = std::max(rows, grown);  // rows that are gone again grew it too
   EDDY_RETURN_IF_ERROR(AdmitWal(made, file_now));
   if (keeper_->store_room() == UINT64_MAX) return absl::OkStatus();
-  // Until the WAL is copied they are there twice; a part of a quota is kept free for that.
-  const uint64_t kept = keeper_->is_at_quota() ? 2 * plan_.wal_bytes_max : 0;
-  const uint64_t growth = grown + Less(rows, Less(kept, db_->WalBytes()));
   uint64_t coming = rows;
   for (const LogFrames& frames : transacting.work->frames()) {
     for (const FrameParts& parts : frames.frames) coming += AlignFrame(parts.Bytes());
@@ -156,18 +172,28 @@ absl::Status EngineImpl::AdmitRows(const Transacting& transacting, uint64_t file
   // A note of what was done, along with the delete that makes room for the next.
   const bool is_note = transacting.work->MakesRoom() && rows <= kNotePages * page_bytes;
   const uint64_t room = is_note ? keeper_->room_at_all() : keeper_->store_room();
+  // Until the WAL is copied they are there twice.
+  const uint64_t twice = is_note ? 0 : Less(rows, Less(WalBytesKept(), db_->WalBytes()));
+  const uint64_t growth = grown + twice;
   if ((rows == 0 || coming <= room) && growth <= keeper_->growth_room()) {
-    keeper_->HadRoom(coming, growth);
+    keeper_->HadRoom(coming);
     return absl::OkStatus();
   }
-  keeper_->WantRoom(coming, growth);
-  refused_bytes_ = made;
+  keeper_->WantRoom(coming, growth, twice);
+  refused_rows_ = true;
   return absl::ResourceExhaustedError(absl::StrCat(
       "the transaction is not committed, nothing of it is there: it needs ", coming,
       " bytes, and the files to grow by ", growth,
       "; the store, at its limit or on a full disk, has room for ", room, ", and to grow by ",
       keeper_->growth_room(), ". Fewer rows may fit, or all of them once something is deleted, "
       "trimmed or, for some minutes, moved in the background"));
+}
+
+// What the WAL may hold without its file growing: at a quota a part of it is kept free for
+// that, at a headroom it is what the file has reached.
+uint64_t EngineImpl::WalBytesKept() {
+  if (keeper_->is_at_quota()) return 2 * plan_.wal_bytes_max;
+  return platform().files->Size(options_.directory + kDatabaseFile + "-wal").value_or(0);
 }
 
 // The reserve is kept for those who make room: what waits in the WAL must find its place in
@@ -184,7 +210,7 @@ absl::Status EngineImpl::AdmitWal(uint64_t rows, uint64_t file_now) {
   const uint64_t needed = std::min(rows, kSpilledBytes) + Less(file_now, *on_disk);
   const uint64_t has = Less(free->bytes, space_.reserve_held() ? 0 : options_.store.reserve_bytes);
   if (has >= needed) return absl::OkStatus();
-  refused_bytes_ = rows;
+  refused_rows_ = true;
   return absl::ResourceExhaustedError(absl::StrCat(
       "the transaction is not committed, nothing of it is there: its rows of ", rows,
       " bytes need ", needed, " bytes more on the disk until they are copied out of the WAL, "

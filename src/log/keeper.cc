@@ -456,16 +456,18 @@ void Keeper::Finish(bool committed) {
   pending_.clear();
 }
 
-void Keeper::WantRoom(uint64_t room, uint64_t growth) {
+void Keeper::WantRoom(uint64_t room, uint64_t growth, uint64_t for_wal) {
   if (closed_) return;
   room_wanted_ = room;  // the last one: that of a try before may have found a longer WAL
-  rows_wanted_ = room <= store_room_ ? room : 0;
+  rows_wanted_ = room <= store_room_ && for_wal <= growth_room_ ? room : 0;
   growth_wanted_ = growth;
   wanted_until_ms_ = SteadyMs() + kWantedMs;
 }
 
-void Keeper::HadRoom(uint64_t room, uint64_t growth) {
-  if (room >= room_wanted_ && growth >= growth_wanted_) wanted_until_ms_ = INT64_MIN;
+void Keeper::HadRoom(uint64_t room) {
+  // What was made free for it has made its growth less, so that says nothing.
+  const uint64_t some_pages = 8 * limits_.page_bytes;
+  if (Sum(room, some_pages) >= room_wanted_) wanted_until_ms_ = INT64_MIN;
 }
 
 absl::StatusOr<bool> Keeper::Admit(uint64_t grow_bytes_max, bool closed) {

@@ -142,10 +142,11 @@ class Keeper {
   uint64_t growth_room() const { return growth_room_; }
   bool is_at_quota() const { return bounds_.is_quota; }
   // Somebody needed so much of the first and the last, and may come again: for two minutes
-  // blocks are dropped where they may be, and moved, if that can bring it about. HadRoom:
-  // somebody was given so much; if it is that, nobody wants it any more.
-  void WantRoom(uint64_t room, uint64_t growth);
-  void HadRoom(uint64_t room, uint64_t growth);
+  // blocks are dropped where they may be, and moved, if that can bring it about: not for
+  // more growth `for_wal` than there can be. HadRoom: somebody was given so much; if it is
+  // that, nobody wants it any more.
+  void WantRoom(uint64_t room, uint64_t growth, uint64_t for_wal);
+  void HadRoom(uint64_t room);
   bool IsWanted() { return SteadyMs() < wanted_until_ms_; }
 
   // Writes the sums of all logs, for the next open. Inside a transaction.

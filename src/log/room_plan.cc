@@ -79,7 +79,7 @@ uint64_t RoomPlan::RowGrowth(uint64_t droppable) const {
   // At least so much of it: the rest may lie in the database, which does not shrink.
   const uint64_t outside = std::min(Less(droppable, Less(database_bytes_, free_bytes_)),
                                     Less(outside_.end(), outside_.free_bytes()));
-  return Less(Sum(bounds_.most_bytes, bounds_.is_quota ? outside : 0),
+  return Less(Sum(bounds_.most_bytes, bounds_.is_quota && used_ ? outside : 0),
               Sum(Sum(database_bytes_, outside_.end()), Margin() / 2));
 }
 

@@ -2,13 +2,15 @@
 
 #include <algorithm>
 
+#include "absl/time/time.h"
+#include "src/log/segment_tail.h"
+
 namespace eddy::log {
 namespace {
 
 // What a thread knows of its own last claim, in whichever log it was.
 struct OwnTurns {
   uint64_t end = 0;
-  uint32_t alone = 0;       // claims in a row with nobody between
   bool rested = false;
   uint32_t skips = 0;       // collisions to come that are let pass
   uint32_t skips_next = 1;  // as many after the next rest that does not pay
@@ -25,6 +27,21 @@ void Turns::PauseCpu() {
 #endif
 }
 
+std::atomic<int> Turns::pauses_{800};
+
+void Turns::Calibrate(Clock* clock) {
+  constexpr int kCounted = 1000;
+  constexpr absl::Duration kRest = absl::Microseconds(20);
+  const absl::Duration begin = clock->SinceBoot();
+  for (int i = 0; i < kCounted; ++i) PauseCpu();
+  const absl::Duration took = clock->SinceBoot() - begin;
+  // Where the processor was lost meanwhile, or a pause is nothing, the count is no count.
+  const double counted = absl::FDivDuration(kRest, took) * kCounted;
+  if (took > absl::ZeroDuration() && counted >= 100 && counted <= 10000) {
+    pauses_.store(static_cast<int>(counted), std::memory_order_relaxed);
+  }
+}
+
 void Turns::SetCrowded(bool crowded) {
   if (crowded_.load(std::memory_order_relaxed) == crowded) return;
   crowded_.store(crowded, std::memory_order_relaxed);
@@ -34,12 +51,7 @@ bool Turns::Rest(const std::atomic<uint64_t>& tail, uint64_t position, size_t by
   static thread_local OwnTurns own;
   const bool alone = own.end == position;
   own.end = position + bytes;
-  if (alone) {
-    // While another rests too; but not so long.
-    if (++own.alone == kAloneMax) SetCrowded(false);
-    return false;
-  }
-  own.alone = 0;
+  if (alone) return false;
   if (own.rested) {
     own.rested = false;
     return false;
@@ -50,12 +62,13 @@ bool Turns::Rest(const std::atomic<uint64_t>& tail, uint64_t position, size_t by
   }
   if (resting_.load(std::memory_order_relaxed) || resting_.exchange(true)) return false;
   const uint64_t before = tail.load(std::memory_order_relaxed);
-  for (int i = 0; i < kPauses; ++i) pause_();
-  // In the next segment it is another count, and nearly always a larger one.
-  const uint64_t appended = tail.load(std::memory_order_relaxed) - before;
-  const bool pays = appended >= kFramesThatPay * bytes;
-  SetCrowded(pays);
+  for (int i = pauses(); i > 0; --i) pause_();
+  const uint64_t after = tail.load(std::memory_order_relaxed);
   resting_.store(false);
+  own.rested = true;
+  if (Index(after) != Index(before)) return true;  // no count, and so no verdict
+  const bool pays = after - before >= kFramesThatPay * bytes;
+  SetCrowded(pays);
   own.rested = pays;
   own.skips = pays ? 0 : own.skips_next;
   own.skips_next = pays ? 1 : std::min(2 * own.skips_next, kSkipsMax);

@@ -111,6 +111,39 @@ TEST_CASE("where the oldest is dropped for rows, the files stay within the quota
   CHECK(f.store->Stats().blocks_damaged == 0);
 }
 
+TEST_CASE("what was dropped for a transaction is not dropped again once it is there",
+          "[stream][quota][extents]") {
+  RowsFixture f;
+  f.OpenBounded(16 << 20, 2 << 20, AtLimit::kDropOldest);
+  f.MakeTable();
+  f.FillStream(f.Stream1("telemetry"), 12000, 2000);
+  int fitted = 0;
+  while (fitted < 100 && f.Fill(20).ok()) ++fitted;
+  REQUIRE(fitted < 100);
+  int tries = 1;
+  for (; tries < 100 && !f.Fill(20).ok(); ++tries) f.Due();
+  REQUIRE(tries < 100);
+  const uint64_t dropped = f.Dropped();
+  for (int i = 0; i < 30; ++i) f.Due();
+  CHECK(f.Dropped() == dropped);
+}
+
+TEST_CASE("nothing is dropped for rows that would not fit into the WAL either",
+          "[stream][quota]") {
+  RowsFixture f;
+  f.OpenBounded(16 << 20, 1 << 20, AtLimit::kDropOldest);
+  f.MakeTable();
+  f.FillStream(f.Stream1("telemetry"), 1000, 20'000);
+  for (int i = 0; i < 20; ++i) f.Due();
+  const uint64_t dropped = f.Dropped();
+  REQUIRE(dropped > 0);
+  for (int i = 0; i < 20; ++i) {
+    CHECK(absl::IsResourceExhausted(f.Fill(60)));
+    f.Due();
+  }
+  CHECK(f.Dropped() == dropped);
+}
+
 TEST_CASE("rows that are copied and then dropped need their room all the same",
           "[stream][quota]") {
   RowsFixture f;
@@ -149,6 +182,42 @@ TEST_CASE("what a refused transaction has spilled does not stay in the WAL", "[s
   CHECK(f.FileBytes() <= f.options.quota_bytes);
 }
 
+TEST_CASE("what a transaction has spilled whose work fails does not stay in the WAL",
+          "[stream][quota]") {
+  RowsFixture f;
+  if (GENERATE(false, true)) f.options.quota_bytes = 16 << 20;
+  f.options.intake_bytes = 1 << 20;
+  f.Open();
+  f.MakeTable();
+  const absl::Status failed =
+      f.store
+          ->Transact([&](Transaction& t) -> absl::Status {
+            for (int i = 0; i < 50; ++i) {
+              const auto put = t.sql().Run("INSERT INTO app_done VALUES (zeroblob(100000))", {});
+              if (!put.ok()) return put.status();
+            }
+            return absl::CancelledError("the user's own");
+          })
+          .status();
+  CHECK(absl::IsCancelled(failed));
+  CHECK(f.WalFileBytes() < 1 << 20);
+  CHECK(f.Fill(1).ok());
+}
+
+TEST_CASE("a transaction that fills the disk by itself leaves it, and the reserve, as they were",
+          "[stream][quota]") {
+  RowsFixture f;
+  f.options.intake_bytes = 256 << 10;
+  f.options.reserve_bytes = 1 << 20;
+  f.Open();
+  f.MakeTable();
+  f.device.disk.SetCapacity(8 << 20);
+  CHECK_FALSE(f.Fill(200).ok());
+  CHECK(f.store->Stats().reserve_held);
+  CHECK(f.WalFileBytes() < 1 << 20);
+  CHECK(f.Fill(1).ok());
+}
+
 TEST_CASE("a headroom is kept against many transactions within a second", "[stream][quota]") {
   RowsFixture f;
   f.options.headroom_bytes = 100 << 20;
@@ -182,17 +251,39 @@ TEST_CASE("rows leave the disk what the reserve needs to be of use", "[stream][q
 TEST_CASE("a store that is full is drained by transactions that note what they delete",
           "[stream][quota][queue]") {
   RowsFixture f;
-  f.OpenBounded(4 << 20, 256 << 10, AtLimit::kRejectNew);
+  const bool headroom = GENERATE(false, true);
+  CAPTURE(headroom);
+  if (headroom) {  // what others leave of the disk, which nothing given back becomes
+    f.options.headroom_bytes = 100 << 20;
+    f.options.intake_bytes = 256 << 10;
+    f.options.at_quota = AtLimit::kRejectNew;
+    f.files.SetFreeBytes(104 << 20);
+    f.Open();
+  } else {
+    f.OpenBounded(4 << 20, 256 << 10, AtLimit::kRejectNew);
+  }
   REQUIRE(f.Run("CREATE TABLE app_paid (id TEXT, note TEXT)").ok());
   Queue& queue = *Ok(f.store->CreateQueue("q"));
   int sent = 0;
-  for (int i = 0; i < 100'000 && queue.Send(std::string(12000, 'm')).ok(); ++i, ++sent) {
+  const int most = headroom ? 1000 : 100'000;
+  for (int i = 0; i < most && queue.Send(std::string(12000, 'm')).ok(); ++i, ++sent) {
     if (i % 20 == 0) f.Due();
   }
   Ok(f.store->Flush());
   REQUIRE(sent > 100);
-  for (; queue.Send("small").ok(); ++sent) f.Due();
+  for (; !headroom && queue.Send("small").ok(); ++sent) f.Due();
   int paid = 0;
+  if (headroom) {  // no room at all, then that of the first messages
+    f.files.SetFreeBytes(99 << 20);
+    for (; paid < 100; paid += 10) {
+      ReceiveOptions ten;
+      ten.max_messages = 10;
+      for (const Message& message : Ok(queue.Receive(ten))) {
+        Ok(queue.Delete(message.receipt_handle));
+      }
+    }
+    for (int i = 0; i < 20; ++i) f.Due();
+  }
   for (; paid < sent; ++paid) {
     ReceiveOptions one;
     one.max_messages = 1;
@@ -210,7 +301,7 @@ TEST_CASE("a store that is full is drained by transactions that note what they d
             .status();
     INFO(paid << " of " << sent << " " << done.ToString());
     REQUIRE(done.ok());
-    REQUIRE(f.FileBytes() <= f.options.quota_bytes);
+    REQUIRE((headroom || f.FileBytes() <= f.options.quota_bytes));
   }
   CHECK(paid == sent);
   f.Due();
