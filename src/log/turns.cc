@@ -32,14 +32,16 @@ std::atomic<int> Turns::pauses_{800};
 void Turns::Calibrate(Clock* clock) {
   constexpr int kCounted = 1000;
   constexpr absl::Duration kRest = absl::Microseconds(20);
-  const absl::Duration begin = clock->SinceBoot();
-  for (int i = 0; i < kCounted; ++i) PauseCpu();
-  const absl::Duration took = clock->SinceBoot() - begin;
-  // Where the processor was lost meanwhile, or a pause is nothing, the count is no count.
-  const double counted = absl::FDivDuration(kRest, took) * kCounted;
-  if (took > absl::ZeroDuration() && counted >= 100 && counted <= 10000) {
-    pauses_.store(static_cast<int>(counted), std::memory_order_relaxed);
+  absl::Duration took = absl::InfiniteDuration();
+  for (int tries = 0; tries < 3; ++tries) {  // the processor may be lost in one of them
+    const absl::Duration begin = clock->SinceBoot();
+    for (int i = 0; i < kCounted; ++i) PauseCpu();
+    took = std::min(took, clock->SinceBoot() - begin);
   }
+  if (took <= absl::ZeroDuration()) return;
+  const double counted = absl::FDivDuration(kRest, took) * kCounted;
+  if (counted < 100 || counted > 10000) return;  // where a pause is nothing, or an age
+  pauses_.store(static_cast<int>(counted), std::memory_order_relaxed);
 }
 
 void Turns::SetCrowded(bool crowded) {

@@ -39,7 +39,7 @@ class Turns {
   static constexpr uint64_t kFramesThatPay = 140;
   static constexpr uint32_t kSkipsMax = 1024;
 
-  // Once, before there are producers: takes some 50 us. A clock that stands still, as in
+  // Once, before there are producers: takes some 100 us. A clock that stands still, as in
   // tests, says nothing.
   static void Calibrate(Clock* clock);
 

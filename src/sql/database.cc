@@ -299,10 +299,10 @@ absl::Status Database::Exec(const char* text) {
 }
 
 absl::Status Database::CutWal() {
-  EDDY_CHECK(connection_ != nullptr && connection_->mode == Mode::kOwner && !InTransaction());
+  EDDY_CHECK(connection_ != nullptr && connection_->mode == Mode::kOwner);
   sqlite3_file* const wal = connection_->Wal();
   sqlite3_int64 bytes = 0;
-  if (wal == nullptr || connection_->wal_bytes == 0) return absl::OkStatus();
+  if (wal == nullptr || connection_->wal_bytes == 0 || InTransaction()) return absl::OkStatus();
   // SQLite looks up frames in its index, which knows the committed ones only, and writes
   // the next one behind them.
   const auto committed = static_cast<sqlite3_int64>(connection_->wal_bytes);

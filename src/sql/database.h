@@ -125,8 +125,8 @@ class Database {
   uint64_t WalBytes() const;
 
   // Gives the file system back what a transaction that was rolled back has left in the WAL
-  // behind the last commit: needs no space, as a checkpoint may. Owner only, outside a
-  // transaction.
+  // behind the last commit: needs no space, as a checkpoint may. Owner only; within a
+  // transaction it does nothing.
   absl::Status CutWal();
 
   // Size of the database file, and of the free pages in it, that the next
