@@ -27,7 +27,7 @@ uint64_t EngineImpl::GrowBytesMax() {
   if (options_.store.headroom_bytes == 0) return UINT64_MAX;
   const absl::StatusOr<uint64_t> database = db_->FileBytes();
   if (!database.ok()) return UINT64_MAX;  // what cannot be asked is no limit
-  return space_.GrowBytesMax(*database + writer_->outside_bytes());
+  return space_.GrowBytesMax(*database, writer_->outside_bytes());
 }
 
 void EngineImpl::PlanThinning(bool any) {

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
 #include "src/log/intake.h"
+#include "src/log/meta.h"
 
 namespace eddy::log {
 namespace {
@@ -73,17 +74,21 @@ absl::Status Space::Open(bool is_new) {
   return absl::OkStatus();
 }
 
-uint64_t Space::GrowBytesMax(uint64_t file_bytes) {
+uint64_t Space::GrowBytesMax(uint64_t database_bytes, uint64_t outside_bytes) {
   if (headroom_bytes_ == 0) return UINT64_MAX;
+  const uint64_t file_bytes = database_bytes + outside_bytes;
   const absl::Duration now = clock_->SinceBoot();
   if (now - looked_ >= kLookInterval) {
     looked_ = now;
     const absl::StatusOr<FreeSpace> free = files_->Free(directory_);
+    // What is in the WAL only takes its part of the disk when it is copied.
+    const uint64_t on_disk = files_->Size(directory_ + kDatabaseFile).value_or(database_bytes);
+    const uint64_t unpaid = database_bytes > on_disk ? database_bytes - on_disk : 0;
+    const uint64_t kept = headroom_bytes_ + unpaid;
     // What cannot be asked is no limit: the disk itself will say when it is full.
-    file_bytes_max_ = !free.ok()                      ? UINT64_MAX
-                      : free->bytes > headroom_bytes_
-                          ? std::max(file_bytes, file_bytes + (free->bytes - headroom_bytes_))
-                          : file_bytes;
+    file_bytes_max_ = !free.ok()           ? UINT64_MAX
+                      : free->bytes > kept ? std::max(file_bytes, file_bytes + (free->bytes - kept))
+                                           : file_bytes;
   }
   if (file_bytes_max_ == UINT64_MAX) return UINT64_MAX;
   return file_bytes_max_ > file_bytes ? file_bytes_max_ - file_bytes : 0;

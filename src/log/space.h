@@ -54,9 +54,10 @@ class Space {
   //   kResourceExhausted   too few inodes for a new store.
   absl::Status Open(bool is_new);
 
-  // How much the files may grow, which are of so many bytes; UINT64_MAX without a headroom.
-  // Looks once a second, and counts what they have grown since.
-  uint64_t GrowBytesMax(uint64_t file_bytes);
+  // How much the files may grow, the database of so many bytes, with the pages that are
+  // only in the WAL yet, and that of large blocks; UINT64_MAX without a headroom. Looks
+  // once a second, and counts what they have grown since.
+  uint64_t GrowBytesMax(uint64_t database_bytes, uint64_t outside_bytes);
 
   bool reserve_held() const { return held_; }
   // No records are to be taken: the reserve is given up and nothing replaces it.
