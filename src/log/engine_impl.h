@@ -167,7 +167,7 @@ class EngineImpl final : public Engine, public LogHost {
   struct Transacting {
     TransactionWork* work = nullptr;
     std::optional<sql::Transaction> sql;  // none: rolled back
-    uint64_t written = 0;                 // vfs_'s count, before it
+    bool spilled = false;                 // see HasSpilled; by the user's part
   };
   absl::Status RunTransaction(TransactionWork* work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   absl::Status RunUsersPart(Transacting* transacting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
@@ -206,6 +206,7 @@ class EngineImpl final : public Engine, public LogHost {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   // See thinner.h.
   void PlanThinning(bool any) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  void TruncateWal() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   bool GiveUpReserve() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   void AdmitAndReport() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   // Takes what was written since the last call from the budget, and tells it.

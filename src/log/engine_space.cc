@@ -47,11 +47,16 @@ void EngineImpl::PlanThinning(bool any) {
   thinner_->Plan(views).IgnoreError();
 }
 
+void EngineImpl::TruncateWal() {
+  NoteCheckpoint(db_->Checkpoint(sql::CheckpointMode::kTruncate).status());
+  if (db_->WalBytes() == 0) wal_block_bytes_ = 0;
+}
+
 bool EngineImpl::GiveUpReserve() {
   if (!space_.GiveUp()) return false;
   // While it is there: the database may have to grow for what the WAL holds, and
   // only a WAL that begins anew takes the commits to come without growing.
-  NoteCheckpoint(db_->Checkpoint(sql::CheckpointMode::kTruncate).status());
+  TruncateWal();
   return true;
 }
 
@@ -59,7 +64,7 @@ void EngineImpl::AdmitAndReport() {
   if (!db_open_) return;  // until then as it was
   if (space_.TakeBackIsDue()) {
     // The WAL of a burst may hold what the reserve needs.
-    NoteCheckpoint(db_->Checkpoint(sql::CheckpointMode::kTruncate).status());
+    TruncateWal();
     space_.TakeBack();
   }
   bool closed = false;

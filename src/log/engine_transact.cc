@@ -69,8 +69,7 @@ absl::Status EngineImpl::Transact(TransactionWork* work) {
 void EngineImpl::CutSpill(uint64_t written) {
   if (!HasSpilled(written) || !db_open_ || reopen_wanted_) return;
   NoteCheckpoint(db_->CutWal());  // first: the copying may need what it gives back
-  NoteCheckpoint(db_->Checkpoint(sql::CheckpointMode::kTruncate).status());
-  if (db_->WalBytes() == 0) wal_block_bytes_ = 0;
+  TruncateWal();
 }
 
 bool EngineImpl::HasSpilled(uint64_t written) const {
@@ -79,10 +78,7 @@ bool EngineImpl::HasSpilled(uint64_t written) const {
 
 // For the next try.
 void EngineImpl::MakeRoomForRows() {
-  if (db_->WalBytes() > plan_.wal_bytes_max / 2) {
-    NoteCheckpoint(db_->Checkpoint(sql::CheckpointMode::kTruncate).status());
-    if (db_->WalBytes() == 0) wal_block_bytes_ = 0;
-  }
+  if (db_->WalBytes() > plan_.wal_bytes_max / 2) TruncateWal();
   if (keeper_->IsWanted() && budget_.UntilAffordable(clock_->SinceBoot()) == absl::ZeroDuration()) {
     CommitRound();  // drops and moves
   }
@@ -116,7 +112,6 @@ absl::Status EngineImpl::RunTransaction(TransactionWork* work) {
   }
   Transacting transacting;
   transacting.work = work;
-  transacting.written = vfs_->Counts().bytes();
   EDDY_ASSIGN_OR_RETURN(sql::Transaction begun, sql::Transaction::Begin(*db_));
   transacting.sql.emplace(std::move(begun));
   EDDY_RETURN_IF_ERROR(RunUsersPart(&transacting));
@@ -134,15 +129,15 @@ absl::Status EngineImpl::RunUsersPart(Transacting* transacting) {
     EDDY_ASSIGN_OR_RETURN(free, db_->FreeBytes());
   }
   sql::AppTables tables(db_.get(), sql::AppTables::Access::kWrite);
+  const uint64_t written = vfs_->Counts().bytes();
   const absl::Status run = transacting->work->Run(tables);
+  transacting->spilled = HasSpilled(written);
   if (!tables.broken().ok()) {
     transacting->sql.reset();
     // Of the disk, as if it was the commit that failed.
     if (!absl::IsAborted(tables.broken())) NoteCommit(tables.broken());
     // What has filled the disk by itself is gone with the rollback.
-    if (absl::IsResourceExhausted(tables.broken()) && !HasSpilled(transacting->written)) {
-      GiveUpReserve();
-    }
+    if (absl::IsResourceExhausted(tables.broken()) && !transacting->spilled) GiveUpReserve();
     return run.ok() ? tables.broken() : run;
   }
   EDDY_RETURN_IF_ERROR(run);

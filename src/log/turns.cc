@@ -27,11 +27,12 @@ void Turns::PauseCpu() {
 #endif
 }
 
-std::atomic<int> Turns::pauses_{800};
+std::atomic<int> Turns::pauses_{kPausesUncounted};
 
 void Turns::Calibrate(Clock* clock) {
   constexpr int kCounted = 1000;
   constexpr absl::Duration kRest = absl::Microseconds(20);
+  if (pauses() != kPausesUncounted) return;
   absl::Duration took = absl::InfiniteDuration();
   for (int tries = 0; tries < 3; ++tries) {  // the processor may be lost in one of them
     const absl::Duration begin = clock->SinceBoot();

@@ -7,8 +7,8 @@
 //
 //   collided   the tail moved between our look at it and our claim: a window of some
 //              nanoseconds, so producers with work of their own hardly ever hit it
-//   crowded    the last rest has paid: others claimed as much meanwhile as one can that
-//              runs alone. Then each producer who finds that another was there between
+//   crowded    the last rest has paid: others claimed more meanwhile than two that collide
+//              do. Then each producer who finds that another was there between
 //              its last two claims rests, unless it has just done so, or one rests already
 //
 // A rest that has not paid makes its thread rest the less, down to one collision in
@@ -39,7 +39,7 @@ class Turns {
   static constexpr uint64_t kFramesThatPay = 140;
   static constexpr uint32_t kSkipsMax = 1024;
 
-  // Once, before there are producers: takes some 100 us. A clock that stands still, as in
+  // At an open; once a process it takes some 100 us. A clock that stands still, as in
   // tests, says nothing.
   static void Calibrate(Clock* clock);
 
@@ -59,6 +59,7 @@ class Turns {
 
  private:
   static void PauseCpu();
+  static constexpr int kPausesUncounted = 800;
   static std::atomic<int> pauses_;
   void SetCrowded(bool crowded);
 
