@@ -16,7 +16,16 @@
 //
 // Nobody passes through a lock in order to join, to sleep, to wake or to leave: a crowd
 // that wakes at once would wait for one another there (64 producers: 0.70 of a bare group
-// commit with a lock, 0.73 to 0.82 without).
+// commit with a lock, 0.73 to 0.82 without). One word of a room says its epoch and how many
+// have joined it, so that those who are released need not leave: each change of a word that
+// other processors have changed costs as much as an append.
+//
+// A crowd does not sleep where the disk is quick (kCrowdPerCpu, kQuickRoundMax): each of
+// it gives its processor away instead, up to kPolls times, until something has happened.
+// That is a switch or two, where sleeping is a system call, a wake-up by the leader, who
+// has better things to do, and often the start of an idle processor. Measured on two
+// processors, a sync of 50 us, by medians: 33 producers 138 -> 185 thousand records a second,
+// 64: 236 -> 295, 128: 222 -> 367, at no more processor time a record.
 //
 // No wake-up is lost, though nothing is fenced:
 //   C1  Join counts itself in, and Release reads that count, both as read-modify-write
@@ -25,8 +34,10 @@
 //       TryLock after the Join sees the lock free, or held by one who will Release.
 //   C2  A room that is no longer open when Join looks again is not joined. If it still
 //       was, then the Release of that room comes later, or Join sees its epoch (C1).
-//   C3  Each event moves the room's word before it wakes; a waiter reads the word
-//       before it looks at epoch and lead, and sleeps only if it is still the same.
+//   C3  Each event moves the room's word before it looks for sleepers; a waiter reads the
+//       word before it looks at epoch and lead, counts itself as a sleeper, and sleeps only
+//       if the word is still the same. Both do so by read-modify-write of that count: the
+//       event sees the sleeper, or the sleeper sees the event.
 // Who was chosen to lead, and need not after all, calls Release itself. The lead may be
 // taken by another than the one that was woken for it: then that one leads.
 //
@@ -34,16 +45,17 @@
 // What has been tried instead: a seat for each waiter, that knows its position. It is
 // woken by a system call of its own, and every other time preempts the one who wakes
 // it: with 64 producers that took a sixth off the rate.
-// Depends on platform.h.
+// Depends on base/mutex.h and platform.h.
 #ifndef EDDY_SRC_LOG_COMMIT_LINE_H_
 #define EDDY_SRC_LOG_COMMIT_LINE_H_
 
 #include <atomic>
 #include <cstdint>
-#include <mutex>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/time/time.h"
 #include "eddy/platform.h"
+#include "src/base/mutex.h"
 
 namespace eddy::log {
 
@@ -58,17 +70,27 @@ class CommitLine {
   };
   enum class Woken { kReleased, kChosen, kTimeout };
 
-  explicit CommitLine(Clock* clock) : clock_(clock) {}
+  // `crowd_min`: so many do not sleep where rounds are quick.
+  explicit CommitLine(Clock* clock, uint32_t crowd_min = CrowdMin())
+      : clock_(clock), crowd_min_(crowd_min) {}
   CommitLine(const CommitLine&) = delete;
   CommitLine& operator=(const CommitLine&) = delete;
 
-  // In the open room from now on, until Leave.
+  // In the open room from now on, until it is released or left.
   Place Join();
+  // Nothing, if the place's room has been released.
   void Leave(const Place& place);
 
-  // Sleeps until the place's room is released, which is as Leave, or the caller is
-  // chosen, or `timeout` has passed on the clock that counts suspend.
-  Woken Wait(const Place& place, absl::Duration timeout);
+  // Until the place's room is released, or the caller is chosen, or `deadline` has passed
+  // on the clock that counts suspend.
+  Woken Wait(const Place& place, absl::Duration deadline);
+
+  // How many are in the open room, and in all. Hints.
+  uint32_t Arrived() const;
+  uint32_t Waiting() const;
+
+  // How often one who waits gives its processor away before it sleeps.
+  int polls() const { return polls_.load(std::memory_order_relaxed); }
 
   // The cut comes next: all that have joined so far are in it. Under the commit lock.
   void Close();
@@ -78,22 +100,37 @@ class CommitLine {
   void Release();
 
  private:
+  // With half as many, polling brings more too, but takes more processor time a record
+  // than sleeping; so it does where each has to be done often before the disk has.
+  static constexpr uint32_t kCrowdPerCpu = 16;
+  static constexpr absl::Duration kQuickRoundMax = absl::Microseconds(500);
+  static constexpr int kPolls = 40;
+  static uint32_t CrowdMin();
+
   // More than two, so that those who sleep in a room are not woken by a Release of
   // the same room that has come late to its notification.
   static constexpr uint32_t kRooms = 4;
-  struct alignas(64) Room {
-    std::atomic<uint32_t> word{0};     // moved by each event, to sleep on
-    std::atomic<uint32_t> epoch{0};    // moved by each release of the room
-    std::atomic<uint32_t> waiters{0};  // joined, not left; some of an epoch before
+  // Two lines: the one that all who poll read is written by events only.
+  struct Room {
+    alignas(64) std::atomic<uint64_t> state{0};  // epoch, moved by each release; who joined
+    alignas(64) std::atomic<uint32_t> word{0};   // moved by each event, to sleep on
+    std::atomic<uint32_t> sleepers{0};
   };
+  static constexpr uint64_t kOne = 1;
+  static constexpr int kEpochShift = 32;
+  static uint32_t Epoch(uint64_t state) { return static_cast<uint32_t>(state >> kEpochShift); }
+  static uint32_t Joined(uint64_t state) { return static_cast<uint32_t>(state); }
 
   Clock* const clock_;
+  const uint32_t crowd_min_;
   Room rooms_[kRooms];
   // The next in the open room that wakes, or would sleep, leads.
-  std::atomic<bool> lead_{false};
+  alignas(64) std::atomic<bool> lead_{false};
   std::atomic<uint32_t> open_{0};  // changed under mu_
-  std::mutex mu_;
-  bool closed_ = false;  // guarded by mu_: the room before it waits for a round's end
+  std::atomic<int> polls_{0};
+  Mutex mu_;
+  bool closed_ ABSL_GUARDED_BY(mu_) = false;  // the room before waits for a round's end
+  absl::Duration closed_at_ ABSL_GUARDED_BY(mu_);  // long ago, if there was no crowd
 };
 
 }  // namespace eddy::log

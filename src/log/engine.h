@@ -192,6 +192,8 @@ class Engine {
   //   kUnavailable        the disk refused; what was accepted is tried again.
   //   kDeadlineExceeded   not in time.
   virtual absl::Status WaitCommitted(LogId log, uint64_t end, absl::Duration timeout) = 0;
+  // The same, for an end that an append to this log has returned.
+  virtual absl::Status WaitAppended(Log& log, uint64_t end, absl::Duration timeout) = 0;
 
   // Commits everything accepted so far.
   virtual absl::Status Flush() = 0;

@@ -68,6 +68,7 @@ class EngineImpl final : public Engine, public LogHost {
   absl::Status WaitForRoom(absl::Duration timeout) override;
   absl::Mutex& cut() override { return cut_; }
   absl::Status WaitCommitted(LogId log, uint64_t end, absl::Duration timeout) override;
+  absl::Status WaitAppended(Log& log, uint64_t end, absl::Duration timeout) override;
   absl::Status Flush() override;
   absl::Duration RunOnce() override;
   void OnCommitDue(std::function<void()> wake) override ABSL_LOCKS_EXCLUDED(wake_mu_);
@@ -149,7 +150,6 @@ class EngineImpl final : public Engine, public LogHost {
   void UnlockCommit() ABSL_UNLOCK_FUNCTION(commit_mu_);
   // Lets those arrive that the last round has released, before the cut.
   void GatherWaiters() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
-  void NoteGathered() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   // kDue: what may wait, waits. kRelease: nothing is written, only what nobody
   // needs any more leaves the intake.
   enum class Extent { kRelease, kDue, kEverything };
@@ -289,9 +289,7 @@ class EngineImpl final : public Engine, public LogHost {
   absl::Duration last_round_ ABSL_GUARDED_BY(commit_mu_);  // SinceBoot of its start
   absl::Duration last_own_ ABSL_GUARDED_BY(commit_mu_);  // likewise, of no transaction
   uint64_t wal_block_bytes_ ABSL_GUARDED_BY(commit_mu_) = 0;  // in the WAL; about
-  uint64_t gathered_ ABSL_GUARDED_BY(commit_mu_) = 0;  // arrivals before this cut,
-  uint64_t covered_ ABSL_GUARDED_BY(commit_mu_) = 0;   // before the last one,
-  uint64_t crowd_ ABSL_GUARDED_BY(commit_mu_) = 0;     // between it and its round's end
+  uint32_t crowd_ ABSL_GUARDED_BY(commit_mu_) = 0;  // waited at the last round's end
   WriteBudget budget_ ABSL_GUARDED_BY(commit_mu_);
   Transacting* transacting_ ABSL_GUARDED_BY(commit_mu_) = nullptr;
   bool refused_rows_ ABSL_GUARDED_BY(commit_mu_) = false;  // AdmitRows has
@@ -312,7 +310,6 @@ class EngineImpl final : public Engine, public LogHost {
   std::atomic<uint64_t> sealed_bytes_{0};     // since the last round; a hint
   std::atomic<uint32_t> room_wanted_{0};      // appenders that wait for a segment
   std::atomic<uint64_t> rounds_ended_{0};
-  std::atomic<uint64_t> arrivals_{0};         // calls of WaitCommitted that had to wait
 
   mutable Mutex stats_mu_;
   StoreStats stats_ ABSL_GUARDED_BY(stats_mu_);

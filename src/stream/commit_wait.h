@@ -21,10 +21,9 @@ inline bool IsPower(Durability asked, Durability otherwise) {
 
 //   kUnavailable   accepted, but not committed: the disk refused, or was not
 //                  done in time.
-inline absl::Status WaitCommitted(log::Engine& engine, const CommitToken& token,
+inline absl::Status WaitCommitted(log::Engine& engine, log::Log& log, uint64_t end,
                                   absl::Duration timeout = kCommitWaitMax) {
-  const absl::Status status =
-      engine.WaitCommitted(token.log, token.end, timeout);
+  const absl::Status status = engine.WaitAppended(log, end, timeout);
   if (!absl::IsDeadlineExceeded(status)) return status;
   return absl::UnavailableError(status.message());
 }

@@ -162,7 +162,7 @@ absl::Status CursorSet::Advance(size_t cursor, const std::string& name,
   }
   EDDY_RETURN_IF_ERROR(end.status());
   if (!power) return absl::OkStatus();
-  return WaitCommitted(engine_, {engine_.journal().id(), *end});
+  return WaitCommitted(engine_, engine_.journal(), *end);
 }
 
 absl::StatusOr<uint64_t> CursorSet::TryAdvance(size_t cursor,

@@ -105,7 +105,9 @@ ABSL_ATTRIBUTE_NOINLINE absl::StatusOr<PutResult> StreamImpl::PutDurably(
     std::string_view partition_key, std::string_view data,
     std::string_view explicit_hash_key, absl::Duration timeout) {
   absl::StatusOr<PutResult> result = Accept(partition_key, data, explicit_hash_key, timeout);
-  if (result.ok()) EDDY_RETURN_IF_ERROR(WaitCommitted(engine_, result->token));
+  if (!result.ok()) return result;
+  EDDY_RETURN_IF_ERROR(
+      WaitCommitted(engine_, reader_.shard_log(result->shard), result->token.end));
   return result;
 }
 
@@ -204,7 +206,8 @@ void StreamImpl::WaitForAll(std::vector<absl::StatusOr<PutResult>>* results) {
   for (ShardId shard = 0; shard < last.size(); ++shard) {
     if (last[shard].end == 0) continue;
     const absl::Status committed =
-        WaitCommitted(engine_, last[shard], deadline - clock_->SinceBoot());
+        WaitCommitted(engine_, reader_.shard_log(shard), last[shard].end,
+                      deadline - clock_->SinceBoot());
     if (committed.ok()) continue;
     const uint64_t reached = reader_.shard_log(shard).committed();
     for (absl::StatusOr<PutResult>& result : *results) {

@@ -1,5 +1,6 @@
 #include "tests/bench/bench.h"
 
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -31,10 +32,14 @@ double CallsPerSecond(int threads, int calls, const std::function<void()>& call,
   // Made before the clock runs: a thread's first allocation costs some ten microseconds.
   std::vector<std::vector<double>> each_us(static_cast<size_t>(threads));
   for (std::vector<double>& mine : each_us) mine.resize(static_cast<size_t>(each));
+  // So is a thread itself, which costs as much.
+  std::atomic<int> ready{0};
+  std::atomic<bool> go{false};
   std::vector<std::thread> running;
-  const double start = Now();
   for (std::vector<double>& mine : each_us) {
-    running.emplace_back([&mine, &call] {
+    running.emplace_back([&mine, &call, &ready, &go] {
+      ++ready;
+      while (!go.load()) std::this_thread::yield();
       for (double& took : mine) {
         const double before = Now();
         call();
@@ -42,6 +47,9 @@ double CallsPerSecond(int threads, int calls, const std::function<void()>& call,
       }
     });
   }
+  while (ready.load() < threads) std::this_thread::yield();
+  const double start = Now();
+  go.store(true);
   for (std::thread& thread : running) thread.join();
   const double rate = each * threads / (Now() - start);
   for (const std::vector<double>& mine : each_us) us->insert(us->end(), mine.begin(), mine.end());

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include "eddy/platform.h"
 #include "tests/fakes/fake_clock.h"
@@ -28,7 +29,7 @@ class Sleepers {
   void Add(int count) {
     for (int i = 0; i < count; ++i) {
       threads_.emplace_back([this, place = line_->Join()] {
-        const Woken woken = line_->Wait(place, absl::Hours(1));
+        const Woken woken = line_->Wait(place, absl::InfiniteDuration());
         if (woken == Woken::kReleased) ++released;
         if (woken == Woken::kChosen) ++chosen;
         if (woken != Woken::kReleased) line_->Leave(place);
@@ -84,8 +85,8 @@ TEST_CASE("a lock that was held without a round wakes one, and releases nobody",
   CommitLine line(&clock);
   const CommitLine::Place place = line.Join();
   line.Release();
-  CHECK(line.Wait(place, absl::ZeroDuration()) == Woken::kChosen);
-  CHECK(line.Wait(place, absl::ZeroDuration()) == Woken::kTimeout);  // chosen once
+  CHECK(line.Wait(place, clock.SinceBoot()) == Woken::kChosen);
+  CHECK(line.Wait(place, clock.SinceBoot()) == Woken::kTimeout);  // chosen once
 }
 
 TEST_CASE("who was chosen and came too late is released with its room", "[log][commit]") {
@@ -93,11 +94,11 @@ TEST_CASE("who was chosen and came too late is released with its room", "[log][c
   CommitLine line(&clock);
   const CommitLine::Place place = line.Join();
   line.Release();
-  REQUIRE(line.Wait(place, absl::ZeroDuration()) == Woken::kChosen);
+  REQUIRE(line.Wait(place, clock.SinceBoot()) == Woken::kChosen);
   line.Close();  // another was first at the lock
-  CHECK(line.Wait(place, absl::ZeroDuration()) == Woken::kTimeout);
+  CHECK(line.Wait(place, clock.SinceBoot()) == Woken::kTimeout);
   line.Release();
-  CHECK(line.Wait(place, absl::ZeroDuration()) == Woken::kReleased);
+  CHECK(line.Wait(place, clock.SinceBoot()) == Woken::kReleased);
 }
 
 TEST_CASE("a choice that comes with the end of the wait is not lost", "[log][commit][time]") {
@@ -105,7 +106,7 @@ TEST_CASE("a choice that comes with the end of the wait is not lost", "[log][com
   CommitLine line(&clock);
   const CommitLine::Place place = line.Join();
   line.Release();
-  CHECK(line.Wait(place, -absl::Seconds(1)) == Woken::kChosen);
+  CHECK(line.Wait(place, clock.SinceBoot() - absl::Seconds(1)) == Woken::kChosen);
 }
 
 TEST_CASE("who has left is not chosen", "[log][commit]") {
@@ -113,14 +114,14 @@ TEST_CASE("who has left is not chosen", "[log][commit]") {
   CommitLine line(&clock);
   line.Leave(line.Join());
   line.Release();
-  CHECK(line.Wait(line.Join(), absl::ZeroDuration()) == Woken::kTimeout);
+  CHECK(line.Wait(line.Join(), clock.SinceBoot()) == Woken::kTimeout);
 }
 
 TEST_CASE("a place in the line ends with its time, and waits no longer", "[log][commit][time]") {
   testing::FakeClock clock;
   CommitLine line(&clock);
   const absl::Duration start = clock.SinceBoot();
-  CHECK(line.Wait(line.Join(), absl::Seconds(3)) == Woken::kTimeout);
+  CHECK(line.Wait(line.Join(), start + absl::Seconds(3)) == Woken::kTimeout);
   CHECK(clock.SinceBoot() - start == absl::Seconds(3));
 }
 
@@ -132,13 +133,54 @@ TEST_CASE("a room is used again without waking its new waiters", "[log][commit]"
     line.Close();
     line.Release();
   }
+  CHECK(line.Arrived() == 0);
   const CommitLine::Place now = line.Join();
-  // The old one is counted until it wakes: the new one may be chosen in its place.
-  CHECK(line.Wait(now, absl::Seconds(1)) == Woken::kChosen);
-  CHECK(line.Wait(old, absl::Hours(1)) == Woken::kReleased);
-  CHECK(line.Wait(now, absl::Seconds(1)) == Woken::kTimeout);
+  REQUIRE(now.room == old.room);
+  CHECK(line.Wait(old, absl::InfiniteDuration()) == Woken::kReleased);
+  line.Leave(old);  // nothing, not the new one's place
+  CHECK(line.Arrived() == 1);
+  CHECK(line.Wait(now, clock.SinceBoot() + absl::Seconds(1)) == Woken::kTimeout);
   line.Release();
-  CHECK(line.Wait(now, absl::ZeroDuration()) == Woken::kChosen);
+  CHECK(line.Wait(now, clock.SinceBoot()) == Woken::kChosen);
+}
+
+TEST_CASE("a crowd polls before it sleeps, where rounds are quick", "[log][commit]") {
+  testing::FakeClock clock;
+  CommitLine line(&clock, 3);
+  const auto round = [&](int waiters, absl::Duration takes) {
+    std::vector<CommitLine::Place> places;
+    for (int i = 0; i < waiters; ++i) places.push_back(line.Join());
+    line.Close();
+    clock.Advance(takes);
+    line.Release();
+    for (const CommitLine::Place& place : places) line.Leave(place);
+  };
+  CHECK(line.polls() == 0);
+  round(2, absl::Microseconds(50));
+  CHECK(line.polls() == 0);
+  round(3, absl::Microseconds(50));
+  CHECK(line.polls() > 0);
+  SECTION("and waits as long as anybody") {
+    const absl::Duration start = clock.SinceBoot();
+    CHECK(line.Wait(line.Join(), start + absl::Seconds(3)) == Woken::kTimeout);
+    CHECK(clock.SinceBoot() - start == absl::Seconds(3));
+  }
+  SECTION("not after a slow round, until there is a quick one") {
+    round(3, absl::Milliseconds(5));
+    CHECK(line.polls() == 0);
+    round(3, absl::Microseconds(50));
+    CHECK(line.polls() > 0);
+  }
+  SECTION("not after a round for few") {
+    round(2, absl::Microseconds(50));
+    CHECK(line.polls() == 0);
+  }
+  SECTION("not if only those are many that came during the round") {
+    line.Close();
+    const std::vector<CommitLine::Place> late = {line.Join(), line.Join(), line.Join()};
+    line.Release();
+    CHECK(line.polls() == 0);
+  }
 }
 
 // What engine_wait.cc does, around a counter: whoever is not woken in time has slept
@@ -147,7 +189,8 @@ TEST_CASE("nobody in a crowd sleeps through what was for him", "[log][commit][th
   Clock* const clock = DefaultPlatform().clock;
   constexpr int kThreads = 8;
   const int calls = testing::Scaled(2000);
-  CommitLine line(clock);
+  // All poll; those whom many join; none, who all sleep.
+  CommitLine line(clock, GENERATE(1u, 5u, 1000u));
   std::mutex commit;
   std::atomic<int64_t> appended{0};
   std::atomic<int64_t> committed{0};
@@ -158,7 +201,6 @@ TEST_CASE("nobody in a crowd sleeps through what was for him", "[log][commit][th
     Woken woken = Woken::kReleased;
     while (committed.load() < mine) {
       if (commit.try_lock()) {
-        woken = Woken::kReleased;
         const int64_t all = appended.load();
         line.Close();
         std::this_thread::yield();
@@ -166,10 +208,11 @@ TEST_CASE("nobody in a crowd sleeps through what was for him", "[log][commit][th
         line.Leave(place);
         commit.unlock();
         line.Release();
+        woken = Woken::kReleased;
         place = line.Join();
         continue;
       }
-      woken = line.Wait(place, absl::Seconds(20));
+      woken = line.Wait(place, clock->SinceBoot() + absl::Seconds(20));
       if (woken == Woken::kTimeout) ++slept_through;
       if (woken == Woken::kReleased) place = line.Join();
     }
