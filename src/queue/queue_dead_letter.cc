@@ -132,7 +132,7 @@ absl::StatusOr<SendResult> QueueImpl::SendDeadLetter(std::string_view body,
       Accept(std::move(head), body, options.delay.value_or(*row_.options.delay),
              options.timeout.value_or(engine_.options().append_timeout)));
   if (IsPower(options.durability)) {
-    EDDY_RETURN_IF_ERROR(WaitPower(log_->id(), result.token.end));
+    EDDY_RETURN_IF_ERROR(WaitPower(*log_, result.token.end));
   }
   return result;
 }

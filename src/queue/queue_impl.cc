@@ -51,8 +51,8 @@ void QueueImpl::LimitInFlight(size_t most) {
   in_flight_max_ = most;
 }
 
-absl::Status QueueImpl::WaitPower(log::LogId log, uint64_t end) {
-  const absl::Status status = engine_.WaitCommitted(log, end, kCommitWaitMax);
+absl::Status QueueImpl::WaitPower(log::Log& log, uint64_t end) {
+  const absl::Status status = engine_.WaitAppended(log, end, kCommitWaitMax);
   if (status.ok() || absl::IsUnavailable(status)) return status;
   // The caller has one thing to do about all of them: the work is accepted, and
   // not yet safe from a power cut.

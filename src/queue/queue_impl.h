@@ -196,7 +196,7 @@ class QueueImpl final : public Queue, public log::Participant {
   // That it exists, and can be had on this thread now.
   absl::Status CheckLevel(Durability asked) const;
   bool IsPower(Durability asked) const;
-  absl::Status WaitPower(log::LogId log, uint64_t end);
+  absl::Status WaitPower(log::Log& log, uint64_t end);
   // The whole of a message or dead letter in one frame, arriving now.
   log::FrameParts MessageParts(const MessageHead& head, const std::string& encoded_head,
                                std::string_view body);

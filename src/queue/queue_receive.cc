@@ -54,10 +54,10 @@ absl::StatusOr<std::vector<Message>> QueueImpl::Receive(const ReceiveOptions& op
     if (IsPower(options.durability)) {
       absl::Status committed;
       if (attempt.journal_end != 0) {
-        committed = WaitPower(engine_.journal().id(), attempt.journal_end);
+        committed = WaitPower(engine_.journal(), attempt.journal_end);
       }
       if (committed.ok() && attempt.dead_letter_end != 0) {
-        committed = WaitPower(dead_letter_queue_->log_->id(), attempt.dead_letter_end);
+        committed = WaitPower(*dead_letter_queue_->log_, attempt.dead_letter_end);
       }
       if (!committed.ok()) {
         Release(attempt.taken);

@@ -161,7 +161,7 @@ absl::StatusOr<SendResult> QueueImpl::Send(std::string_view body, const SendOpti
   absl::StatusOr<SendResult> result;
   AcceptAll(&entry, 1, options, &result);
   if (result.ok() && IsPower(options.durability)) {
-    EDDY_RETURN_IF_ERROR(WaitPower(log_->id(), result->token.end));
+    EDDY_RETURN_IF_ERROR(WaitPower(*log_, result->token.end));
   }
   return result;
 }
@@ -187,7 +187,7 @@ absl::StatusOr<std::vector<absl::StatusOr<SendResult>>> QueueImpl::SendBatch(
     if (result.ok()) end = std::max(end, result->token.end);
   }
   if (end != 0 && IsPower(options.durability)) {
-    const absl::Status committed = WaitPower(log_->id(), end);
+    const absl::Status committed = WaitPower(*log_, end);
     for (auto& result : results) {
       if (!committed.ok() && result.ok()) result = committed;
     }

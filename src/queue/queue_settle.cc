@@ -98,7 +98,7 @@ absl::StatusOr<std::vector<absl::Status>> QueueImpl::DeleteBatch(
   }
   if (was_full) signal_.Notify();
   if (end != 0 && IsPower(durability)) {
-    const absl::Status committed = WaitPower(engine_.journal().id(), end);
+    const absl::Status committed = WaitPower(engine_.journal(), end);
     if (!committed.ok()) return fail_the_good(committed);
   }
   return results;
