@@ -91,13 +91,14 @@ absl::Status BlockStore::OpenFile(const std::string& path, const sql::OpenOption
 
 std::shared_ptr<const Block> BlockStore::Cache(std::shared_ptr<const Block> block) {
   cache_.push_front(block);
-  if (cache_.size() > kCachedBlocksMax) cache_.pop_back();
   return block;
 }
 
 absl::StatusOr<std::shared_ptr<const Block>> BlockStore::TakeRow(
     sql::Statement& find, sql::Statement& locate,
     const std::function<void(sql::Statement&)>& bind) {
+  // First, so that memory never holds one more.
+  if (cache_.size() == kCachedBlocksMax) cache_.pop_back();
   // Until it is there, or has not changed between two looks.
   for (std::optional<std::pair<int64_t, int64_t>> unfit;;) {
     bind(find);
