@@ -181,6 +181,10 @@ class EngineImpl final : public Engine, public LogHost {
   bool HasSpilled(uint64_t written) const;
   void MakeRoomForRows() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   uint64_t WalBytesKept() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  uint64_t WalFileBytes();
+  uint64_t WalBytesMost(uint64_t file) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  absl::Status RefuseSpill(uint64_t spilled, uint64_t wal_most)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   // See Space.
   uint64_t GrowBytesMax() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   // That of Transacting, or a new one.

@@ -130,8 +130,15 @@ absl::Status EngineImpl::RunUsersPart(Transacting* transacting) {
   }
   sql::AppTables tables(db_.get(), sql::AppTables::Access::kWrite);
   const uint64_t written = vfs_->Counts().bytes();
+  const uint64_t wal_most = limited ? WalBytesMost(file) : UINT64_MAX;
+  vfs_->LimitWal(wal_most);
   const absl::Status run = transacting->work->Run(tables);
+  const bool too_much = vfs_->LimitWal(UINT64_MAX);
   transacting->spilled = HasSpilled(written);
+  if (too_much) {  // whatever the function has made of that
+    transacting->sql.reset();
+    return RefuseSpill(vfs_->Counts().bytes() - written, wal_most);
+  }
   if (!tables.broken().ok()) {
     transacting->sql.reset();
     // Of the disk, as if it was the commit that failed.
@@ -184,10 +191,34 @@ absl::Status EngineImpl::AdmitRows(const Transacting& transacting, uint64_t file
       "trimmed or, for some minutes, moved in the background"));
 }
 
+// How long the WAL may get while a user's part runs, in a store whose files are bounded: by
+// what AdmitRows could let pass, and by the whole database of `file` bytes, all of whose rows
+// may be deleted or changed: SQLite writes each page once there, however often it spills.
+uint64_t EngineImpl::WalBytesMost(uint64_t file) {
+  if (keeper_->store_room() == UINT64_MAX) return UINT64_MAX;
+  const uint64_t pages = Sum(Sum(file, keeper_->growth_room()), kSpilledBytes);
+  const uint64_t kept = std::max({WalBytesKept(), db_->WalBytes(), WalFileBytes()});
+  return Sum(kept, Sum(pages, pages / 64));  // with a header each, and the tree above
+}
+
+absl::Status EngineImpl::RefuseSpill(uint64_t spilled, uint64_t wal_most) {
+  // Blocks may hold what it needs; dropping them could not give it more than was counted.
+  keeper_->WantRoom(spilled, spilled, /*for_wal=*/UINT64_MAX);
+  refused_rows_ = true;
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "the transaction is not committed, nothing of it is there: it has changed so many rows "
+      "that the WAL would have passed ", wal_most, " bytes, which is what the quota or the "
+      "headroom leave for it; smaller transactions may fit"));
+}
+
 // What the WAL may hold without its file growing: at a quota a part of it is kept free for
 // that, at a headroom it is what the file has reached.
 uint64_t EngineImpl::WalBytesKept() {
   if (keeper_->is_at_quota()) return 2 * plan_.wal_bytes_max;
+  return WalFileBytes();
+}
+
+uint64_t EngineImpl::WalFileBytes() {
   return platform().files->Size(options_.directory + kDatabaseFile + "-wal").value_or(0);
 }
 

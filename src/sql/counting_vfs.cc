@@ -28,6 +28,9 @@ struct CountingVfs::Vfs {
   std::atomic<uint64_t> write_count{0};
   std::atomic<int> write_errno{0};
   std::atomic<uint64_t> read_failures{0};
+  // Relaxed: set and asked by the thread that writes the WAL meanwhile.
+  std::atomic<uint64_t> wal_end_max{UINT64_MAX};
+  std::atomic<bool> wal_refused{false};
   // Odd while a connection of this VFS reads a WAL from end to end, because another
   // process has left it: see ShmLock.
   std::atomic<uint64_t> recovery{0};
@@ -44,6 +47,8 @@ struct File {
   std::atomic<uint64_t>* write_count;
   std::atomic<int>* write_errno;
   std::atomic<uint64_t>* read_failures;
+  std::atomic<uint64_t>* wal_end_max;
+  std::atomic<bool>* wal_refused;
   std::atomic<uint64_t>* recovery;
   sqlite3_vfs* base;
   // Of a WAL always; of a database while a checkpoint copies, see ShmLock. Else each
@@ -84,6 +89,11 @@ int ReadBelow(sqlite3_file* f, void* to, int bytes, sqlite3_int64 offset) {
 }
 int WriteBelow(sqlite3_file* f, const void* from, int bytes, sqlite3_int64 offset) {
   Self(f)->ahead.Forget();
+  if (Self(f)->is_wal && static_cast<uint64_t>(offset) + static_cast<uint64_t>(bytes) >
+                             Self(f)->wal_end_max->load(std::memory_order_relaxed)) {
+    Self(f)->wal_refused->store(true, std::memory_order_relaxed);
+    return SQLITE_FULL;
+  }
   const int code = BaseMethods(f)->xWrite(Base(f), from, bytes, offset);
   if (code == SQLITE_OK) {
     Self(f)->bytes->fetch_add(static_cast<uint64_t>(bytes),
@@ -272,7 +282,8 @@ struct CountingVfsMethods {
                   int flags, int* out_flags) {
     CountingVfs::Vfs* owner = Owner(vfs);
     File* self = new (file) File{
-        {}, nullptr, nullptr, nullptr, nullptr, nullptr, &owner->recovery, owner->base,
+        {}, nullptr, nullptr, nullptr, nullptr, nullptr, &owner->wal_end_max,
+        &owner->wal_refused, &owner->recovery, owner->base,
         (flags & SQLITE_OPEN_WAL) != 0,
         WriteGather([file](const void* from, int bytes, int64_t offset) {
           return WriteBelow(file, from, bytes, offset);
@@ -417,6 +428,11 @@ IoCounts CountingVfs::Counts() const {
   counts.sync_count = vfs_->sync_count.load(std::memory_order_relaxed);
   counts.write_count = vfs_->write_count.load(std::memory_order_relaxed);
   return counts;
+}
+
+bool CountingVfs::LimitWal(uint64_t end) {
+  vfs_->wal_end_max.store(end, std::memory_order_relaxed);
+  return vfs_->wal_refused.exchange(false, std::memory_order_relaxed);
 }
 
 uint64_t CountingVfs::ReadFailures() const {

@@ -1,7 +1,8 @@
 // A SQLite VFS that counts what reaches the disk, for the store's statistics
 // and the benchmarks' write amplification, and makes one write, or one read, of those
-// that follow one another (write_gather.h, read_ahead.h). Everything is passed on to the VFS below, shared
-// memory and mapped reads included.
+// that follow one another (write_gather.h, read_ahead.h). Everything is passed on to the
+// VFS below, shared memory and mapped reads included, but what would take the WAL beyond
+// a limit that is set.
 //
 // Counted are writes and syncs of database, WAL and journal files. The -shm
 // file is not: it is memory that SQLite never syncs.
@@ -43,6 +44,12 @@ class CountingVfs {
 
   const std::string& name() const;  // unique, for OpenOptions::vfs
   IoCounts Counts() const;          // each number exact, the set not atomic
+  // From now on the WAL takes nothing at `end` bytes and behind: such a write fails as on a
+  // disk that is full. UINT64_MAX: no limit, as at first. Returns whether a write has
+  // failed so since the last call. What has been taken and not yet handed on may still
+  // come, up to kGatherBytesMax of it.
+  bool LimitWal(uint64_t end);
+
   // errno of the last write, truncation or sync that failed; 0: none did.
   int WriteErrno() const;
   // How many reads have failed so far, or brought less than there is: SQLite takes

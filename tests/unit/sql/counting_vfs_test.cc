@@ -84,6 +84,24 @@ TEST_CASE("errors pass through and are not counted as written",
   CHECK((*vfs)->Counts().bytes() == before);
 }
 
+TEST_CASE("a WAL that is limited refuses as a full disk does, until the limit is gone",
+          "[sql][counting_vfs]") {
+  CrashDisk disk;
+  auto vfs = CountingVfs::Register(disk.name());
+  REQUIRE(vfs.ok());
+  auto db = OpenOn(**vfs);
+  REQUIRE(db->Exec("CREATE TABLE t (id INTEGER PRIMARY KEY, bytes BLOB)").ok());
+  constexpr char kMuch[] = "INSERT INTO t (bytes) VALUES (zeroblob(900000))";
+  CHECK_FALSE((*vfs)->LimitWal(500'000));
+  CHECK(absl::IsResourceExhausted(db->Exec(kMuch)));
+  CHECK(disk.Size("db-wal") <= 500'000);
+  CHECK((*vfs)->LimitWal(500'000));
+  CHECK_FALSE((*vfs)->LimitWal(500'000));  // told once
+  CHECK(db->Exec("INSERT INTO t (bytes) VALUES (zeroblob(9000))").ok());
+  CHECK_FALSE((*vfs)->LimitWal(UINT64_MAX));
+  CHECK(db->Exec(kMuch).ok());
+}
+
 TEST_CASE("a VFS that is not registered is not found", "[sql][counting_vfs]") {
   CHECK(absl::IsNotFound(CountingVfs::Register("no such VFS").status()));
   CHECK(CountingVfs::Register("").ok());  // SQLite's default

@@ -182,6 +182,71 @@ TEST_CASE("what a refused transaction has spilled does not stay in the WAL", "[s
   CHECK(f.FileBytes() <= f.options.quota_bytes);
 }
 
+TEST_CASE("a transaction that goes on and on is ended before it takes the disk",
+          "[stream][quota]") {
+  RowsFixture f;
+  const uint64_t bound = 16 << 20;
+  if (GENERATE(false, true)) {
+    f.OpenBounded(bound, 1 << 20, AtLimit::kRejectNew);
+  } else {
+    f.options.headroom_bytes = 100 << 20;
+    f.options.intake_bytes = 1 << 20;
+    f.options.at_quota = AtLimit::kRejectNew;
+    f.files.SetFreeBytes((100 << 20) + bound);
+    f.Open();
+    (void)f.store->Pump();
+  }
+  f.MakeTable();
+  Ok(f.Fill(10));
+  const std::string sql = "INSERT INTO app_done VALUES (zeroblob(100000))";
+  const bool takes_errors = GENERATE(false, true);
+  CAPTURE(takes_errors);
+  uint64_t longest = 0;
+  int statements = 0;
+  const absl::Status refused =
+      f.store
+          ->Transact([&](Transaction& t) -> absl::Status {
+            for (; statements < 2000; ++statements) {
+              const absl::Status run = t.sql().Run(sql, {}).status();
+              longest = std::max(longest, f.WalFileBytes());
+              if (!run.ok()) return takes_errors ? absl::OkStatus() : run;
+            }
+            return absl::OkStatus();
+          })
+          .status();
+  INFO(refused.ToString());
+  CHECK(absl::IsResourceExhausted(refused));
+  CHECK(statements < 2000);
+  CHECK(longest > 1 << 20);
+  CHECK(longest <= 2 * bound);
+  CHECK(f.WalFileBytes() < 1 << 20);
+  // No fault of the disk's: the store goes on, and so may smaller transactions.
+  CHECK(f.store->Stats().disk_state == DiskState::kGood);
+  CHECK(f.Stream1("telemetry").Put("key", "x").ok());
+  CHECK(f.Fill(1).ok());
+}
+
+TEST_CASE("a full store lets all rows be deleted that it holds", "[stream][quota]") {
+  RowsFixture f;
+  f.OpenBounded(16 << 20, 1 << 20, AtLimit::kRejectNew);
+  f.MakeTable();
+  Ok(f.Run("CREATE TABLE app_small (id INTEGER PRIMARY KEY, what BLOB)"));
+  for (int i = 0; i < 100; ++i) {
+    if (!f.Run("WITH RECURSIVE app_n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM app_n "
+               "WHERE i < 1000) INSERT INTO app_small (what) SELECT zeroblob(50) FROM app_n")
+             .ok()) {
+      break;
+    }
+  }
+  f.FillStream(f.Stream1("telemetry"), 1000);
+  REQUIRE_FALSE(f.Fill(5).ok());
+  // By rows, each page by itself.
+  const absl::Status deleted = f.Run("DELETE FROM app_small WHERE length(what) = 50");
+  INFO(deleted.ToString());
+  CHECK(deleted.ok());
+  CHECK(f.FileBytes() <= 2 * f.options.quota_bytes);
+}
+
 TEST_CASE("what a transaction has spilled whose work fails does not stay in the WAL",
           "[stream][quota]") {
   RowsFixture f;
