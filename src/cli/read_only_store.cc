@@ -72,7 +72,7 @@ absl::StatusOr<StoreSummary> ReadOnlyStore::Look(const std::string& directory) {
     const std::string lock = directory + log::kLockFile;
     if (std::filesystem::file_size(lock, error) != 0 || error) return std::nullopt;
     const Time changed = std::filesystem::last_write_time(lock, error);
-    if (error || std::filesystem::exists(directory + log::kDatabaseFile + "-wal", error)) {
+    if (error || std::filesystem::exists(directory + log::kDatabaseFile + sql::kWalSuffix, error)) {
       return std::nullopt;
     }
     return changed;

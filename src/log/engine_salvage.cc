@@ -68,8 +68,8 @@ absl::Status EngineImpl::LookAtFiles() {
     EDDY_ASSIGN_OR_RETURN(bytes, files->Size(path));
   }
   uint64_t wal_bytes = 0;
-  if (files->Exists(path + "-wal")) {
-    EDDY_ASSIGN_OR_RETURN(wal_bytes, files->Size(path + "-wal"));
+  if (files->Exists(path + sql::kWalSuffix)) {
+    EDDY_ASSIGN_OR_RETURN(wal_bytes, files->Size(path + sql::kWalSuffix));
   }
   if (bytes == 0 && wal_bytes > 0) {
     return absl::DataLossError(

@@ -219,7 +219,7 @@ uint64_t EngineImpl::WalBytesKept() {
 }
 
 uint64_t EngineImpl::WalFileBytes() {
-  return platform().files->Size(options_.directory + kDatabaseFile + "-wal").value_or(0);
+  return platform().files->Size(options_.directory + kDatabaseFile + sql::kWalSuffix).value_or(0);
 }
 
 // The reserve is kept for those who make room: what waits in the WAL must find its place in

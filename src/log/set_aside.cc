@@ -9,14 +9,14 @@
 #include "src/base/strings.h"
 #include "src/log/block_extents.h"
 #include "src/log/meta.h"
+#include "src/sql/database.h"
 
 namespace eddy::log {
 namespace {
 
-constexpr char kWalSuffix[] = "-wal";
 constexpr char kShmSuffix[] = "-shm";
 // What is moved before the database, which a new one may replace then.
-constexpr const char* kMovedFirst[] = {kWalSuffix, kExtentsSuffix};
+constexpr const char* kMovedFirst[] = {sql::kWalSuffix, kExtentsSuffix};
 constexpr char kWhyFile[] = "/why.txt";
 constexpr char kUnsalvagedFile[] = "/unsalvaged";
 constexpr char kMovingFile[] = "/moving";

@@ -43,6 +43,7 @@ enum class Mode {
   kReadOnly,  // beside a live owner, in any process, or after its death
 };
 
+inline constexpr char kWalSuffix[] = "-wal";  // its file's name is the database's and this
 inline constexpr int kCacheKib = 512;  // of a connection, if it asks for nothing else
 
 struct OpenOptions {

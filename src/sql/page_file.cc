@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
+#include "src/sql/database.h"
 #include "src/sql/error.h"
 #include "src/sql/plain_file.h"
 #include "src/sql/read_ahead.h"
@@ -144,7 +145,7 @@ absl::StatusOr<std::unique_ptr<PageFile>> PageFile::Open(const std::string& path
                                                          const std::string& vfs) {
   std::unique_ptr<PageFile> file(new PageFile());
   EDDY_ASSIGN_OR_RETURN(file->database_, Raw::Open(path, vfs));
-  EDDY_ASSIGN_OR_RETURN(file->wal_, Raw::Open(path + "-wal", vfs));
+  EDDY_ASSIGN_OR_RETURN(file->wal_, Raw::Open(path + kWalSuffix, vfs));
   if (file->database_ == nullptr && file->wal_ == nullptr) {
     return absl::NotFoundError(absl::StrCat(path, " and its WAL hold nothing"));
   }
