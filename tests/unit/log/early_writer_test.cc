@@ -11,7 +11,11 @@
 #include <thread>
 #include <vector>
 
+#include <catch2/generators/catch_generators.hpp>
+
 #include "absl/strings/str_cat.h"
+#include "src/log/segment_log.h"
+#include "src/log/segment_tail.h"
 #include "tests/fakes/scale.h"
 #include "tests/unit/log/log_fixture.h"
 
@@ -21,7 +25,7 @@ namespace {
 using Op = testing::CrashDisk::Op;
 using Fault = testing::CrashDisk::Fault;
 
-constexpr size_t kEarlyRecordBytes = 12000;  // ten of them a segment
+constexpr size_t kEarlyRecordBytes = 12000;  // five of them a segment
 constexpr size_t kSegments = 8;
 
 std::string EarlyBody(int number) { return RawBody(number, kEarlyRecordBytes); }
@@ -45,10 +49,11 @@ struct EarlyFixture : LogFixture {
     parts.body = body;
     const absl::StatusOr<Appended> appended = log->Append(parts, absl::Milliseconds(50));
     if (appended.ok()) bodies.push_back(body);
+    if (appended.ok()) last_position = appended->position;
     last = appended.status();
     return appended.ok();
   }
-  // Somewhat more than a segment: part of the next one.
+  // Two segments, and most of a third.
   void PutSome() {
     for (int i = 0; i < 14; ++i) REQUIRE(TryPut());
   }
@@ -63,6 +68,7 @@ struct EarlyFixture : LogFixture {
       if (came || device.disk.sync_count() == syncs_before) return;
       came = true;  // first: it writes, too
       const uint64_t before = Blocks();
+      if (first) first();
       while (TryPut()) {
       }
       early_bytes = Blocks() - before;
@@ -93,6 +99,8 @@ struct EarlyFixture : LogFixture {
 
   std::vector<std::string> bodies;
   absl::Status last;
+  uint64_t last_position = 0;
+  std::function<void()> first;
   std::function<void()> then;
   int64_t time_ms = 1000;
   bool trusted = true;
@@ -155,6 +163,44 @@ TEST_CASE("before its round commits an early block is nothing: the intake has it
   }
   f.PutSome();
   REQUIRE(f.engine->Flush().ok());
+  f.CutAndReopen();
+  CHECK(f.IsAllThere());
+  CHECK(f.engine->Stats().blocks_damaged == 0);
+}
+
+// As that of a thread which lost the processor between its claim and the end of its copy.
+TEST_CASE("a frame that is still being filled is in no early block, nor is what lies behind it",
+          "[log][early]") {
+  EarlyFixture f;
+  std::atomic<uint32_t>* word = nullptr;
+  uint32_t published = 0;
+  uint64_t round_end = 0;
+  uint64_t whole = 0;  // bytes of segments that may be written
+  // The round ends one record before the end of a segment, which is too little for an early
+  // block; after it the frame is in the first whole segment, or in the fourth.
+  const int before = GENERATE(3, 18);
+  CAPTURE(before);
+  f.first = [&] {
+    for (int i = 0; i < before; ++i) REQUIRE(f.TryPut());
+    const LogCut cut = static_cast<SegmentLog*>(f.log)->Cut();
+    for (const CutRun& run : cut.runs) {
+      if (run.first > f.last_position || f.last_position >= run.end) continue;
+      word = Word0(const_cast<char*>(run.frames + (f.last_position - run.first)));
+      whole = run.first - round_end - (f.log->tail() - round_end) / static_cast<uint64_t>(before);
+    }
+    REQUIRE(word != nullptr);
+    published = word->exchange(0);
+  };
+  f.PutSome();
+  round_end = f.log->tail();
+  f.ComeDuringSync();
+  REQUIRE(f.engine->Flush().ok());
+  REQUIRE(f.came);
+  CHECK((whole > 0) == (before > 3));
+  CHECK(f.early_bytes == whole);  // as they are: they cannot be packed
+  word->store(published);
+  REQUIRE(f.engine->Flush().ok());
+  CHECK(f.IsAllThere());
   f.CutAndReopen();
   CHECK(f.IsAllThere());
   CHECK(f.engine->Stats().blocks_damaged == 0);
