@@ -193,7 +193,9 @@ class Cursor {
 // committer or wait for room), when a reader sleeps on the shard, once a second to
 // ask whether the wall clock is set, and for a large record (see Put). Threads that put
 // into one shard as fast as they can take turns: one in some 300 Puts then spins for
-// some 20 us after its record is in, which leaves all of them faster.
+// some 20 us after its record is in, which leaves all of them faster. At kPower one of those
+// who wait commits for all, and the others sleep; where they are many (16 a processor) and
+// the disk is quick, they give their processor away some times before they do.
 class Stream {
  public:
   virtual ~Stream() = default;
