@@ -126,8 +126,9 @@ absl::StatusOr<StoreSummary> ReadOnlyStore::Summary() {
   summary.owner_pid = OwnerPid();
   EDDY_ASSIGN_OR_RETURN(sql::Transaction view, sql::Transaction::Begin(db_));
   EDDY_ASSIGN_OR_RETURN(summary.schema_version, db_.SchemaVersion());
-  EDDY_ASSIGN_OR_RETURN(summary.file_bytes, db_.FileBytes());
-  EDDY_ASSIGN_OR_RETURN(summary.free_bytes, db_.FreeBytes());
+  EDDY_ASSIGN_OR_RETURN(const sql::FileSizes sizes, db_.Sizes());
+  summary.file_bytes = sizes.all;
+  summary.free_bytes = sizes.free;
   std::error_code none;
   const auto outside = std::filesystem::file_size(
       directory_ + log::kDatabaseFile + log::kExtentsSuffix, none);

@@ -53,6 +53,7 @@ absl::StatusOr<std::unique_ptr<BlockWriter>> BlockWriter::Create(sql::Database& 
                                                                  const sql::OpenOptions& options,
                                                                  bool use_extents, Files* files) {
   auto writer = std::make_unique<BlockWriter>();
+  writer->pages_ = db.page_counts();
   EDDY_ASSIGN_OR_RETURN(writer->extents_,
                         BlockExtents::Open(db, path, options, use_extents, files));
   writer->reader_ = std::make_unique<ExtentReader>(path, options.vfs);
@@ -70,21 +71,13 @@ absl::StatusOr<std::unique_ptr<BlockWriter>> BlockWriter::Create(sql::Database& 
   absl::StatusOr<sql::Statement> last_outside = db.Prepare(kLastOutside);
   if (last_outside.ok()) writer->last_outside_ = *std::move(last_outside);
   EDDY_ASSIGN_OR_RETURN(writer->move_, db.Prepare(kMove));
-  EDDY_ASSIGN_OR_RETURN(writer->page_count_, db.Prepare("PRAGMA page_count"));
-  EDDY_ASSIGN_OR_RETURN(writer->free_count_, db.Prepare("PRAGMA freelist_count"));
   return writer;
 }
 
-absl::StatusOr<uint64_t> BlockWriter::Pages(sql::Statement& count) {
-  sql::AutoReset reset(count);
-  EDDY_RETURN_IF_ERROR(count.Step().status());
-  return static_cast<uint64_t>(count.ColumnInt(0)) * bounds_.page_bytes;
-}
-
 absl::StatusOr<RoomPlan> BlockWriter::PlanWith(const ExtentMap& outside) {
-  EDDY_ASSIGN_OR_RETURN(const uint64_t database, Pages(page_count_));
-  EDDY_ASSIGN_OR_RETURN(const uint64_t free, Pages(free_count_));
-  return RoomPlan(bounds_, database, free, outside, extents_->IsUsed());
+  EDDY_ASSIGN_OR_RETURN(const sql::PageCounts::Counts pages, pages_->Now());
+  const uint64_t page_bytes = bounds_.page_bytes;
+  return RoomPlan(bounds_, pages.all * page_bytes, pages.free * page_bytes, outside, extents_->IsUsed());
 }
 
 absl::StatusOr<RoomPlan> BlockWriter::Plan() {
@@ -106,8 +99,8 @@ absl::StatusOr<int64_t> BlockWriter::Place(std::string_view bytes) {
   }
   absl::StatusOr<int64_t> place = extents_->Put(bytes, most);
   if (!absl::IsResourceExhausted(place.status())) return place;
-  EDDY_ASSIGN_OR_RETURN(const uint64_t free, Pages(free_count_));
-  if (free >= bytes.size() + BlockOverhead(bounds_.page_bytes)) return 0;
+  EDDY_ASSIGN_OR_RETURN(const sql::PageCounts::Counts pages, pages_->Now());
+  if (pages.free * bounds_.page_bytes >= bytes.size() + BlockOverhead(bounds_.page_bytes)) return 0;
   return place;
 }
 
@@ -174,9 +167,9 @@ void BlockWriter::Finish(bool committed) {
   if (extents_ == nullptr) return;
   bool is_tight = false;
   if (committed && bounds_.is_quota) {
-    const absl::StatusOr<uint64_t> database = Pages(page_count_);
-    is_tight = database.ok() &&
-               *database + extents_->file_bytes() > bounds_.most_bytes - bounds_.most_bytes / 16;
+    const absl::StatusOr<sql::PageCounts::Counts> pages = pages_->Now();
+    is_tight = pages.ok() &&
+               pages->all * bounds_.page_bytes + extents_->file_bytes() > bounds_.most_bytes - bounds_.most_bytes / 16;
   }
   extents_->Finish(committed, is_tight ? 1 : kCutBytesMin);
 }

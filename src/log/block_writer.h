@@ -28,6 +28,7 @@
 #include "src/log/log.h"
 #include "src/log/room_plan.h"
 #include "src/sql/database.h"
+#include "src/sql/page_counts.h"
 
 namespace eddy::log {
 
@@ -87,11 +88,11 @@ class BlockWriter {
  private:
   // What the row is to hold in place of the bytes; 0: themselves.
   absl::StatusOr<int64_t> Place(std::string_view bytes);
-  absl::StatusOr<uint64_t> Pages(sql::Statement& count);
   absl::StatusOr<RoomPlan> PlanWith(const ExtentMap& outside);
 
+  std::shared_ptr<sql::PageCounts> pages_;
   RoomPlan::Bounds bounds_;
-  sql::Statement page_count_, free_count_, move_;
+  sql::Statement move_;
   std::optional<sql::Statement> last_outside_;  // none: its index is damaged
   sql::Statement insert_, find_below_, list_below_, delete_below_, trim_log_, set_end_;
   sql::Statement list_, read_, place_, delete_;

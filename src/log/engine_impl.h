@@ -173,7 +173,7 @@ class EngineImpl final : public Engine, public LogHost {
   absl::Status RunUsersPart(Transacting* transacting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   absl::Status CommitFrames(Transacting* transacting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   absl::Status WaitPublished(SegmentLog* log, uint64_t end);
-  absl::Status AdmitRows(const Transacting& transacting, uint64_t file, uint64_t free)
+  absl::Status AdmitRows(const Transacting& transacting, const sql::FileSizes& before)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   absl::Status AdmitWal(uint64_t rows, uint64_t file_now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);

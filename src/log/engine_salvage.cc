@@ -108,8 +108,8 @@ absl::Status EngineImpl::CheckAll() {
   Files* const files = platform().files;
   const std::string suspect = options_.directory + kSuspectFile;
   const bool is_suspect = files->Exists(suspect);
-  EDDY_ASSIGN_OR_RETURN(const uint64_t bytes, db_->FileBytes());
-  if (!is_suspect && bytes > kCheckedBytesMax) return absl::OkStatus();
+  EDDY_ASSIGN_OR_RETURN(const sql::FileSizes sizes, db_->Sizes());
+  if (!is_suspect && sizes.all > kCheckedBytesMax) return absl::OkStatus();
   // Not the quick one, which before SQLite 3.41 finds fault with a table WITHOUT ROWID
   // whose key is not its first column.
   EDDY_ASSIGN_OR_RETURN(sql::Statement check, db_->Prepare("PRAGMA integrity_check(1)"));

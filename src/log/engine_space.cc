@@ -25,9 +25,9 @@ absl::Status EngineImpl::DecideDrops(const std::vector<LogRound>& rounds) {
 
 uint64_t EngineImpl::GrowBytesMax() {
   if (options_.store.headroom_bytes == 0) return UINT64_MAX;
-  const absl::StatusOr<uint64_t> database = db_->FileBytes();
+  const absl::StatusOr<sql::FileSizes> database = db_->Sizes();
   if (!database.ok()) return UINT64_MAX;  // what cannot be asked is no limit
-  return space_.GrowBytesMax(*database, writer_->outside_bytes());
+  return space_.GrowBytesMax(database->all, writer_->outside_bytes());
 }
 
 void EngineImpl::PlanThinning(bool any) {
@@ -69,7 +69,7 @@ void EngineImpl::AdmitAndReport() {
   }
   bool closed = false;
   if (options_.store.reserve_bytes != 0 && !space_.reserve_held()) {
-    closed = space_.Closed(db_->FreeBytes().value_or(0));
+    closed = space_.Closed(db_->Sizes().value_or(sql::FileSizes()).free);
   }
   const absl::StatusOr<bool> rejects = keeper_->Admit(GrowBytesMax(), closed);
   MutexLock lock(&stats_mu_);

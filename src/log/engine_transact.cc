@@ -123,14 +123,13 @@ absl::Status EngineImpl::RunTransaction(TransactionWork* work) {
 absl::Status EngineImpl::RunUsersPart(Transacting* transacting) {
   const bool limited =
       keeper_->store_room() != UINT64_MAX || options_.store.reserve_bytes != 0;
-  uint64_t file = 0, free = 0;
+  sql::FileSizes before;
   if (limited) {
-    EDDY_ASSIGN_OR_RETURN(file, db_->FileBytes());
-    EDDY_ASSIGN_OR_RETURN(free, db_->FreeBytes());
+    EDDY_ASSIGN_OR_RETURN(before, db_->Sizes());
   }
   sql::AppTables tables(db_.get(), sql::AppTables::Access::kWrite);
   const uint64_t written = vfs_->Counts().bytes();
-  const uint64_t wal_most = limited ? WalBytesMost(file) : UINT64_MAX;
+  const uint64_t wal_most = limited ? WalBytesMost(before.all) : UINT64_MAX;
   vfs_->LimitWal(wal_most);
   const absl::Status run = transacting->work->Run(tables);
   const bool too_much = vfs_->LimitWal(UINT64_MAX);
@@ -153,19 +152,19 @@ absl::Status EngineImpl::RunUsersPart(Transacting* transacting) {
     return absl::OkStatus();
   }
   if (!limited || !tables.wrote()) return absl::OkStatus();
-  return AdmitRows(*transacting, file, free);
+  return AdmitRows(*transacting, before);
 }
 
-// What the user's part has made of the database. `file`, and free in it `free`: before it.
-absl::Status EngineImpl::AdmitRows(const Transacting& transacting, uint64_t file, uint64_t free) {
-  EDDY_ASSIGN_OR_RETURN(const uint64_t file_now, db_->FileBytes());
-  EDDY_ASSIGN_OR_RETURN(const uint64_t free_now, db_->FreeBytes());
+// What the user's part has made of the database.
+absl::Status EngineImpl::AdmitRows(const Transacting& transacting,
+                                   const sql::FileSizes& before) {
+  EDDY_ASSIGN_OR_RETURN(const sql::FileSizes now, db_->Sizes());
   const uint64_t page_bytes = static_cast<uint64_t>(db_->PageBytes());
-  const uint64_t rows = Less(Less(file_now, free_now), Less(file, free));
-  const uint64_t grown = Less(file_now, file);
+  const uint64_t rows = Less(Less(now.all, now.free), Less(before.all, before.free));
+  const uint64_t grown = Less(now.all, before.all);
   if (rows == 0 && grown <= kSplitPages * page_bytes) return absl::OkStatus();  // it makes room
   const uint64_t made = std::max(rows, grown);  // rows that are gone again grew it too
-  EDDY_RETURN_IF_ERROR(AdmitWal(made, file_now));
+  EDDY_RETURN_IF_ERROR(AdmitWal(made, now.all));
   if (keeper_->store_room() == UINT64_MAX) return absl::OkStatus();
   uint64_t coming = rows;
   for (const LogFrames& frames : transacting.work->frames()) {

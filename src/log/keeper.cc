@@ -192,8 +192,8 @@ absl::Status Keeper::Bound(uint64_t grow_bytes_max) {
   bounds_ = {limits_.database_bytes, limits_.page_bytes, limits_.block_bytes,
              limits_.database_bytes != UINT64_MAX};
   if (grow_bytes_max != UINT64_MAX) {
-    EDDY_ASSIGN_OR_RETURN(const uint64_t database, db_->FileBytes());
-    const uint64_t files = database + writer_->outside_bytes();
+    EDDY_ASSIGN_OR_RETURN(const sql::FileSizes database, db_->Sizes());
+    const uint64_t files = database.all + writer_->outside_bytes();
     const uint64_t disk_bytes = Sum(files, grow_bytes_max);
     if (disk_bytes < bounds_.most_bytes) {
       bounds_.most_bytes = disk_bytes;

@@ -228,6 +228,8 @@ absl::Status AppTables::Execute(std::string_view text, const std::vector<SqlValu
     broken_ = by_disk ? status
                       : absl::AbortedError(absl::StrCat(
                             "SQLite has rolled the transaction back at ", AbslView(text)));
+  } else if (absl::IsResourceExhausted(status)) {
+    broken_ = status;  // what the statements before have written may not be there either
   } else if (writes && absl::IsOutOfRange(status)) {
     broken_ = status;  // its rows are changed, and the caller does not know which
   }

@@ -103,6 +103,13 @@ int WriteBelow(sqlite3_file* f, const void* from, int bytes, sqlite3_int64 offse
   return Noted(f, code);
 }
 int Flush(sqlite3_file* f) { return Self(f)->gather.Flush(); }
+// Before a read. What was held is lost if it fails, and with it the transaction: but after
+// SQLITE_FULL, which no read gives, SQLite takes back the statement only. After an error of
+// the disk it takes back all.
+int FlushToRead(sqlite3_file* f) {
+  const int code = Flush(f);
+  return code == SQLITE_OK || (code & 0xff) == SQLITE_IOERR ? code : SQLITE_IOERR_WRITE;
+}
 
 bool ReadsAhead(sqlite3_file* f) {
   File* const self = Self(f);
@@ -122,7 +129,7 @@ int Close(sqlite3_file* f) {
   return code;
 }
 int Read(sqlite3_file* f, void* to, int bytes, sqlite3_int64 offset) {
-  const int flushed = Flush(f);
+  const int flushed = FlushToRead(f);
   if (flushed != SQLITE_OK) return flushed;
   const int code = ReadsAhead(f) ? Self(f)->ahead.Read(to, bytes, offset)
                                  : ReadBelow(f, to, bytes, offset);
@@ -153,7 +160,7 @@ int Sync(sqlite3_file* f, int flags) {
   return Noted(f, BaseMethods(f)->xSync(Base(f), flags));
 }
 int FileSize(sqlite3_file* f, sqlite3_int64* bytes) {
-  const int flushed = Flush(f);
+  const int flushed = FlushToRead(f);
   return flushed != SQLITE_OK ? flushed : BaseMethods(f)->xFileSize(Base(f), bytes);
 }
 int Lock(sqlite3_file* f, int level) {
@@ -228,7 +235,7 @@ int ShmUnmap(sqlite3_file* f, int delete_file) {
   return BaseMethods(f)->xShmUnmap(Base(f), delete_file);
 }
 int Fetch(sqlite3_file* f, sqlite3_int64 offset, int bytes, void** to) {
-  const int flushed = Flush(f);
+  const int flushed = FlushToRead(f);
   if (flushed != SQLITE_OK) return flushed;
   return BaseMethods(f)->xFetch(Base(f), offset, bytes, to);
 }

@@ -7,6 +7,7 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
+#include "src/sql/page_counts.h"
 #include "src/sql/page_file.h"
 #include "src/sql/write_version.h"
 
@@ -87,6 +88,7 @@ struct Database::Connection {
     commit = Statement();
     rollback = Statement();
     read = Statement();
+    pages.reset();
     // The "v2" close waits for statements that are still alive instead of
     // failing, so that nothing leaks whatever the caller does.
     sqlite3_close_v2(db);
@@ -124,6 +126,7 @@ struct Database::Connection {
   Statement commit;
   Statement rollback;
   Statement read;       // active: BeginAsReader
+  std::shared_ptr<PageCounts> pages;
   bool reading = false;
 };
 
@@ -266,6 +269,7 @@ absl::StatusOr<Database> Database::OpenAndSetUp(const std::string& path,
                         db.Prepare(owner ? "BEGIN IMMEDIATE" : "BEGIN"));
   EDDY_ASSIGN_OR_RETURN(connection.commit, db.Prepare("COMMIT"));
   EDDY_ASSIGN_OR_RETURN(connection.rollback, db.Prepare("ROLLBACK"));
+  EDDY_ASSIGN_OR_RETURN(connection.pages, PageCounts::Prepare(db, /*keeps=*/owner));
   if (owner) {
     // What an earlier life left in the WAL: its size is the bound.
     sqlite3_int64 bytes = 0;
@@ -365,17 +369,12 @@ void Database::KeepWalOnClose() {
 
 uint64_t Database::WalBytes() const { return connection_->wal_bytes; }
 
-absl::StatusOr<uint64_t> Database::FileBytes() {
-  EDDY_ASSIGN_OR_RETURN(const int64_t pages,
-                        ReadInt(*this, "PRAGMA page_count"));
-  return static_cast<uint64_t>(pages) * connection_->page_bytes;
+absl::StatusOr<FileSizes> Database::Sizes() {
+  EDDY_ASSIGN_OR_RETURN(const PageCounts::Counts pages, connection_->pages->Now());
+  return FileSizes{pages.all * PageBytes(), pages.free * PageBytes()};
 }
 
-absl::StatusOr<uint64_t> Database::FreeBytes() {
-  EDDY_ASSIGN_OR_RETURN(const int64_t pages,
-                        ReadInt(*this, "PRAGMA freelist_count"));
-  return static_cast<uint64_t>(pages) * connection_->page_bytes;
-}
+std::shared_ptr<PageCounts> Database::page_counts() { return connection_->pages; }
 
 uint64_t Database::PageBytes() const { return connection_->page_bytes; }
 
@@ -412,7 +411,7 @@ void Database::StopReading() {
 
 absl::Status Database::Close() {
   if (connection_ == nullptr) return absl::OkStatus();
-  constexpr int kOwnStatementCount = 4;
+  constexpr int kOwnStatementCount = 4 + PageCounts::kStatementCount;
   StopReading();
   int statement_count = 0;
   for (sqlite3_stmt* stmt = sqlite3_next_stmt(connection_->db, nullptr);

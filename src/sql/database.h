@@ -46,6 +46,14 @@ enum class Mode {
 inline constexpr char kWalSuffix[] = "-wal";  // its file's name is the database's and this
 inline constexpr int kCacheKib = 512;  // of a connection, if it asks for nothing else
 
+// In bytes.
+struct FileSizes {
+  uint64_t all = 0;
+  uint64_t free = 0;  // of these
+};
+
+class PageCounts;
+
 struct OpenOptions {
   Mode mode = Mode::kOwner;
   std::string vfs;  // the name of a registered SQLite VFS; empty is the default
@@ -130,10 +138,12 @@ class Database {
   // transaction it does nothing.
   absl::Status CutWal();
 
-  // Size of the database file, and of the free pages in it, that the next
-  // commits will use first; as the current transaction sees them.
-  absl::StatusOr<uint64_t> FileBytes();
-  absl::StatusOr<uint64_t> FreeBytes();
+  // Of the database file, and of the free pages in it, that the next commits will use
+  // first; as the current transaction sees them. Between two transactions the owner knows
+  // them: see page_counts.h.
+  absl::StatusOr<FileSizes> Sizes();
+  // The same, in pages, for one who does not keep the Database.
+  std::shared_ptr<PageCounts> page_counts();
   uint64_t PageBytes() const;
 
   // The number the schema's owner keeps in the header; 0 in a new file. Setting
@@ -159,6 +169,7 @@ class Database {
 
  private:
   friend class AppTables;  // the user's statements: see there
+  friend class PageCounts;
   friend class Transaction;
   struct Connection;
   sqlite3* handle();

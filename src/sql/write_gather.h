@@ -10,7 +10,8 @@
 // What has been taken and not yet handed on nobody else can see, so Flush must come
 // before anybody looks at the file. Taking answers OK; a write that fails then is
 // answered by the Flush, or if that one had nobody to tell it to, by the next call.
-// SQLite asks for every byte by a sync before it believes in it, and so hears of it.
+// SQLite asks for every byte by a sync before it believes in it; but whoever is told before
+// that must not go on, since what was held is gone: see FlushToRead in counting_vfs.cc.
 // Depends on SQLite only.
 #ifndef EDDY_SRC_SQL_WRITE_GATHER_H_
 #define EDDY_SRC_SQL_WRITE_GATHER_H_

@@ -73,7 +73,7 @@ TEST_CASE("options reach a new file", "[sql][open]") {
   REQUIRE(db.ok());
   CHECK(ReadInt(*db, "PRAGMA page_size") == 8192);
   CHECK(ReadInt(*db, "PRAGMA secure_delete") == 1);
-  CHECK(db->FileBytes().value() == 8192);
+  CHECK(db->Sizes().value().all == 8192);
 }
 
 TEST_CASE("what was committed is there at the next open", "[sql][open]") {
@@ -233,13 +233,74 @@ TEST_CASE("deleted pages are free and then used again", "[sql][wal]") {
   auto db = OpenOn(disk);
   REQUIRE(db->Exec(kTable).ok());
   REQUIRE(Insert(*db, std::string(100000, 'x')).ok());
-  const uint64_t bytes = db->FileBytes().value();
+  const uint64_t bytes = db->Sizes().value().all;
   CHECK(bytes > 100000);
-  CHECK(db->FreeBytes().value() == 0);
+  CHECK(db->Sizes().value().free == 0);
   REQUIRE(db->Exec("DELETE FROM t").ok());
-  CHECK(db->FreeBytes().value() > 90000);
+  CHECK(db->Sizes().value().free > 90000);
   REQUIRE(Insert(*db, std::string(90000, 'y')).ok());
-  CHECK(db->FileBytes().value() == bytes);
+  CHECK(db->Sizes().value().all == bytes);
+}
+
+TEST_CASE("the sizes are those of now, in a transaction and after each change", "[sql]") {
+  CrashDisk disk;
+  auto db = OpenOn(disk);
+  REQUIRE(db->Exec(kTable).ok());
+  auto reader = OpenOn(disk, Mode::kReadOnly);
+  REQUIRE(reader.ok());
+  // The reader asks anew each time.
+  const auto agree = [&] {
+    const FileSizes mine = db->Sizes().value();
+    const FileSizes seen = reader->Sizes().value();
+    return mine.all == seen.all && mine.free == seen.free;
+  };
+  const bool asks_each_time = GENERATE(true, false);
+  const uint64_t empty = db->Sizes().value().all;
+  for (const bool commits : {false, true}) {
+    {
+      auto transaction = Transaction::Begin(*db);
+      REQUIRE(Insert(*db, std::string(100000, 'x')).ok());
+      if (asks_each_time) CHECK(db->Sizes().value().all > empty + 90000);
+      CHECK(reader->Sizes().value().all == empty);
+      if (commits) REQUIRE(transaction->Commit().ok());
+    }
+    CHECK((db->Sizes().value().all > empty + 90000) == commits);
+    CHECK(agree());
+  }
+  const uint64_t full = db->Sizes().value().all;
+  CHECK(db->Sizes().value().free == 0);
+  REQUIRE(db->Exec("DELETE FROM t").ok());  // without a Transaction
+  CHECK(db->Sizes().value().free > 90000);
+  CHECK(agree());
+  REQUIRE(db->Exec("CREATE TABLE more (what BLOB)").ok());
+  CHECK(db->Sizes().value().all == full);
+  CHECK(agree());
+  for (int i = 0; i < 5; ++i) {
+    // As the committer: its connection goes on reading between two transactions.
+    auto transaction = Transaction::BeginAsReader(*db);
+    REQUIRE(Insert(*db, std::string(200000, 'x')).ok());
+    REQUIRE(transaction->Commit().ok());
+    if (asks_each_time) CHECK(agree());
+  }
+  CHECK(agree());
+  CHECK(db->Sizes().value().all > full + 900000);
+  db->StopReading();
+  REQUIRE(db->Checkpoint(CheckpointMode::kTruncate).ok());
+  CHECK(db->Sizes().value().all == disk.Size("db"));
+}
+
+TEST_CASE("a commit that fails leaves the sizes as they were", "[sql][fault]") {
+  CrashDisk disk;
+  auto db = OpenOn(disk);
+  REQUIRE(db->Exec(kTable).ok());
+  const uint64_t empty = db->Sizes().value().all;
+  {
+    auto transaction = Transaction::Begin(*db);
+    REQUIRE(Insert(*db, std::string(100000, 'x')).ok());
+    disk.FailNth(CrashDisk::Op::kWrite, 1, CrashDisk::Fault::kFull, /*sticky=*/true, "-wal");
+    CHECK_FALSE(transaction->Commit().ok());
+  }
+  CHECK(db->Sizes().value().all == empty);
 }
 
 // --- Closing and moving ----------------------------------------------------

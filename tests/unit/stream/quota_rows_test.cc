@@ -7,6 +7,7 @@
 
 #include "eddy/queue.h"
 #include "eddy/transaction.h"
+#include "src/sql/database.h"
 #include "tests/unit/stream/quota_fixture.h"
 
 namespace eddy::stream {
@@ -281,6 +282,43 @@ TEST_CASE("a transaction that fills the disk by itself leaves it, and the reserv
   CHECK(f.store->Stats().reserve_held);
   CHECK(f.WalFileBytes() < 1 << 20);
   CHECK(f.Fill(1).ok());
+}
+
+// What is spilled waits in memory for more of it, and a read asks for it first.
+TEST_CASE("a transaction whose spilled rows a full disk has swallowed is not committed",
+          "[stream][fault]") {
+  RowsFixture f;
+  f.options.intake_bytes = 256 << 10;
+  f.Open();
+  f.MakeTable();
+  REQUIRE(f.Run("CREATE TABLE app_sizes (n INTEGER NOT NULL)").ok());
+  const std::string reads = GENERATE(
+      std::string("INSERT INTO app_sizes (n) SELECT length(what || 'x') FROM app_done"),
+      std::string("SELECT sum(length(what || 'x')) FROM app_done"));
+  CAPTURE(reads);
+  const absl::Status lost =
+      f.store
+          ->Transact([&](Transaction& t) -> absl::Status {
+            for (int i = 0; i < 15; ++i) {
+              REQUIRE(t.sql().Run("INSERT INTO app_done VALUES (randomblob(100000))", {}).ok());
+            }
+            f.device.disk.SetCapacity(1);
+            CHECK_FALSE(t.sql().Query(reads, {}).ok());
+            f.device.disk.SetCapacity(1 << 30);  // somebody else has made room
+            return absl::OkStatus();             // and the function looks at nothing
+          })
+          .status();
+  INFO(lost.ToString());
+  CHECK_FALSE(lost.ok());
+  CHECK(Ok(f.store->Query("SELECT count(*) FROM app_done")) == std::vector<SqlRow>{{int64_t{0}}});
+  CHECK(f.Fill(10).ok());
+  f.store.reset();
+  sql::OpenOptions options;
+  options.vfs = f.device.disk.name();
+  auto db = Ok(sql::Database::Open("/store/eddy.db", options));
+  auto check = Ok(db.Prepare("PRAGMA integrity_check"));
+  REQUIRE(Ok(check.Step()));
+  CHECK(check.ColumnText(0) == "ok");
 }
 
 TEST_CASE("a headroom is kept against many transactions within a second", "[stream][quota]") {
