@@ -72,8 +72,8 @@ using SqlRow = std::vector<SqlValue>;  // a value a column
 // reserve only; all of it goes through the WAL, which grows by it until it is copied: a large
 // transaction needs room for its rows twice. At a quota or a headroom a statement that would
 // make the WAL longer than what they leave and the database together is refused, and the
-// transaction with it; with neither, a transaction may fill the disk, and then leaves it as
-// it was. Where at a quota large blocks of streams
+// transaction with it; with neither, or with a database larger than what the disk has free, a transaction may fill
+// the disk, and then leaves it as it was. Where at a quota large blocks of streams
 // hold that room, it is refused, and for two minutes they are moved in the background, so
 // that it may pass when it is tried again; where the oldest is dropped, it is dropped for
 // rows too, in the commits that follow. Deleting rows is refused never, if they are not

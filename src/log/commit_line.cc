@@ -1,8 +1,9 @@
 #include "src/log/commit_line.h"
 
 #include <algorithm>
-#include <thread>
 #include <utility>
+
+#include "src/base/status.h"
 
 namespace eddy::log {
 
@@ -24,15 +25,20 @@ CommitLine::Place CommitLine::Join() {
 void CommitLine::Leave(const Place& place) {
   std::atomic<uint64_t>& word = rooms_[place.room].state;
   uint64_t state = word.load(std::memory_order_relaxed);
-  while (Epoch(state) == place.epoch &&
-         !word.compare_exchange_weak(state, state - kOne, std::memory_order_acq_rel,
-                                     std::memory_order_relaxed)) {
+  while (Epoch(state) == place.epoch) {
+    EDDY_CHECK(Joined(state) > 0);
+    if (word.compare_exchange_weak(state, state - kOne, std::memory_order_acq_rel,
+                                   std::memory_order_relaxed)) {
+      return;
+    }
   }
 }
 
 CommitLine::Woken CommitLine::Wait(const Place& place, absl::Duration deadline) {
   Room& room = rooms_[place.room];
   int polls = this->polls();
+  // Who has no time to wait has none to give away.
+  if (polls > 0 && deadline - clock_->SinceBoot() <= kQuickRoundMax) polls = 0;
   for (;;) {
     const uint32_t seen = room.word.load(std::memory_order_acquire);  // C3
     if (Epoch(room.state.load(std::memory_order_acquire)) != place.epoch) {
@@ -45,7 +51,7 @@ CommitLine::Woken CommitLine::Wait(const Place& place, absl::Duration deadline) 
       return Woken::kChosen;
     }
     while (polls > 0 && room.word.load(std::memory_order_relaxed) == seen) {
-      std::this_thread::yield();
+      give_way_();
       --polls;
     }
     if (room.word.load(std::memory_order_relaxed) != seen) continue;
@@ -73,21 +79,43 @@ uint32_t CommitLine::Waiting() const {
 }
 
 void CommitLine::Close() {
+  if (closed_.has_value()) return;  // a second round under one lock: who came since waits on
   const bool crowd = Waiting() >= crowd_min_;
-  const absl::Duration now = crowd ? clock_->SinceBoot() : -absl::InfiniteDuration();
+  closed_at_ = crowd ? clock_->SinceBoot() : -absl::InfiniteDuration();
+  if (polls() > 0) NoteGathering(closed_at_ - ended_at_);
   const MutexLock lock(&mu_);
-  if (closed_) return;  // a second round under one lock: who came since waits on
-  closed_ = true;
-  closed_at_ = now;
+  const uint32_t open = open_.load(std::memory_order_relaxed);
+  closed_ = open;
   lead_.store(false, std::memory_order_release);  // somebody leads
-  open_.store((open_.load(std::memory_order_relaxed) + 1) % kRooms, std::memory_order_release);
+  open_.store((open + 1) % kRooms, std::memory_order_release);
 }
 
-void CommitLine::Release() {
+void CommitLine::NoteGathering(absl::Duration took) {
+  lateness_ = took > kQuickRoundMax ? lateness_ + kLateWeight : std::max(0, lateness_ - 1);
+  if (lateness_ < kLatenessMax) return;
+  lateness_ = 0;
+  calm_rounds_ = kCalmRounds;
+}
+
+std::optional<uint32_t> CommitLine::EndRound() {
+  if (!closed_.has_value()) return std::nullopt;
   const bool crowd = Waiting() >= crowd_min_;
-  const absl::Duration now = crowd ? clock_->SinceBoot() : absl::InfiniteDuration();
+  ended_at_ = crowd ? clock_->SinceBoot() : absl::InfiniteDuration();
+  const bool quick = ended_at_ - closed_at_ <= kQuickRoundMax;
+  polls_.store(quick && calm_rounds_ == 0 ? kPolls : 0, std::memory_order_relaxed);
+  if (calm_rounds_ > 0) --calm_rounds_;
+  Room& room = rooms_[*closed_];
+  uint64_t state = room.state.load(std::memory_order_relaxed);
+  while (!room.state.compare_exchange_weak(state, uint64_t{Epoch(state) + 1} << kEpochShift,
+                                           std::memory_order_acq_rel,
+                                           std::memory_order_relaxed)) {
+  }
+  room.word.fetch_add(1, std::memory_order_acq_rel);
+  return std::exchange(closed_, std::nullopt);
+}
+
+void CommitLine::Release(std::optional<uint32_t> served) {
   Room* to_lead = nullptr;
-  Room* served = nullptr;
   {
     const MutexLock lock(&mu_);
     const uint32_t open = open_.load(std::memory_order_relaxed);
@@ -99,26 +127,14 @@ void CommitLine::Release() {
     } else {
       lead_.store(false, std::memory_order_release);
     }
-    if (std::exchange(closed_, false)) {
-      const bool quick = now - closed_at_ <= kQuickRoundMax;
-      polls_.store(quick ? kPolls : 0, std::memory_order_relaxed);
-      Room& closed = rooms_[(open + kRooms - 1) % kRooms];
-      uint64_t state = closed.state.load(std::memory_order_relaxed);
-      while (!closed.state.compare_exchange_weak(
-          state, uint64_t{Epoch(state) + 1} << kEpochShift, std::memory_order_acq_rel,
-          std::memory_order_relaxed)) {
-      }
-      if (Joined(state) > 0) served = &closed;
-      closed.word.fetch_add(1, std::memory_order_acq_rel);
-    }
   }
   // Not under the lock, for the next round wants it.
   if (to_lead != nullptr && to_lead->sleepers.fetch_add(0, std::memory_order_acq_rel) > 0) {
     clock_->WakeOne(to_lead->word);
   }
-  if (served != nullptr && served->sleepers.fetch_add(0, std::memory_order_acq_rel) > 0) {
-    clock_->WakeAll(served->word);
-  }
+  if (!served.has_value()) return;
+  Room& room = rooms_[*served];
+  if (room.sleepers.fetch_add(0, std::memory_order_acq_rel) > 0) clock_->WakeAll(room.word);
 }
 
 }  // namespace eddy::log

@@ -2,15 +2,15 @@
 //
 //     Join --> | open room | --Close, at a round's cut--> | closed room |
 //                    |                                          |
-//        Release wakes one, to lead                 Release wakes all of them:
-//        the next round                             they are committed
+//        Release wakes one, to lead                 EndRound releases all of them, who
+//        the next round                             are committed; Release wakes them
 //
 // So a commit wakes those that it serves, and before them one of the others, who
 // leads the next round while they are still waking. With one signal for all, each
 // commit would wake everybody, of whom many find nothing done for them.
 //
 //   waiter:  Join; then until its frame is committed:
-//              try the commit lock:   got it:  lead a round, Leave, unlock, Release
+//              try the commit lock:   got it:  lead a round, Leave, EndRound, unlock, Release
 //                                     else:    Wait
 //            Leave
 //
@@ -25,7 +25,11 @@
 // That is a switch or two, where sleeping is a system call, a wake-up by the leader, who
 // has better things to do, and often the start of an idle processor. Measured on two
 // processors, a sync of 50 us, by medians: 33 producers 138 -> 185 thousand records a second,
-// 64: 236 -> 295, 128: 222 -> 367, at no more processor time a record.
+// 64: 236 -> 295, 128: 222 -> 367, at no more processor time a record. Where a thread
+// of the same process computes, each processor that is given away comes back a slice of
+// milliseconds later: a crowd that often takes so long to come together sleeps for the
+// next kCalmRounds. (Other processes take their slices too, but one in many rounds only;
+// beside them polling brings more than sleeping does.)
 //
 // No wake-up is lost, though nothing is fenced:
 //   C1  Join counts itself in, and Release reads that count, both as read-modify-write
@@ -51,6 +55,10 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
+#include <optional>
+#include <thread>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/time/time.h"
@@ -59,7 +67,8 @@
 
 namespace eddy::log {
 
-// Threads: safe. Its lock is the last: nothing is called under it.
+// Threads: safe; Close and EndRound under the commit lock. Its own lock is the last:
+// nothing is called under it.
 // `clock` outlives it, and it outlives each call of Release.
 class CommitLine {
  public:
@@ -70,9 +79,11 @@ class CommitLine {
   };
   enum class Woken { kReleased, kChosen, kTimeout };
 
-  // `crowd_min`: so many do not sleep where rounds are quick.
-  explicit CommitLine(Clock* clock, uint32_t crowd_min = CrowdMin())
-      : clock_(clock), crowd_min_(crowd_min) {}
+  // `crowd_min`: so many do not sleep where rounds are quick. `give_way`: what they do
+  // instead, for tests.
+  explicit CommitLine(Clock* clock, uint32_t crowd_min = CrowdMin(),
+                      std::function<void()> give_way = std::this_thread::yield)
+      : clock_(clock), crowd_min_(crowd_min), give_way_(std::move(give_way)) {}
   CommitLine(const CommitLine&) = delete;
   CommitLine& operator=(const CommitLine&) = delete;
 
@@ -95,9 +106,13 @@ class CommitLine {
   // The cut comes next: all that have joined so far are in it. Under the commit lock.
   void Close();
 
-  // The commit lock is free again: releases the closed room, if a round has closed
-  // one, and chooses one in the open room.
-  void Release();
+  // Before the commit lock is let go: releases the room that was closed under it, if one
+  // was. Who polls sees that at once; the others are to be woken.
+  std::optional<uint32_t> EndRound();
+
+  // The commit lock is free again: chooses one in the open room, and wakes who sleeps in the
+  // room that EndRound has named. Without one by who was chosen, and need not lead.
+  void Release(std::optional<uint32_t> served);
 
  private:
   // With half as many, polling brings more too, but takes more processor time a record
@@ -105,12 +120,17 @@ class CommitLine {
   static constexpr uint32_t kCrowdPerCpu = 16;
   static constexpr absl::Duration kQuickRoundMax = absl::Microseconds(500);
   static constexpr int kPolls = 40;
+  // More than one late round in five, some times, and a thousand sleep.
+  static constexpr int kLateWeight = 4;
+  static constexpr int kLatenessMax = 16;
+  static constexpr int kCalmRounds = 1000;
   static uint32_t CrowdMin();
+  void NoteGathering(absl::Duration took);
 
   // More than two, so that those who sleep in a room are not woken by a Release of
   // the same room that has come late to its notification.
   static constexpr uint32_t kRooms = 4;
-  // Two lines: the one that all who poll read is written by events only.
+  // Two lines: the one that all who poll read is written by events, and those who sleep.
   struct Room {
     alignas(64) std::atomic<uint64_t> state{0};  // epoch, moved by each release; who joined
     alignas(64) std::atomic<uint32_t> word{0};   // moved by each event, to sleep on
@@ -123,14 +143,19 @@ class CommitLine {
 
   Clock* const clock_;
   const uint32_t crowd_min_;
+  const std::function<void()> give_way_;
   Room rooms_[kRooms];
   // The next in the open room that wakes, or would sleep, leads.
   alignas(64) std::atomic<bool> lead_{false};
   std::atomic<uint32_t> open_{0};  // changed under mu_
   std::atomic<int> polls_{0};
   Mutex mu_;
-  bool closed_ ABSL_GUARDED_BY(mu_) = false;  // the room before waits for a round's end
-  absl::Duration closed_at_ ABSL_GUARDED_BY(mu_);  // long ago, if there was no crowd
+  // Under the commit lock.
+  std::optional<uint32_t> closed_;  // a room that waits for the round's end
+  absl::Duration closed_at_;        // infinitely long ago, if there was no crowd
+  absl::Duration ended_at_ = absl::InfiniteDuration();  // to come, if there was none
+  int lateness_ = 0;
+  int calm_rounds_ = 0;  // to come
 };
 
 }  // namespace eddy::log

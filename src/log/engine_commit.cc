@@ -60,7 +60,9 @@ EngineImpl::CommitLock::CommitLock(EngineImpl* engine) : engine_(engine) {
   // One after another, so that one who comes again at once, as a loop of transactions
   // does, lets those in who wait.
   const MutexLock entry(&engine_->entry_mu_);
+  engine_->lock_wanted_.fetch_add(1, std::memory_order_acq_rel);
   engine_->commit_mu_.Lock();
+  engine_->lock_wanted_.fetch_sub(1, std::memory_order_acq_rel);
 }
 
 EngineImpl::CommitLock::~CommitLock() { engine_->UnlockCommit(); }

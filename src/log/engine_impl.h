@@ -181,10 +181,8 @@ class EngineImpl final : public Engine, public LogHost {
   bool HasSpilled(uint64_t written) const;
   void MakeRoomForRows() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   uint64_t WalBytesKept() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
-  uint64_t WalFileBytes();
   uint64_t WalBytesMost(uint64_t file) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
-  absl::Status RefuseSpill(uint64_t spilled, uint64_t wal_most)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  absl::Status RefuseSpill(uint64_t wal_most) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   // See Space.
   uint64_t GrowBytesMax() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   // That of Transacting, or a new one.
@@ -296,7 +294,7 @@ class EngineImpl final : public Engine, public LogHost {
   uint32_t crowd_ ABSL_GUARDED_BY(commit_mu_) = 0;  // waited at the last round's end
   WriteBudget budget_ ABSL_GUARDED_BY(commit_mu_);
   Transacting* transacting_ ABSL_GUARDED_BY(commit_mu_) = nullptr;
-  bool refused_rows_ ABSL_GUARDED_BY(commit_mu_) = false;  // AdmitRows has
+  bool refused_rows_ ABSL_GUARDED_BY(commit_mu_) = false;  // a transaction, for their size
   uint64_t disk_bytes_spent_ ABSL_GUARDED_BY(commit_mu_) = 0;  // of vfs_'s count
 
   absl::Mutex cut_ ABSL_ACQUIRED_AFTER(commit_mu_);
@@ -314,6 +312,7 @@ class EngineImpl final : public Engine, public LogHost {
   std::atomic<uint64_t> sealed_bytes_{0};     // since the last round; a hint
   std::atomic<uint32_t> room_wanted_{0};      // appenders that wait for a segment
   std::atomic<uint64_t> rounds_ended_{0};
+  std::atomic<uint32_t> lock_wanted_{0};      // who sleeps for commit_mu_
 
   mutable Mutex stats_mu_;
   StoreStats stats_ ABSL_GUARDED_BY(stats_mu_);

@@ -136,7 +136,7 @@ absl::Status EngineImpl::RunUsersPart(Transacting* transacting) {
   transacting->spilled = HasSpilled(written);
   if (too_much) {  // whatever the function has made of that
     transacting->sql.reset();
-    return RefuseSpill(vfs_->Counts().bytes() - written, wal_most);
+    return RefuseSpill(wal_most);
   }
   if (!tables.broken().ok()) {
     transacting->sql.reset();
@@ -196,13 +196,12 @@ absl::Status EngineImpl::AdmitRows(const Transacting& transacting,
 uint64_t EngineImpl::WalBytesMost(uint64_t file) {
   if (keeper_->store_room() == UINT64_MAX) return UINT64_MAX;
   const uint64_t pages = Sum(Sum(file, keeper_->growth_room()), kSpilledBytes);
-  const uint64_t kept = std::max({WalBytesKept(), db_->WalBytes(), WalFileBytes()});
-  return Sum(kept, Sum(pages, pages / 64));  // with a header each, and the tree above
+  // With a header each: 24 bytes to a page of 1024 or more.
+  return Sum(std::max(WalBytesKept(), db_->WalEnd()), Sum(pages, pages / 40));
 }
 
-absl::Status EngineImpl::RefuseSpill(uint64_t spilled, uint64_t wal_most) {
-  // Blocks may hold what it needs; dropping them could not give it more than was counted.
-  keeper_->WantRoom(spilled, spilled, /*for_wal=*/UINT64_MAX);
+absl::Status EngineImpl::RefuseSpill(uint64_t wal_most) {
+  NoteCheckpoint(db_->CutWal());  // at once: of a small store it is less than CutSpill asks for
   refused_rows_ = true;
   return absl::ResourceExhaustedError(absl::StrCat(
       "the transaction is not committed, nothing of it is there: it has changed so many rows "
@@ -214,10 +213,6 @@ absl::Status EngineImpl::RefuseSpill(uint64_t spilled, uint64_t wal_most) {
 // that, at a headroom it is what the file has reached.
 uint64_t EngineImpl::WalBytesKept() {
   if (keeper_->is_at_quota()) return 2 * plan_.wal_bytes_max;
-  return WalFileBytes();
-}
-
-uint64_t EngineImpl::WalFileBytes() {
   return platform().files->Size(options_.directory + kDatabaseFile + sql::kWalSuffix).value_or(0);
 }
 

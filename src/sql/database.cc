@@ -96,7 +96,7 @@ struct Database::Connection {
 
   static int OnWalCommit(void* self, sqlite3*, const char*, int frame_count) {
     auto* connection = static_cast<Connection*>(self);
-    connection->wal_bytes = connection->WalBytesOf(frame_count);
+    connection->wal_bytes = connection->wal_end = connection->WalBytesOf(frame_count);
     return SQLITE_OK;
   }
 
@@ -120,6 +120,7 @@ struct Database::Connection {
   Mode mode = Mode::kOwner;
   uint64_t page_bytes = 0;
   uint64_t wal_bytes = 0;
+  uint64_t wal_end = 0;
   bool checkpoint_sync_failed = false;  // see Checkpoint
   AppGuard guard;   // the owner's: others run no statements of the user
   Statement begin;  // prepared once: they run at every commit
@@ -275,7 +276,7 @@ absl::StatusOr<Database> Database::OpenAndSetUp(const std::string& path,
     sqlite3_int64 bytes = 0;
     sqlite3_file* const wal = connection.Wal();
     if (wal != nullptr && wal->pMethods->xFileSize(wal, &bytes) == SQLITE_OK && bytes > 0) {
-      connection.wal_bytes = static_cast<uint64_t>(bytes);
+      connection.wal_bytes = connection.wal_end = static_cast<uint64_t>(bytes);
     }
   }
   return db;
@@ -306,10 +307,10 @@ absl::Status Database::CutWal() {
   EDDY_CHECK(connection_ != nullptr && connection_->mode == Mode::kOwner);
   sqlite3_file* const wal = connection_->Wal();
   sqlite3_int64 bytes = 0;
-  if (wal == nullptr || connection_->wal_bytes == 0 || InTransaction()) return absl::OkStatus();
+  if (wal == nullptr || connection_->wal_end == 0 || InTransaction()) return absl::OkStatus();
   // SQLite looks up frames in its index, which knows the committed ones only, and writes
   // the next one behind them.
-  const auto committed = static_cast<sqlite3_int64>(connection_->wal_bytes);
+  const auto committed = static_cast<sqlite3_int64>(connection_->wal_end);
   int code = wal->pMethods->xFileSize(wal, &bytes);
   if (code == SQLITE_OK && bytes > committed) code = wal->pMethods->xTruncate(wal, committed);
   return ToStatus(code, nullptr, "truncate the WAL");
@@ -355,8 +356,8 @@ absl::StatusOr<CheckpointResult> Database::Checkpoint(CheckpointMode mode) {
     }
     return status;
   }
-  connection_->wal_bytes =
-      frame_count == copied_count ? 0 : connection_->WalBytesOf(frame_count);
+  connection_->wal_end = connection_->WalBytesOf(frame_count);
+  connection_->wal_bytes = frame_count == copied_count ? 0 : connection_->wal_end;
   CheckpointResult result;
   result.wal_frame_count = frame_count;
   result.copied_frame_count = copied_count;
@@ -368,6 +369,8 @@ void Database::KeepWalOnClose() {
 }
 
 uint64_t Database::WalBytes() const { return connection_->wal_bytes; }
+
+uint64_t Database::WalEnd() const { return connection_->wal_end; }
 
 absl::StatusOr<FileSizes> Database::Sizes() {
   EDDY_ASSIGN_OR_RETURN(const PageCounts::Counts pages, connection_->pages->Now());

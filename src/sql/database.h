@@ -132,6 +132,9 @@ class Database {
   // WAL bytes not yet known to be in the database file: 0 after a checkpoint
   // that copied all. After Open an upper bound. Owner only; does no I/O.
   uint64_t WalBytes() const;
+  // Where in its file the next commit begins, at most: also where all is copied, as long as
+  // a reader keeps the WAL from being begun anew. Owner only; does no I/O.
+  uint64_t WalEnd() const;
 
   // Gives the file system back what a transaction that was rolled back has left in the WAL
   // behind the last commit: needs no space, as a checkpoint may. Owner only; within a

@@ -227,6 +227,34 @@ TEST_CASE("a transaction that goes on and on is ended before it takes the disk",
   CHECK(f.Fill(1).ok());
 }
 
+TEST_CASE("a transaction that is refused again and again leaves the WAL as long as it was",
+          "[stream][quota]") {
+  RowsFixture f;
+  f.files.ShareWith(&f.device.disk);
+  f.OpenBounded(16 << 20, 1 << 20, AtLimit::kRejectNew);
+  f.MakeTable();
+  REQUIRE(f.Fill(30).ok());
+  for (int i = 0; i < 5; ++i) f.Due();
+  REQUIRE(f.Fill(12).ok());
+  // A reader of another process, at the end of a WAL that is copied then: it stays.
+  sql::OpenOptions options;
+  options.vfs = f.device.disk.name();
+  options.mode = sql::Mode::kReadOnly;
+  auto db = Ok(sql::Database::Open("/store/eddy.db", options));
+  const auto view = sql::Transaction::Begin(db);
+  REQUIRE(view.ok());
+  auto count = Ok(db.Prepare("SELECT count(*) FROM app_done"));
+  REQUIRE(Ok(count.Step()));
+  for (int i = 0; i < 3; ++i) f.Due();
+  const uint64_t before = f.WalFileBytes();
+  REQUIRE(before > 1 << 20);
+  for (int i = 0; i < 4; ++i) {
+    CHECK(absl::IsResourceExhausted(f.Fill(4000)));
+    CHECK(f.WalFileBytes() <= before + (512 << 10));
+  }
+  CHECK(f.Fill(1).ok());
+}
+
 TEST_CASE("a full store lets all rows be deleted that it holds", "[stream][quota]") {
   RowsFixture f;
   f.OpenBounded(16 << 20, 1 << 20, AtLimit::kRejectNew);
