@@ -72,23 +72,23 @@ using SqlRow = std::vector<SqlValue>;  // a value a column
 // reserve only; all of it goes through the WAL, which grows by it until it is copied: a large
 // transaction needs room for its rows twice. At a quota or a headroom a statement that would
 // make the WAL longer than what they leave and the database together is refused, and the
-// transaction with it; with neither, or with a database larger than what the disk has free, a transaction may fill
-// the disk, and then leaves it as it was. Where at a quota large blocks of streams
-// hold that room, it is refused, and for two minutes they are moved in the background, so
-// that it may pass when it is tried again; where the oldest is dropped, it is dropped for
-// rows too, in the commits that follow. Deleting rows is refused never, if they are not
-// written anew before that, nor are, as long as there is any room, up to 16 pages (64 KiB; of
-// a quota below 1 MiB less) beside a Delete or an Advance: a full store is drained by those
-// who note what they have done. What is changed in place is not counted, but for a while it
-// is in the WAL. Sorting without an index is in memory.
+// transaction with it; with neither, or with a database larger than what the disk has free, a
+// transaction may fill the disk, and then leaves it as it was. Where at a quota large blocks
+// of streams hold that room, it is refused, and for two minutes they are moved in the
+// background, so that it may pass when it is tried again; where the oldest is dropped, it is
+// dropped for rows too, in the commits that follow. Deleting rows is refused never, if they
+// are not written anew before that, nor are, as long as there is any room, up to 16 pages
+// (64 KiB; of a quota below 1 MiB less) beside a Delete or an Advance: a full store is drained
+// by those who note what they have done. What is changed in place is not counted, but for a
+// while it is in the WAL. Sorting without an index is in memory.
 //
 // One statement a call. Parameters are ?, ?1 or :name, and their values stand in the
 // order of their numbers; all must be given. Values come from the caller as they are
 // and from SQLite as it keeps them: no type is converted here.
 //
 // A statement that fails has changed nothing, and the function may go on without
-// it, unless it failed so that SQLite rolled everything back (a full disk, an I/O
-// error, OR ROLLBACK): the transaction fails then.
+// it, unless it failed so that what came before may be gone too (no memory, a full disk, an
+// I/O error, OR ROLLBACK): the transaction fails then.
 //   kPermissionDenied   not allowed, see above; the message says what.
 //   kInvalidArgument    no SQL, or too long; no such table or column; not as many
 //                       values as parameters; a value too large or of the wrong
