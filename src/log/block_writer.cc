@@ -77,7 +77,8 @@ absl::StatusOr<std::unique_ptr<BlockWriter>> BlockWriter::Create(sql::Database& 
 absl::StatusOr<RoomPlan> BlockWriter::PlanWith(const ExtentMap& outside) {
   EDDY_ASSIGN_OR_RETURN(const sql::PageCounts::Counts pages, pages_->Now());
   const uint64_t page_bytes = bounds_.page_bytes;
-  return RoomPlan(bounds_, pages.all * page_bytes, pages.free * page_bytes, outside, extents_->IsUsed());
+  return RoomPlan(bounds_, pages.all * page_bytes, pages.free * page_bytes, outside,
+                  extents_->IsUsed());
 }
 
 absl::StatusOr<RoomPlan> BlockWriter::Plan() {
@@ -168,8 +169,9 @@ void BlockWriter::Finish(bool committed) {
   bool is_tight = false;
   if (committed && bounds_.is_quota) {
     const absl::StatusOr<sql::PageCounts::Counts> pages = pages_->Now();
+    const uint64_t most = bounds_.most_bytes - bounds_.most_bytes / 16;
     is_tight = pages.ok() &&
-               pages->all * bounds_.page_bytes + extents_->file_bytes() > bounds_.most_bytes - bounds_.most_bytes / 16;
+               pages->all * bounds_.page_bytes + extents_->file_bytes() > most;
   }
   extents_->Finish(committed, is_tight ? 1 : kCutBytesMin);
 }

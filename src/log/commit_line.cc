@@ -52,7 +52,9 @@ CommitLine::Woken CommitLine::Wait(const Place& place, absl::Duration deadline) 
     }
     while (polls > 0 && room.word.load(std::memory_order_relaxed) == seen) {
       give_way_();
-      --polls;
+      if (--polls % kPollsATime == 0 && deadline - clock_->SinceBoot() <= kQuickRoundMax) {
+        polls = 0;  // a slice of another thread may be long
+      }
     }
     if (room.word.load(std::memory_order_relaxed) != seen) continue;
     const absl::Duration left = deadline - clock_->SinceBoot();

@@ -37,7 +37,7 @@
 //       is Release, then Join is ordered after the unlock before that Release, and the
 //       TryLock after the Join sees the lock free, or held by one who will Release.
 //   C2  A room that is no longer open when Join looks again is not joined. If it still
-//       was, then the Release of that room comes later, or Join sees its epoch (C1).
+//       was, then the EndRound of that room comes later, or Join sees its epoch (C1).
 //   C3  Each event moves the room's word before it looks for sleepers; a waiter reads the
 //       word before it looks at epoch and lead, counts itself as a sleeper, and sleeps only
 //       if the word is still the same. Both do so by read-modify-write of that count: the
@@ -67,7 +67,7 @@
 
 namespace eddy::log {
 
-// Threads: safe; Close and EndRound under the commit lock. Its own lock is the last:
+// Threads: safe; Close to EndRound under the commit lock. Its own lock is the last:
 // nothing is called under it.
 // `clock` outlives it, and it outlives each call of Release.
 class CommitLine {
@@ -106,6 +106,12 @@ class CommitLine {
   // The cut comes next: all that have joined so far are in it. Under the commit lock.
   void Close();
 
+  // The commit lock was not taken by one of the line: how long that one waited says nothing
+  // of them.
+  void LedByAnother() { ended_at_ = absl::InfiniteDuration(); }
+  // Whether a round was made under the commit lock, since it was taken.
+  bool HasClosed() const { return closed_.has_value(); }
+
   // Before the commit lock is let go: releases the room that was closed under it, if one
   // was. Who polls sees that at once; the others are to be woken.
   std::optional<uint32_t> EndRound();
@@ -120,6 +126,7 @@ class CommitLine {
   static constexpr uint32_t kCrowdPerCpu = 16;
   static constexpr absl::Duration kQuickRoundMax = absl::Microseconds(500);
   static constexpr int kPolls = 40;
+  static constexpr int kPollsATime = 8;  // between two looks at the clock
   // More than one late round in five, some times, and a thousand sleep.
   static constexpr int kLateWeight = 4;
   static constexpr int kLatenessMax = 16;

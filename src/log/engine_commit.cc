@@ -63,9 +63,16 @@ EngineImpl::CommitLock::CommitLock(EngineImpl* engine) : engine_(engine) {
   engine_->lock_wanted_.fetch_add(1, std::memory_order_acq_rel);
   engine_->commit_mu_.Lock();
   engine_->lock_wanted_.fetch_sub(1, std::memory_order_acq_rel);
+  engine_->line_.LedByAnother();
 }
 
-EngineImpl::CommitLock::~CommitLock() { engine_->UnlockCommit(); }
+EngineImpl::CommitLock::~CommitLock() {
+  // Those who wait for a commit let us in: two that query in turn would keep them waiting.
+  if (engine_->round_owed_ && !engine_->line_.HasClosed() && engine_->line_.Arrived() > 0) {
+    engine_->CommitRound();  // what fails is told to those who wait, by their own
+  }
+  engine_->UnlockCommit();
+}
 
 void EngineImpl::BetweenCommits(const std::function<void()>& work) {
   CommitLock lock(this);

@@ -291,6 +291,7 @@ class EngineImpl final : public Engine, public LogHost {
   absl::Duration last_round_ ABSL_GUARDED_BY(commit_mu_);  // SinceBoot of its start
   absl::Duration last_own_ ABSL_GUARDED_BY(commit_mu_);  // likewise, of no transaction
   uint64_t wal_block_bytes_ ABSL_GUARDED_BY(commit_mu_) = 0;  // in the WAL; about
+  bool round_owed_ ABSL_GUARDED_BY(commit_mu_) = false;  // to those who waited, by the next
   uint32_t crowd_ ABSL_GUARDED_BY(commit_mu_) = 0;  // waited at the last round's end
   WriteBudget budget_ ABSL_GUARDED_BY(commit_mu_);
   Transacting* transacting_ ABSL_GUARDED_BY(commit_mu_) = nullptr;

@@ -67,8 +67,12 @@ absl::Status EngineImpl::Transact(TransactionWork* work) {
 // Rows that do not fit into the connection's cache go to the WAL before the commit, and make
 // its file, or a disk that is full, as long until it is cut. `written`: what was, before.
 void EngineImpl::CutSpill(uint64_t written) {
-  if (!HasSpilled(written) || !db_open_ || reopen_wanted_) return;
-  NoteCheckpoint(db_->CutWal());  // first: the copying may need what it gives back
+  if (!db_open_ || reopen_wanted_) return;
+  // First: the copying may need what it gives back. Always: some may wait in memory, to be
+  // written by whoever comes next.
+  const absl::Status cut = db_->CutWal();
+  if (!HasSpilled(written)) return;
+  if (!cut.ok()) NoteCheckpoint(cut);  // that it was cut heals no checkpoint that has failed
   TruncateWal();
 }
 
@@ -141,9 +145,12 @@ absl::Status EngineImpl::RunUsersPart(Transacting* transacting) {
   if (!tables.broken().ok()) {
     transacting->sql.reset();
     // Of the disk, as if it was the commit that failed.
-    if (!absl::IsAborted(tables.broken())) NoteCommit(tables.broken());
+    const bool by_disk =
+        !absl::IsAborted(tables.broken()) && !sql::IsOutOfMemory(tables.broken());
+    if (by_disk) NoteCommit(tables.broken());
     // What has filled the disk by itself is gone with the rollback.
-    if (absl::IsResourceExhausted(tables.broken()) && !transacting->spilled) GiveUpReserve();
+    const bool full = by_disk && absl::IsResourceExhausted(tables.broken());
+    if (full && !transacting->spilled) GiveUpReserve();
     return run.ok() ? tables.broken() : run;
   }
   EDDY_RETURN_IF_ERROR(run);
@@ -201,7 +208,6 @@ uint64_t EngineImpl::WalBytesMost(uint64_t file) {
 }
 
 absl::Status EngineImpl::RefuseSpill(uint64_t wal_most) {
-  NoteCheckpoint(db_->CutWal());  // at once: of a small store it is less than CutSpill asks for
   refused_rows_ = true;
   return absl::ResourceExhaustedError(absl::StrCat(
       "the transaction is not committed, nothing of it is there: it has changed so many rows "

@@ -49,7 +49,8 @@ absl::Status EngineImpl::WaitAppended(Log& appended_to, uint64_t end, absl::Dura
   while (log->committed() < end) {
     absl::Duration until = deadline;
     // Not before those who sleep for the lock: a crowd would come first each time. Whoever
-    // sees one wait has joined before that one releases (C1 of commit_line.h).
+    // sees one wait has joined before that one releases (C1 of commit_line.h), and the second
+    // of these in a row makes a round for them: see CommitLock.
     if (lock_wanted_.load(std::memory_order_acquire) == 0 && commit_mu_.TryLock()) {
       GatherWaiters();
       const RoundResult round = CommitRound();
@@ -88,6 +89,7 @@ absl::Status EngineImpl::WaitAppended(Log& appended_to, uint64_t end, absl::Dura
 }
 
 void EngineImpl::UnlockCommit() {
+  round_owed_ = !line_.HasClosed() && line_.Arrived() > 0;
   const std::optional<uint32_t> served = line_.EndRound();
   commit_mu_.Unlock();
   line_.Release(served);

@@ -196,7 +196,7 @@ absl::Status AppTables::Execute(std::string_view text, const std::vector<SqlValu
   const int code =
       sqlite3_prepare_v2(db, text.data(), static_cast<int>(text.size()), &compiled, &rest);
   const OwnedStatement statement(compiled);
-  if (code != SQLITE_OK) return Error(code, text);
+  if (code != SQLITE_OK) return Judged(Error(code, text), text, false);
   EDDY_CHECK(compiled != nullptr);  // it has a first word
   const size_t used = static_cast<size_t>(rest - text.data());
   if (!SkipBlank(text.substr(used)).empty()) {
@@ -222,6 +222,11 @@ absl::Status AppTables::Execute(std::string_view text, const std::vector<SqlValu
   const int64_t before = sqlite3_total_changes64(db);
   const absl::Status status = Step(compiled, text, rows);
   if (kind == AppGuard::Kind::kRows) *changed = sqlite3_total_changes64(db) - before;
+  return Judged(status, text, writes);
+}
+
+// Whether the transaction may go on after it: see broken().
+absl::Status AppTables::Judged(const absl::Status& status, std::string_view text, bool writes) {
   if (!db_->InTransaction()) {
     const bool by_disk = absl::IsResourceExhausted(status) || absl::IsUnavailable(status) ||
                          absl::IsDataLoss(status);

@@ -43,6 +43,7 @@ class AppTables final : public Sql {
   absl::Status Execute(std::string_view text, const std::vector<SqlValue>& parameters,
                        std::vector<SqlRow>* rows, int64_t* changed);
   absl::Status Step(sqlite3_stmt* statement, std::string_view text, std::vector<SqlRow>* rows);
+  absl::Status Judged(const absl::Status& status, std::string_view text, bool writes);
   absl::Status Error(int code, std::string_view text) const;
 
   Database* const db_;

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
+#include "src/sql/error.h"
 #include "src/sql/read_ahead.h"
 #include "src/sql/write_gather.h"
 
@@ -104,11 +105,11 @@ int WriteBelow(sqlite3_file* f, const void* from, int bytes, sqlite3_int64 offse
 }
 int Flush(sqlite3_file* f) { return Self(f)->gather.Flush(); }
 // Before a read. What was held is lost if it fails, and with it the transaction: but after
-// SQLITE_FULL, which no read gives, SQLite takes back the statement only. After an error of
-// the disk it takes back all.
+// SQLITE_FULL SQLite may take back the statement only. After an error of the disk it takes
+// back all.
 int FlushToRead(sqlite3_file* f) {
   const int code = Flush(f);
-  return code == SQLITE_OK || (code & 0xff) == SQLITE_IOERR ? code : SQLITE_IOERR_WRITE;
+  return code == SQLITE_FULL ? kFullAtRead : code;
 }
 
 bool ReadsAhead(sqlite3_file* f) {

@@ -312,6 +312,8 @@ absl::Status Database::CutWal() {
   // the next one behind them.
   const auto committed = static_cast<sqlite3_int64>(connection_->wal_end);
   int code = wal->pMethods->xFileSize(wal, &bytes);
+  // What was held back for it could not be written, and is gone: that was to be cut off.
+  if (code != SQLITE_OK) code = wal->pMethods->xFileSize(wal, &bytes);
   if (code == SQLITE_OK && bytes > committed) code = wal->pMethods->xTruncate(wal, committed);
   return ToStatus(code, nullptr, "truncate the WAL");
 }

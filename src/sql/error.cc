@@ -14,6 +14,9 @@
 #include "src/base/strings.h"
 
 namespace eddy::sql {
+
+static_assert((kFullAtRead & 0xff) == SQLITE_IOERR);
+
 namespace {
 
 constexpr char kPayloadUrl[] = "eddy/sqlite-code";
@@ -56,6 +59,7 @@ absl::StatusCode Code(int code, int error) {
     case SQLITE_CONSTRAINT_ROWID:
       return absl::StatusCode::kAlreadyExists;
     case SQLITE_IOERR_NOMEM:
+    case kFullAtRead:
       return absl::StatusCode::kResourceExhausted;
     default:
       break;
@@ -205,6 +209,11 @@ absl::Status WithErrno(const absl::Status& status, int error) {
   });
   with.SetPayload(kErrnoUrl, absl::Cord(absl::StrCat(error)));
   return with;
+}
+
+bool IsOutOfMemory(const absl::Status& status) {
+  const int code = SqliteCode(status);
+  return (code & 0xff) == SQLITE_NOMEM || code == SQLITE_IOERR_NOMEM;
 }
 
 bool IsBusy(const absl::Status& status) { return (SqliteCode(status) & 0xff) == SQLITE_BUSY; }

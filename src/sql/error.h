@@ -14,10 +14,14 @@ struct sqlite3;
 
 namespace eddy::sql {
 
+// Of a read before which something had to be written that found no room: an extended code
+// of SQLITE_IOERR, which is none of SQLite's own. See counting_vfs.cc.
+inline constexpr int kFullAtRead = 10 | (200 << 8);
+
 // What to do next, by SQLite's primary code:
 //   kDataLoss            CORRUPT, NOTADB: the file is not as it was written.
 //   kPermissionDenied    READONLY, PERM, AUTH; CANTOPEN for lack of rights.
-//   kResourceExhausted   FULL, NOMEM, NOLFS; CANTOPEN for lack of descriptors.
+//   kResourceExhausted   FULL, kFullAtRead, NOMEM, NOLFS; CANTOPEN for lack of descriptors.
 //   kUnavailable         BUSY, LOCKED, PROTOCOL, IOERR: retry later.
 //   kNotFound            CANTOPEN where there is no file.
 //   kFailedPrecondition  CANTOPEN for other reasons, the year 2038 among them;
@@ -39,6 +43,9 @@ int SystemErrno(const absl::Status& status);
 
 // `status`, if it is an I/O error without an errno, with this one (not 0).
 absl::Status WithErrno(const absl::Status& status, int error);
+
+// Whether there was no memory; the disk is as it was.
+bool IsOutOfMemory(const absl::Status& status);
 
 // Whether another connection was in the way.
 bool IsBusy(const absl::Status& status);

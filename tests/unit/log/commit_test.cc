@@ -202,5 +202,34 @@ TEST_CASE("all that wait while a commit is under way share the next one", "[log]
   CHECK(f.engine->Close().ok());  // before its participant dies
 }
 
+TEST_CASE("two that look at the tables in turn keep nobody from a commit",
+          "[log][commit][threads]") {
+  LogFixture f;
+  f.device.clock.SetAutoAdvance(false);
+  constexpr int kLooksMax = 3000;
+  std::atomic<bool> done{false};
+  std::atomic<int> looks{0};
+  const auto look = [&] {
+    for (int i = 0; i < kLooksMax && !done; ++i, ++looks) {
+      const absl::Status looked = f.engine->ReadTables([](Sql&) {
+        for (int k = 0; k < 20; ++k) std::this_thread::yield();  // the other one comes
+        return absl::OkStatus();
+      });
+      if (!looked.ok()) return;
+    }
+  };
+  std::thread one(look);
+  std::thread other(look);
+  while (looks < 4) std::this_thread::yield();
+  for (int i = 0; i < 20; ++i) {
+    const Appended a = f.Append("x");
+    REQUIRE(f.engine->WaitCommitted(f.id, a.end, absl::Hours(1)).ok());
+  }
+  done = true;
+  one.join();
+  other.join();
+  CHECK(looks < 2 * kLooksMax);
+}
+
 }  // namespace
 }  // namespace eddy::log

@@ -102,6 +102,35 @@ TEST_CASE("a WAL that is limited refuses as a full disk does, until the limit is
   CHECK(db->Exec(kMuch).ok());
 }
 
+// What is spilled waits for more of it, and a read asks for it first: what is lost then was
+// told to be written.
+TEST_CASE("a read that meets the full disk ends the transaction, and says what was full",
+          "[sql][counting_vfs][fault]") {
+  CrashDisk disk;
+  auto vfs = CountingVfs::Register(disk.name());
+  REQUIRE(vfs.ok());
+  auto db = OpenOn(**vfs);
+  REQUIRE(db->Exec("CREATE TABLE t (id INTEGER PRIMARY KEY, bytes BLOB)").ok());
+  {
+    auto transaction = Transaction::Begin(*db);
+    REQUIRE(transaction.ok());
+    for (int i = 0; i < 15; ++i) {
+      REQUIRE(db->Exec("INSERT INTO t (bytes) VALUES (randomblob(100000))").ok());
+    }
+    auto select = db->Prepare("SELECT sum(length(bytes || 'x')) FROM t");
+    disk.SetCapacity(1);
+    const absl::StatusOr<bool> read = select->Step();
+    INFO(read.status().ToString());
+    CHECK(absl::IsResourceExhausted(read.status()));
+    CHECK_FALSE(db->InTransaction());
+    disk.SetCapacity(1 << 30);
+    CHECK_FALSE(transaction->Commit().ok());
+  }
+  auto count = db->Prepare("SELECT count(*) FROM t");
+  REQUIRE(count->Step().value());
+  CHECK(count->ColumnInt(0) == 0);
+}
+
 TEST_CASE("a VFS that is not registered is not found", "[sql][counting_vfs]") {
   CHECK(absl::IsNotFound(CountingVfs::Register("no such VFS").status()));
   CHECK(CountingVfs::Register("").ok());  // SQLite's default
