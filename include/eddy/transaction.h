@@ -94,7 +94,7 @@ using SqlRow = std::vector<SqlValue>;  // a value a column
 //                       values as parameters; a value too large or of the wrong
 //                       type; a NOT NULL, CHECK or foreign key constraint.
 //   kAlreadyExists      a UNIQUE or PRIMARY KEY constraint.
-//   kResourceExhausted  no memory, or the disk is full.
+//   kResourceExhausted  no memory, the disk is full, or the WAL at its limit, see above.
 //   kUnavailable, kDataLoss   the disk.
 //   kAborted            an earlier statement has made SQLite roll back.
 class Sql {

@@ -8,8 +8,8 @@
 // It is std::mutex and not absl::Mutex for one measured reason: distributions build
 // Abseil without NDEBUG, and then each lock of an absl::Mutex looks for cycles in a graph
 // of all locks that are held, in release builds of ours too. That was a quarter of the
-// instructions of a kPower Put, and a tenth of its time where a sync costs nothing. ThreadSanitizer looks for such
-// cycles in our tests all the same.
+// instructions of a kPower Put, and a tenth of its time where a sync costs nothing.
+// ThreadSanitizer looks for such cycles in our tests all the same.
 #ifndef EDDY_SRC_BASE_MUTEX_H_
 #define EDDY_SRC_BASE_MUTEX_H_
 

@@ -105,7 +105,8 @@ class EngineImpl final : public Engine, public LogHost {
     uint64_t kept_from() const { return drafts.empty() ? end : drafts.front().first; }
   };
 
-  // Holds commit_mu_; see UnlockCommit.
+  // Holds commit_mu_; see UnlockCommit. Makes a round before it lets go, if others wait for
+  // one and neither this hold nor the one before has made it.
   class ABSL_SCOPED_LOCKABLE CommitLock {
    public:
     explicit CommitLock(EngineImpl* engine) ABSL_EXCLUSIVE_LOCK_FUNCTION(engine->commit_mu_);
