@@ -75,10 +75,8 @@ absl::StatusOr<std::unique_ptr<BlockWriter>> BlockWriter::Create(sql::Database& 
 }
 
 absl::StatusOr<RoomPlan> BlockWriter::PlanWith(const ExtentMap& outside) {
-  EDDY_ASSIGN_OR_RETURN(const sql::PageCounts::Counts pages, pages_->Now());
-  const uint64_t page_bytes = bounds_.page_bytes;
-  return RoomPlan(bounds_, pages.all * page_bytes, pages.free * page_bytes, outside,
-                  extents_->IsUsed());
+  EDDY_ASSIGN_OR_RETURN(const sql::FileSizes sizes, pages_->Now());
+  return RoomPlan(bounds_, sizes.all, sizes.free, outside, extents_->IsUsed());
 }
 
 absl::StatusOr<RoomPlan> BlockWriter::Plan() {
@@ -100,8 +98,8 @@ absl::StatusOr<int64_t> BlockWriter::Place(std::string_view bytes) {
   }
   absl::StatusOr<int64_t> place = extents_->Put(bytes, most);
   if (!absl::IsResourceExhausted(place.status())) return place;
-  EDDY_ASSIGN_OR_RETURN(const sql::PageCounts::Counts pages, pages_->Now());
-  if (pages.free * bounds_.page_bytes >= bytes.size() + BlockOverhead(bounds_.page_bytes)) return 0;
+  EDDY_ASSIGN_OR_RETURN(const sql::FileSizes sizes, pages_->Now());
+  if (sizes.free >= bytes.size() + BlockOverhead(bounds_.page_bytes)) return 0;
   return place;
 }
 
@@ -168,10 +166,9 @@ void BlockWriter::Finish(bool committed) {
   if (extents_ == nullptr) return;
   bool is_tight = false;
   if (committed && bounds_.is_quota) {
-    const absl::StatusOr<sql::PageCounts::Counts> pages = pages_->Now();
+    const absl::StatusOr<sql::FileSizes> sizes = pages_->Now();
     const uint64_t most = bounds_.most_bytes - bounds_.most_bytes / 16;
-    is_tight = pages.ok() &&
-               pages->all * bounds_.page_bytes + extents_->file_bytes() > most;
+    is_tight = sizes.ok() && sizes->all + extents_->file_bytes() > most;
   }
   extents_->Finish(committed, is_tight ? 1 : kCutBytesMin);
 }

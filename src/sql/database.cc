@@ -270,7 +270,8 @@ absl::StatusOr<Database> Database::OpenAndSetUp(const std::string& path,
                         db.Prepare(owner ? "BEGIN IMMEDIATE" : "BEGIN"));
   EDDY_ASSIGN_OR_RETURN(connection.commit, db.Prepare("COMMIT"));
   EDDY_ASSIGN_OR_RETURN(connection.rollback, db.Prepare("ROLLBACK"));
-  EDDY_ASSIGN_OR_RETURN(connection.pages, PageCounts::Prepare(db, /*keeps=*/owner));
+  EDDY_ASSIGN_OR_RETURN(connection.pages,
+                        PageCounts::Prepare(db, connection.page_bytes, /*keeps=*/owner));
   if (owner) {
     // What an earlier life left in the WAL: its size is the bound.
     sqlite3_int64 bytes = 0;
@@ -375,8 +376,7 @@ uint64_t Database::WalBytes() const { return connection_->wal_bytes; }
 uint64_t Database::WalEnd() const { return connection_->wal_end; }
 
 absl::StatusOr<FileSizes> Database::Sizes() {
-  EDDY_ASSIGN_OR_RETURN(const PageCounts::Counts pages, connection_->pages->Now());
-  return FileSizes{pages.all * PageBytes(), pages.free * PageBytes()};
+  return connection_->pages->Now();
 }
 
 std::shared_ptr<PageCounts> Database::page_counts() { return connection_->pages; }

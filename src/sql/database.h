@@ -145,7 +145,7 @@ class Database {
   // first; as the current transaction sees them. Between two transactions the owner knows
   // them: see page_counts.h.
   absl::StatusOr<FileSizes> Sizes();
-  // The same, in pages, for one who does not keep the Database.
+  // The same, for one who does not keep the Database.
   std::shared_ptr<PageCounts> page_counts();
   uint64_t PageBytes() const;
 

@@ -3,21 +3,18 @@
 #include <sqlite3.h>
 
 #include "src/base/status.h"
-#include "src/sql/database.h"
 
 namespace eddy::sql {
-namespace {
-
-absl::StatusOr<uint64_t> Number(Statement& count) {
+absl::StatusOr<uint64_t> PageCounts::Ask(Statement& count) const {
   AutoReset reset(count);
   EDDY_RETURN_IF_ERROR(count.Step().status());
-  return static_cast<uint64_t>(count.ColumnInt(0));
+  return static_cast<uint64_t>(count.ColumnInt(0)) * page_bytes_;
 }
 
-}  // namespace
-
-absl::StatusOr<std::shared_ptr<PageCounts>> PageCounts::Prepare(Database& db, bool keeps) {
-  std::shared_ptr<PageCounts> counts(new PageCounts(db.handle(), keeps));
+absl::StatusOr<std::shared_ptr<PageCounts>> PageCounts::Prepare(Database& db,
+                                                                uint64_t page_bytes,
+                                                                bool keeps) {
+  std::shared_ptr<PageCounts> counts(new PageCounts(db.handle(), page_bytes, keeps));
   EDDY_ASSIGN_OR_RETURN(counts->all_, db.Prepare("PRAGMA page_count"));
   EDDY_ASSIGN_OR_RETURN(counts->free_, db.Prepare("PRAGMA freelist_count"));
   return counts;
@@ -33,11 +30,11 @@ std::optional<uint32_t> PageCounts::Version() const {
   return version;
 }
 
-absl::StatusOr<PageCounts::Counts> PageCounts::Now() {
+absl::StatusOr<FileSizes> PageCounts::Now() {
   if (keeps_ && version_.has_value() && version_ == Version()) return kept_;
   version_.reset();
-  EDDY_ASSIGN_OR_RETURN(kept_.all, Number(all_));
-  EDDY_ASSIGN_OR_RETURN(kept_.free, Number(free_));
+  EDDY_ASSIGN_OR_RETURN(kept_.all, Ask(all_));
+  EDDY_ASSIGN_OR_RETURN(kept_.free, Ask(free_));
   version_ = Version();
   return kept_;
 }

@@ -1,4 +1,4 @@
-// PageCounts: how many pages a database has, and how many of them are free.
+// PageCounts: how large a database is, and how much of it is free.
 //
 // A store whose files are bounded asks several times a round, and each question is a
 // statement with a read transaction of its own. Between two commits the answer is the
@@ -15,11 +15,10 @@
 #include <optional>
 
 #include "absl/status/statusor.h"
+#include "src/sql/database.h"
 #include "src/sql/statement.h"
 
 namespace eddy::sql {
-
-class Database;
 
 // Threads:  not safe: the connection's user.
 // Lifetime: as that of a Statement. Shared by those who ask one connection.
@@ -27,26 +26,25 @@ class PageCounts {
  public:
   static constexpr int kStatementCount = 2;
 
-  struct Counts {
-    uint64_t all = 0;
-    uint64_t free = 0;
-  };
-
   // `keeps`: nobody but this connection writes. One that reads beside the owner does not
   // notice a commit before it reads.
-  static absl::StatusOr<std::shared_ptr<PageCounts>> Prepare(Database& db, bool keeps);
+  static absl::StatusOr<std::shared_ptr<PageCounts>> Prepare(Database& db, uint64_t page_bytes,
+                                                             bool keeps);
 
   // As the current transaction sees them, if there is one.
-  absl::StatusOr<Counts> Now();
+  absl::StatusOr<FileSizes> Now();
 
  private:
-  PageCounts(sqlite3* db, bool keeps) : db_(db), keeps_(keeps) {}
+  PageCounts(sqlite3* db, uint64_t page_bytes, bool keeps)
+      : db_(db), page_bytes_(page_bytes), keeps_(keeps) {}
+  absl::StatusOr<uint64_t> Ask(Statement& count) const;
   std::optional<uint32_t> Version() const;
 
   sqlite3* const db_;
+  const uint64_t page_bytes_;
   const bool keeps_;
   Statement all_, free_;
-  Counts kept_;
+  FileSizes kept_;
   std::optional<uint32_t> version_;  // of the data that kept_ is of
 };
 
