@@ -281,5 +281,25 @@ TEST_CASE("a reader of the user's tables cannot write", "[sql][app]") {
   CHECK_FALSE(user.sql().wrote());
 }
 
+// The schema is read anew, and what the full disk has swallowed has to be there first.
+TEST_CASE("a statement that meets the full disk while it is prepared ends the transaction",
+          "[sql][app][fault]") {
+  UserTransaction user;
+  for (int i = 0; i < 15; ++i) {
+    REQUIRE(user.sql().Run("INSERT INTO app_t (v) VALUES (randomblob(100000))", {}).ok());
+  }
+  REQUIRE(user.db().Exec("PRAGMA writable_schema=RESET").ok());
+  user.disk().SetCapacity(1);
+  const absl::Status met = user.sql().Run("INSERT INTO app_t (v) VALUES ('x')", {}).status();
+  INFO(met.ToString());
+  CHECK(absl::IsResourceExhausted(met));
+  CHECK(user.sql().broken() == met);
+  user.disk().SetCapacity(1 << 30);
+  CHECK(user.sql().Run("INSERT INTO app_t (v) VALUES ('y')", {}).status() == met);
+  CHECK_FALSE(user.Commit().ok());
+  user.Begin();
+  CHECK(absl::IsInvalidArgument(user.sql().Query("SELECT * FROM app_t", {}).status()));
+}
+
 }  // namespace
 }  // namespace eddy::sql

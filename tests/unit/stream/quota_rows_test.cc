@@ -1,5 +1,7 @@
 // A user's rows in a store whose files are bounded: what they need is not in any draft, and
 // the database never gives pages back.
+#include <sqlite3.h>
+
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -309,6 +311,30 @@ TEST_CASE("a transaction that fills the disk by itself leaves it, and the reserv
   CHECK_FALSE(f.Fill(200).ok());
   CHECK(f.store->Stats().reserve_held);
   CHECK(f.WalFileBytes() < 1 << 20);
+  CHECK(f.Fill(1).ok());
+}
+
+TEST_CASE("a transaction that finds no memory is no full disk", "[stream][quota][fault]") {
+  RowsFixture f;
+  f.options.intake_bytes = 256 << 10;
+  f.options.reserve_bytes = 1 << 20;
+  f.Open();
+  f.MakeTable();
+  const absl::Status failed =
+      f.store
+          ->Transact([&](Transaction& t) -> absl::Status {
+            const int64_t before = sqlite3_hard_heap_limit64(sqlite3_memory_used() + 20'000);
+            const absl::Status run = t.sql().Run("INSERT INTO app_done VALUES (randomblob(99999))",
+                                                 {}).status();
+            sqlite3_hard_heap_limit64(before);
+            INFO(run.ToString());
+            CHECK(absl::IsResourceExhausted(run));
+            return run;
+          })
+          .status();
+  CHECK(absl::IsResourceExhausted(failed));
+  CHECK(f.store->Stats().reserve_held);
+  CHECK(f.store->Stats().disk_state == DiskState::kGood);
   CHECK(f.Fill(1).ok());
 }
 

@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include "eddy/queue.h"
 #include "tests/unit/stream/quota_fixture.h"
 
 namespace eddy::stream {
@@ -175,6 +176,39 @@ TEST_CASE("on a full disk the reserve lets trims and acknowledgements be committ
   CHECK(f.store->Stats().reserve_held);
   f.Due();
   CHECK(stream.Put("key", "again").ok());
+}
+
+// Wherever in it that is: also where what waits to be written is asked for by a read.
+TEST_CASE("a round that meets the full disk is made again with the reserve",
+          "[stream][quota][fault]") {
+  int met = 0;
+  for (uint64_t nth = 1;; ++nth) {
+    CAPTURE(nth);
+    StoreFixture f;
+    f.options.secure_delete = true;  // blocks are rows, more than the connection's cache takes
+    f.options.reserve_bytes = 18 << 20;
+    f.Open();
+    Stream& stream = f.Stream1("telemetry");
+    Queue& queue = *Ok(f.store->CreateQueue("jobs"));
+    ReceiveOptions ten;
+    ten.max_messages = 10;
+    ten.durability = Durability::kProcess;
+    for (int i = 0; i < 100; ++i) Ok(queue.Send("job"));
+    Ok(queue.Receive(ten));
+    Ok(f.store->Flush());  // so that what is known of messages is in the WAL
+    for (int i = 0; i < 300; ++i) Ok(stream.Put("key", std::string(10'000, 'x')));
+    Ok(queue.Receive(ten));
+    f.device.disk.FailNth(testing::CrashDisk::Op::kWrite, nth, testing::CrashDisk::Fault::kFull);
+    const absl::Status flushed = f.store->Flush();
+    if (f.device.disk.fault_count() == 0) break;
+    ++met;
+    INFO(flushed.ToString());
+    CHECK(flushed.ok());
+    CHECK(CountAll(stream) == 300);
+    f.Open();
+    CHECK(CountAll(*Ok(f.store->OpenStream("telemetry"))) == 300);
+  }
+  CHECK(met > 10);
 }
 
 }  // namespace eddy::stream
