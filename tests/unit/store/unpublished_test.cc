@@ -1,0 +1,116 @@
+// What a round may leave apart while a frame of another log is claimed and not yet
+// published: its thread was preempted in the midst of a copy.
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "eddy/eddy.h"
+#include "src/log/frame.h"
+#include "tests/fakes/device.h"
+
+namespace eddy {
+namespace {
+
+// Shows where the intake is mapped.
+class TappedFiles final : public Files {
+ public:
+  explicit TappedFiles(Files* files) : files_(files) {}
+  absl::Status PrepareDirectory(const std::string& path) override {
+    return files_->PrepareDirectory(path);
+  }
+  absl::StatusOr<std::unique_ptr<FileLock>> Lock(const std::string& path) override {
+    return files_->Lock(path);
+  }
+  bool Exists(const std::string& path) override { return files_->Exists(path); }
+  absl::Status Remove(const std::string& path) override { return files_->Remove(path); }
+  absl::Status Rename(const std::string& from, const std::string& to) override {
+    return files_->Rename(from, to);
+  }
+  absl::StatusOr<std::unique_ptr<Mapping>> MapShared(const std::string& path,
+                                                     size_t bytes) override {
+    auto mapping = files_->MapShared(path, bytes);
+    if (mapping.ok() && path == "/store/eddy.intake") {
+      intake = (*mapping)->data();
+      intake_bytes = bytes;
+    }
+    return mapping;
+  }
+  absl::StatusOr<uint64_t> Size(const std::string& path) override { return files_->Size(path); }
+  absl::StatusOr<FreeSpace> Free(const std::string& path) override { return files_->Free(path); }
+
+  // The frame whose body ends with `text` is as its producer leaves it before it publishes.
+  // Returns word 0, to be put back.
+  uint32_t* Unpublish(const std::string& text, uint32_t* word0) {
+    for (size_t at = 4096; at + text.size() <= intake_bytes; ++at) {
+      if (std::memcmp(intake + at, text.data(), text.size()) != 0) continue;
+      for (size_t back = at & ~size_t{3}; back > at - 100; back -= 4) {
+        log::FrameView frame;
+        if (!log::ParseFrame(intake + back, intake_bytes - back, 64, &frame)) continue;
+        if (frame.body.data() + frame.body.size() != intake + at + text.size()) continue;
+        auto* const word = reinterpret_cast<uint32_t*>(intake + back);
+        *word0 = *word;
+        *word = 0;
+        return word;
+      }
+    }
+    return nullptr;
+  }
+
+  char* intake = nullptr;
+  size_t intake_bytes = 0;
+
+ private:
+  Files* const files_;
+};
+
+TEST_CASE("a dead letter is in one queue, also if a producer of another log was preempted when "
+          "the power fails",
+          "[store][queue][dlq][crash][review]") {
+  testing::Device device;
+  TappedFiles files(&device.files);
+  StoreOptions options;
+  options.platform = device.platform();
+  options.platform.files = &files;
+  options.threads = false;
+  options.intake_bytes = 256 << 10;
+  auto opened = Store::Open("/store", options);
+  REQUIRE(opened.ok());
+  std::unique_ptr<Store> store = *std::move(opened);
+  Stream* const stream = *store->CreateStream("s");
+  REQUIRE(store->CreateQueue("dead").ok());
+  QueueOptions with_dead;
+  with_dead.dead_letter_queue = "dead";
+  with_dead.max_receive_count = 1;
+  Queue* const jobs = *store->CreateQueue("jobs", with_dead);
+  REQUIRE(jobs->Send("poison").ok());
+  ReceiveOptions at_once;
+  at_once.visibility_timeout = absl::ZeroDuration();
+  REQUIRE(jobs->Receive(at_once)->size() == 1);
+  REQUIRE(store->Flush().ok());
+
+  const bool preempted = GENERATE(false, true);
+  CAPTURE(preempted);
+  REQUIRE(stream->Put("k", "a record that is being copied").ok());
+  uint32_t word0 = 0;
+  if (preempted) REQUIRE(files.Unpublish("a record that is being copied", &word0) != nullptr);
+  at_once.durability = Durability::kProcess;
+  REQUIRE(jobs->Receive(at_once)->empty());  // moves it
+  device.clock.Advance(absl::Seconds(2));
+  store->Pump();  // a round
+  device.PowerCut(std::move(store), 1);
+
+  opened = Store::Open("/store", options);
+  INFO(opened.status().ToString());
+  REQUIRE(opened.ok());
+  store = *std::move(opened);
+  const auto in_jobs = (*store->OpenQueue("jobs"))->Describe().counts.visible;
+  const auto in_dead = (*store->OpenQueue("dead"))->Describe().counts.visible;
+  CHECK(in_jobs + in_dead == 1);
+}
+
+}  // namespace
+}  // namespace eddy
