@@ -108,5 +108,27 @@ TEST_CASE("of several sleeping receivers one gets the one message, and the other
   host.device.clock.SetAutoAdvance(true);
 }
 
+// "Returns as soon as one message is there, or empty when the wait ends": with no wait at
+// all that is now, whatever is to be moved.
+TEST_CASE("a short poll does not move a whole backlog to the dead-letter queue",
+          "[queue][polling][dlq][review]") {
+  QueueHost host;
+  host.Create("dead");
+  QueueOptions options;
+  options.dead_letter_queue = "dead";
+  options.max_receive_count = 1;
+  QueueImpl& jobs = host.Create("jobs", options);
+  for (int i = 0; i < 500; ++i) Send(jobs, "poison");
+  // All received once: the handler dies each time.
+  for (int i = 0; i < 50; ++i) REQUIRE(ReceiveUpTo(jobs, 10, absl::Hours(1)).size() == 10);
+  host.device.clock.Advance(absl::Hours(2));
+  const uint64_t before = host.engine().Stats().commits;
+  static_cast<void>(ReceiveUpTo(jobs, 1));
+  const uint64_t commits = host.engine().Stats().commits - before;
+  INFO(commits << " commits in one call; moved "
+               << host.Find("dead").Describe().counts.visible);
+  CHECK(commits <= 20);
+}
+
 }  // namespace
 }  // namespace eddy::queue
