@@ -77,11 +77,17 @@ constexpr char kNextDelivery[] =
 constexpr char kBlockAt[] =
     "SELECT id, bytes, " EDDY_BLOCK_SPAN ", checksum FROM blocks WHERE id >= ? AND id <= ? "
     "ORDER BY id DESC LIMIT 1";
-constexpr char kLogEnd[] =
-    "SELECT max(l.end_position, l.reserved_position, "
-    "coalesce((SELECT ((b.id & ((1 << 47) - 1)) << 2) + "
-    EDDY_BLOCK_SPAN " FROM blocks b WHERE b.id >= l.id << 47 AND b.id < (l.id + 1) << 47 "
-    "ORDER BY b.id DESC LIMIT 1), 0)) FROM logs l WHERE l.id = ?";
+#define EDDY_LOG_END                                                            \
+  "max(l.end_position, l.reserved_position, "                                   \
+  "coalesce((SELECT ((b.id & ((1 << 47) - 1)) << 2) + " EDDY_BLOCK_SPAN         \
+  " FROM blocks b WHERE b.id >= l.id << 47 AND b.id < (l.id + 1) << 47 "        \
+  "ORDER BY b.id DESC LIMIT 1), 0))"
+constexpr char kLogEnd[] = "SELECT " EDDY_LOG_END " FROM logs l WHERE l.id = ?";
+constexpr char kPlaces[] =
+    "SELECT 'queue ' || q.name || ': its head ' || q.head_position || ' and scan ' || "
+    "q.scan_position || ' cannot be' FROM queues q JOIN logs l ON l.id = q.log_id "
+    "WHERE q.head_position < 0 OR q.head_position > q.scan_position OR q.head_position % 4 <> 0 "
+    "OR q.scan_position % 4 <> 0 OR q.scan_position > " EDDY_LOG_END;
 
 static_assert(log::kBlockPositionBits == 47, "the statements above know it");
 
@@ -307,6 +313,7 @@ absl::Status Checker::CheckCursors() {
 absl::Status Checker::CheckQueues() {
   EDDY_RETURN_IF_ERROR(NoRows(kQueuesOfNoLog));
   EDDY_RETURN_IF_ERROR(NoRows(kDeadLetterQueues));
+  EDDY_RETURN_IF_ERROR(NoRows(kPlaces));
   return NoRows(kDeliveriesOfNoQueue);
 }
 

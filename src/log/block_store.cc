@@ -216,6 +216,14 @@ absl::StatusOr<std::shared_ptr<const Block>> BlockStore::FindTime(LogId log, int
   });
 }
 
+bool BlockStore::IsLost(LogId log, uint64_t position) {
+  if (!is_whole_) table_is_damaged_.store(true, std::memory_order_relaxed);
+  MutexLock lock(&mu_);
+  const int64_t id = BlockId(log, position);
+  if (damaged_.size() >= kDamagedIdsMax || damaged_.insert(id).second) ++damage_counts_.frames;
+  return is_whole_;
+}
+
 DamageCounts BlockStore::damage() const {
   MutexLock lock(&mu_);
   return damage_counts_;

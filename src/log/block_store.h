@@ -71,8 +71,12 @@ class BlockStore {
   absl::StatusOr<std::shared_ptr<const Block>> FindTime(LogId log, int64_t time_ms);
 
   DamageCounts damage() const ABSL_LOCKS_EXCLUDED(mu_);
-  // Whether the table itself could not be read somewhere.
+  // Whether the table itself could not be read somewhere, or may hide something.
   bool table_is_damaged() const { return table_is_damaged_.load(std::memory_order_relaxed); }
+
+  // All of the database was looked at, and is whole: the table hides nothing.
+  void SetWhole() { is_whole_ = true; }  // while opening
+  bool IsLost(LogId log, uint64_t position) ABSL_LOCKS_EXCLUDED(mu_);  // see Log
 
  private:
   BlockStore() = default;
@@ -94,6 +98,7 @@ class BlockStore {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   std::atomic<bool> table_is_damaged_{false};  // never false again; alone
+  bool is_whole_ = false;                      // constant once open
   mutable Mutex mu_;
   std::optional<sql::Database> db_ ABSL_GUARDED_BY(mu_);  // the statements' base
   sql::Statement find_ ABSL_GUARDED_BY(mu_);

@@ -14,7 +14,9 @@
 // Invariants
 //   E1  A transaction holds a consistent cut: whatever was done under one hold
 //       of cut() is in it as a whole or not at all. But for frames of a log that
-//       holds them back (Log::SetHold): they come later, unless Want() was called.
+//       holds them back (Log::SetHold): they come later, unless Want() was called. And
+//       where a frame of any log is still unpublished, the state is left to the next
+//       round, and with it the frames of the same holds for which Bind() was called.
 //   E2  One connection, under one mutex, does every write and WAL checkpoint.
 //   E3  Any thread may run a commit (the waiting ones lead in turn), so that the
 //       engine needs no thread of its own.

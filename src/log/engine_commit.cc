@@ -323,6 +323,7 @@ EngineImpl::RoundResult EngineImpl::CommitRound(Extent extent) {
   // State may refer to frames behind one that is still unpublished: it waits for a
   // round in which all logs that take part are drained up to the cut (E1).
   for (const LogRound& round : rounds) complete = complete && (round.held || round.complete);
+  if (!complete) WithholdBound(&rounds);
   for (LogRound& round : rounds) {
     if (round.log == journal_) {
       if (round.drafts.empty()) continue;

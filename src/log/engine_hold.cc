@@ -47,9 +47,22 @@ void EngineImpl::HoldBack(absl::Duration now, std::vector<LogRound>* rounds) {
   for (LogRound& round : *rounds) {
     if (!round.held) continue;
     round.held = !short_of_segments;
-    if (short_of_segments) continue;
-    round.end = round.kept_from();
-    round.drafts.clear();
+    if (!short_of_segments) round.Withhold();
+  }
+}
+
+// The state is not written in this round: what says the other half of it waits as well. But
+// not in the log of a transaction, whose own frames come behind it and cannot wait: that one
+// is in two queues then, if the power is cut before the next round.
+void EngineImpl::WithholdBound(std::vector<LogRound>* rounds) {
+  std::vector<const Log*> taking_part;
+  if (transacting_ != nullptr) {
+    for (const LogFrames& frames : transacting_->work->frames()) taking_part.push_back(frames.log);
+  }
+  for (LogRound& round : *rounds) {
+    const bool takes_part = std::find(taking_part.begin(), taking_part.end(), round.log) !=
+                            taking_part.end();
+    if (round.cut.bound && !takes_part) round.Withhold();
   }
 }
 

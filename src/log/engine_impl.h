@@ -103,6 +103,10 @@ class EngineImpl final : public Engine, public LogHost {
 
     bool holds() const { return cut.hold > absl::ZeroDuration(); }
     uint64_t kept_from() const { return drafts.empty() ? end : drafts.front().first; }
+    void Withhold() {  // is for a later round
+      end = kept_from();
+      drafts.clear();
+    }
   };
 
   // Holds commit_mu_; see UnlockCommit. Makes a round before it lets go, if others wait for
@@ -122,7 +126,7 @@ class EngineImpl final : public Engine, public LogHost {
   // See engine_salvage.cc.
   absl::Status LookAtFiles();
   bool IntakeWasUsed();
-  absl::Status CheckAll() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  absl::StatusOr<bool> CheckAll() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   // Has the next open look, once a damage is met that readers or commits cannot pass.
   void NoteDamage(bool seen) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   absl::Status ForeignOrDamaged(const absl::Status& foreign);
@@ -161,6 +165,7 @@ class EngineImpl final : public Engine, public LogHost {
   // Takes what is held out of the round, unless the intake needs its segments.
   void HoldBack(absl::Duration now, std::vector<LogRound>* rounds)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  void WithholdBound(std::vector<LogRound>* rounds) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   bool ReleaseHeld() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   bool JournalIsCrowded(const LogRound& journal) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);

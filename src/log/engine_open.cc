@@ -148,13 +148,14 @@ absl::Status EngineImpl::OpenDatabase() {
   position_floor_ = std::max(kFirstPosition, static_cast<uint64_t>(floor));
   EDDY_ASSIGN_OR_RETURN(const std::string salvage, MetaText(*db_, kMetaSalvage));
   salvaged_ = !salvage.empty();
-  EDDY_RETURN_IF_ERROR(CheckAll());
+  EDDY_ASSIGN_OR_RETURN(const bool is_whole, CheckAll());
   const std::string boot = clock_->BootId();
   identity_ = {XXH3_64bits(boot.data(), boot.size()), static_cast<uint64_t>(store_id)};
   EDDY_RETURN_IF_ERROR(boot_clock_.Load(*db_, identity_.boot));
   EDDY_ASSIGN_OR_RETURN(
       blocks_,
       BlockStore::Open(path, ConnectionOptions(sql::Mode::kReadOnly)));
+  if (is_whole) blocks_->SetWhole();
   return absl::OkStatus();
 }
 

@@ -103,25 +103,27 @@ bool EngineImpl::IntakeWasUsed() {
   return platform().files->Exists(path) && Intake::ReadIdentity(platform().files, path).ok();
 }
 
-// All of a small database; of a large one that was suspect when it was last in use.
-absl::Status EngineImpl::CheckAll() {
+// All of a small database; of a large one that was suspect when it was last in use. Whether
+// it was looked at.
+absl::StatusOr<bool> EngineImpl::CheckAll() {
   Files* const files = platform().files;
   const std::string suspect = options_.directory + kSuspectFile;
   const bool is_suspect = files->Exists(suspect);
   EDDY_ASSIGN_OR_RETURN(const sql::FileSizes sizes, db_->Sizes());
-  if (!is_suspect && sizes.all > kCheckedBytesMax) return absl::OkStatus();
+  if (!is_suspect && sizes.all > kCheckedBytesMax) return false;
   // Not the quick one, which before SQLite 3.41 finds fault with a table WITHOUT ROWID
   // whose key is not its first column.
   EDDY_ASSIGN_OR_RETURN(sql::Statement check, db_->Prepare("PRAGMA integrity_check(1)"));
   const absl::StatusOr<bool> has_row = check.Step();
   // The user's tables may need functions that this SQLite has not: that says nothing.
-  if (sql::IsUnknownName(has_row.status())) return absl::OkStatus();
+  if (sql::IsUnknownName(has_row.status())) return false;
   EDDY_RETURN_IF_ERROR(has_row.status());
   if (*has_row && check.ColumnText(0) != "ok") {
     return absl::DataLossError(absl::StrCat(options_.directory, kDatabaseFile, ": ",
                                             AbslView(check.ColumnText(0))));
   }
-  return is_suspect ? files->Remove(suspect) : absl::OkStatus();
+  if (is_suspect) EDDY_RETURN_IF_ERROR(files->Remove(suspect));
+  return true;
 }
 
 void EngineImpl::NoteDamage(bool seen) {

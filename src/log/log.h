@@ -118,6 +118,16 @@ class Log {
   // What is not yet committed is never trimmed. Costs nothing if there is no block.
   virtual absl::Status Trim(uint64_t before) = 0;
 
+  // Of a frame that a view knows at `position`, and that a read has not found there: it
+  // counts as damaged, once. True: it is lost. False: the database may hide it, which the
+  // next open finds out; until then it is to be left where it is.
+  virtual bool IsLost(uint64_t position) = 0;
+
+  // While opening. Of each block that a salvage brings, before it can be read: how many of
+  // its frames begin at or above `mark()`. Called with the commit lock held, and no other.
+  virtual void OnSalvaged(std::function<uint64_t()> mark,
+                          std::function<void(uint64_t frames)> came) = 0;
+
   // `below` tells the owner's mark: frames that begin below it are of no more use
   // to anybody and are dropped at the next commit, not written. It is called
   // with the cut held exclusively and no other lock of the engine but the
@@ -140,6 +150,11 @@ class Log {
   // waits for it, or within the cut in which it was appended, to bind it to all else
   // that was done there (E1).
   virtual void Want(uint64_t end) = 0;
+
+  // Within the cut in which it was appended: what ends at `end` is not committed without
+  // the state of that cut. A round that cannot commit the state leaves it, and what comes
+  // behind it in the log, to the next one.
+  virtual void Bind(uint64_t end) = 0;
 
   virtual uint64_t oldest() const = 0;     // no frame lies below
   virtual uint64_t tail() const = 0;       // behind the last claimed frame

@@ -316,6 +316,7 @@ absl::Status Salvage::Write() {
   const bool ends = prepared_all_ && (copies_ || prepared_.empty());
   std::optional<GapPiece> passed;
   std::vector<GapPiece> gaps;
+  std::vector<const BlockDraft*> came;
   BlockSum added;
   const int64_t now_ms = keeper_->NowMs();
   int64_t kept_ms = 0;
@@ -346,6 +347,7 @@ absl::Status Salvage::Write() {
       if (draft.end <= work.log->oldest()) continue;  // trimmed meanwhile
       kept_ms = std::clamp<int64_t>(found.copy->whole.kept_ms, 0, now_ms);
       EDDY_ASSIGN_OR_RETURN(const uint64_t stored, writer_->Insert(draft, kept_ms));
+      came.push_back(&draft);
       ++added.blocks;
       added.frames += draft.frame_count;
       added.bytes += stored;
@@ -386,6 +388,7 @@ absl::Status Salvage::Write() {
   pass_.reset();
   for (const GapPiece& gap : gaps) keeper_->Report(work.log, gap, 0);
   stats_ = stats;
+  for (const BlockDraft* const draft : came) work.log->TellSalvaged(*draft);
   if (copies_) {
     prepared_.clear();
     prepared_bytes_ = 0;

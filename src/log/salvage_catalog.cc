@@ -27,6 +27,7 @@ struct Table {
   const char* columns;
   const char* types;
 };
+constexpr char kDeliveries[] = "deliveries";
 constexpr Table kTables[] = {
     {"gaps", "log_id, first_position, end_position, frame_count, reason", "iiiii"},
     {"dropped", "log_id, reason, frame_count, bytes", "iiii"},
@@ -40,7 +41,7 @@ constexpr Table kTables[] = {
      "id, name, created_ms, log_id, visibility_ms, delay_ms, receive_wait_ms, message_bytes_max, "
      "dead_letter_queue, max_receive_count, durability, head_position, scan_position",
      "itiiiiiiiiiii"},
-    {"deliveries", "queue_id, position, receive_count, first_received_ms, deleted", "iiiii"},
+    {kDeliveries, "queue_id, position, receive_count, first_received_ms, deleted", "iiiii"},
     {"clock_boots", "boot, base_ms, offset_ms", "iin"},
     {"clock_starts", "log_id, position, boot", "iii"},
     {"views", "id", "i"},
@@ -60,6 +61,11 @@ constexpr char kHighest[] =
     "ON h.stream_id = c.stream_id AND h.shard = c.shard WHERE h.log_id = ?1 "
     "UNION ALL SELECT scan_position FROM queues WHERE log_id = ?1 "
     "UNION ALL SELECT end_position FROM gaps WHERE log_id = ?1)";
+// A message below the scan that has no row is gone: where rows may be missing it is not.
+constexpr char kForgetScans[] = "UPDATE queues SET scan_position = head_position";
+// A scan above all that the log is known to have held is none, and would swallow what comes.
+constexpr char kForgetHigh[] =
+    "UPDATE queues SET head_position = 0, scan_position = 0 WHERE log_id = ? AND scan_position > ?";
 constexpr char kAddViews[] =
     "INSERT OR IGNORE INTO views (id) SELECT id FROM streams UNION SELECT id FROM queues";
 // Rows that belong to nothing.
@@ -105,30 +111,33 @@ int64_t IntOr(const SqlValue& value, int64_t otherwise) {
   return number == nullptr ? otherwise : *number;
 }
 
-absl::Status CopyTable(SalvageSources& from, const Table& table, sql::Database& db) {
+// False: rows may be missing.
+absl::StatusOr<bool> CopyTable(SalvageSources& from, const Table& table, sql::Database& db) {
   const size_t columns = std::string_view(table.types).size();
   std::string text = absl::StrCat("INSERT OR IGNORE INTO ", table.name, " (", table.columns,
                                   ") VALUES (?");
   for (size_t i = 1; i < columns; ++i) text += ", ?";
   EDDY_ASSIGN_OR_RETURN(sql::Statement insert, db.Prepare(text + ")"));
   absl::Status status;
-  EDDY_RETURN_IF_ERROR(from.Rows(table.name, [&](const Row& row) {
-                             if (!status.ok() || row.size() != columns) return;
-                             for (size_t i = 0; i < columns; ++i) {
-                               if (!HasType(row[i], table.types[i])) return;
-                             }
-                             for (size_t i = 0; i < columns; ++i) {
-                               Bind(insert, static_cast<int>(i + 1), row[i]);
-                             }
-                             status = insert.Run();
-                           }));
-  return status;
+  bool all = true;
+  const auto copy = [&](const Row& row) {
+    bool can_be = row.size() == columns;
+    for (size_t i = 0; can_be && i < columns; ++i) can_be = HasType(row[i], table.types[i]);
+    all = all && can_be;
+    if (!status.ok() || !can_be) return;
+    for (size_t i = 0; i < columns; ++i) Bind(insert, static_cast<int>(i + 1), row[i]);
+    status = insert.Run();
+  };
+  EDDY_ASSIGN_OR_RETURN(const bool whole, from.Rows(table.name, copy));
+  EDDY_RETURN_IF_ERROR(status);
+  return whole && all;
 }
 
 absl::Status CopyMeta(SalvageSources& from, sql::Database& db, int64_t store_id) {
   EDDY_ASSIGN_OR_RETURN(sql::Statement insert, db.Prepare(kInsertMeta));
   std::vector<Row> rows;
-  EDDY_RETURN_IF_ERROR(from.Rows("meta", [&](const Row& row) { rows.push_back(row); }));
+  EDDY_RETURN_IF_ERROR(
+      from.Rows("meta", [&](const Row& row) { rows.push_back(row); }).status());
   std::reverse(rows.begin(), rows.end());  // the newest has the last word
   for (const Row& row : rows) {
     const auto* const name = row.size() == 2 ? std::get_if<std::string>(&row[0]) : nullptr;
@@ -249,31 +258,29 @@ absl::Status SeparateLogs(sql::Database& db, const std::set<LogId>& known,
 // Whether the last owner has closed the store: then the rows of the logs tell their ends.
 absl::StatusOr<bool> WasClosed(SalvageSources& sources) {
   int64_t clean = -1;
-  EDDY_RETURN_IF_ERROR(sources.Rows("meta", [&](const Row& row) {
-                         const auto* const name =
-                             row.size() == 2 ? std::get_if<std::string>(&row[0]) : nullptr;
-                         // The newest database comes first.
-                         if (name != nullptr && *name == kMetaClean && clean < 0) {
-                           clean = IntOr(row[1], 0);
-                         }
-                       }));
+  const auto look = [&](const Row& row) {
+    const auto* const name = row.size() == 2 ? std::get_if<std::string>(&row[0]) : nullptr;
+    // The newest database comes first.
+    if (name != nullptr && *name == kMetaClean && clean < 0) clean = IntOr(row[1], 0);
+  };
+  EDDY_RETURN_IF_ERROR(sources.Rows("meta", look).status());
   return clean == 1;
 }
 
 absl::Status TakeOverLogs(SalvageSources& sources, sql::Database& db) {
   EDDY_ASSIGN_OR_RETURN(const bool was_closed, WasClosed(sources));
   std::map<LogId, OldLog> logs;
-  EDDY_RETURN_IF_ERROR(sources.Rows("logs", [&](const Row& row) {
-                         if (row.size() != 8) return;
-                         const int64_t id = IntOr(row[0], -1);
-                         if (id < 0 || id > int64_t{kLogIdMax}) return;
-                         const int64_t oldest = IntOr(row[1], 0);  // any number
-                         const bool can_be =
-                             oldest >= 0 && static_cast<uint64_t>(oldest) <= kPositionMax;
-                         logs.emplace(static_cast<LogId>(id),
-                                      OldLog{true, can_be ? static_cast<uint64_t>(oldest) : 0,
-                                             PositionOr0(row[2]), PositionOr0(row[3])});
-                       }));
+  const auto take = [&](const Row& row) {
+    if (row.size() != 8) return;
+    const int64_t id = IntOr(row[0], -1);
+    if (id < 0 || id > int64_t{kLogIdMax}) return;
+    const int64_t oldest = IntOr(row[1], 0);  // any number
+    const bool can_be = oldest >= 0 && static_cast<uint64_t>(oldest) <= kPositionMax;
+    logs.emplace(static_cast<LogId>(id),
+                 OldLog{true, can_be ? static_cast<uint64_t>(oldest) : 0, PositionOr0(row[2]),
+                        PositionOr0(row[3])});
+  };
+  EDDY_RETURN_IF_ERROR(sources.Rows("logs", take).status());
   logs[0];  // the journal
   // Whole blocks of a log in no row: its id and its positions were in use.
   uint64_t orphans = 0;
@@ -294,6 +301,7 @@ absl::Status TakeOverLogs(SalvageSources& sources, sql::Database& db) {
   for (const LogId id : owned) logs[id];
   EDDY_ASSIGN_OR_RETURN(sql::Statement put, db.Prepare(kPutLog));
   EDDY_ASSIGN_OR_RETURN(sql::Statement reached, db.Prepare(kHighest));
+  EDDY_ASSIGN_OR_RETURN(sql::Statement forget_high, db.Prepare(kForgetHigh));
   for (auto& [id, log] : logs) {
     const size_t begin = sources.Begin(id);
     const size_t end = sources.End(id);
@@ -322,6 +330,8 @@ absl::Status TakeOverLogs(SalvageSources& sources, sql::Database& db) {
         std::min(static_cast<uint64_t>(std::max<int64_t>(reached.ColumnInt(0), 0)),
                  std::max(whole_end, log.end) + kBeyondUnknownBytes);
     reached.Reset();
+    const uint64_t held = std::max({whole_end, claimed_end, log.end, log.reserved});
+    EDDY_RETURN_IF_ERROR(forget_high.Bind(1, int64_t{id}).Bind(2, static_cast<int64_t>(held)).Run());
     const bool has_owner = owned.count(id) != 0;
     uint64_t salvage_end = std::max(whole_end, claimed_end);
     // Behind the last block that is known there may have been others. Where the store was
@@ -330,8 +340,7 @@ absl::Status TakeOverLogs(SalvageSources& sources, sql::Database& db) {
     const bool lacks_tail = sources.MayLack(id, salvage_end, kPositionMax);
     const uint64_t beyond = log.known && !lacks_tail ? kBeyondBytes : kBeyondUnknownBytes;
     const uint64_t reserved =
-        std::min((std::max({whole_end, claimed_end, log.end, log.reserved, seen}) /
-                      kFrameAlignment + 1) * kFrameAlignment + beyond,
+        std::min((std::max(held, seen) / kFrameAlignment + 1) * kFrameAlignment + beyond,
                  kPositionMax);
     if (lacks_tail) {  // new records come above what is reserved
       salvage_end = log.known && was_closed ? std::max(salvage_end, log.end) : reserved;
@@ -379,7 +388,10 @@ absl::Status TakeOverLogs(SalvageSources& sources, sql::Database& db) {
 absl::Status TakeOverCatalog(SalvageSources& sources, sql::Database& db, int64_t store_id,
                              const std::function<absl::Status(sql::Database&)>& mend) {
   EDDY_RETURN_IF_ERROR(CopyMeta(sources, db, store_id));
-  for (const Table& table : kTables) EDDY_RETURN_IF_ERROR(CopyTable(sources, table, db));
+  for (const Table& table : kTables) {
+    EDDY_ASSIGN_OR_RETURN(const bool whole, CopyTable(sources, table, db));
+    if (!whole && table.name == kDeliveries) EDDY_RETURN_IF_ERROR(db.Exec(kForgetScans));
+  }
   if (mend) EDDY_RETURN_IF_ERROR(mend(db));
   EDDY_RETURN_IF_ERROR(db.Exec(kDropStrays));  // what nobody could find a place for
   EDDY_RETURN_IF_ERROR(db.Exec(kAddViews));

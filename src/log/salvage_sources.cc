@@ -34,21 +34,23 @@ absl::StatusOr<std::unique_ptr<SalvageSources>> SalvageSources::Open(
                      std::tie(b.id, b.source, b.page, b.offset);
             });
   // id, oldest, end, reserved, counted_position, _blocks, _frames, _bytes
-  EDDY_RETURN_IF_ERROR(sources->Rows("logs", [&](const DamagedStore::Row& row) {
-    if (row.size() != 8) return;
-    sources->counted_.emplace(static_cast<LogId>(Number(row[0])),
-                              OldCount{Number(row[4]), Number(row[6])});
-  }));
+  const absl::StatusOr<bool> counted =
+      sources->Rows("logs", [&](const DamagedStore::Row& row) {
+        if (row.size() != 8) return;
+        sources->counted_.emplace(static_cast<LogId>(Number(row[0])),
+                                  OldCount{Number(row[4]), Number(row[6])});
+      });
+  EDDY_RETURN_IF_ERROR(counted.status());
   return sources;
 }
 
-absl::Status SalvageSources::Rows(const std::string& table,
-                                  const std::function<void(const DamagedStore::Row&)>& row) {
+absl::StatusOr<bool> SalvageSources::Rows(
+    const std::string& table, const std::function<void(const DamagedStore::Row&)>& row) {
   for (const std::unique_ptr<DamagedStore>& store : stores_) {
     EDDY_ASSIGN_OR_RETURN(const bool whole, store->Rows(table, row));
-    if (whole) break;
+    if (whole) return store == stores_.front();
   }
-  return absl::OkStatus();
+  return false;
 }
 
 size_t SalvageSources::Begin(LogId log) const {

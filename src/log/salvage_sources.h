@@ -35,9 +35,9 @@ class SalvageSources {
   const std::vector<std::string>& places() const { return places_; }
   DamagedStore& newest() { return *stores_.front(); }
   // As DamagedStore::Rows, of the newest database; then, if some of them may be missing
-  // there, of the one before it, whose rows are older.
-  absl::Status Rows(const std::string& table,
-                    const std::function<void(const DamagedStore::Row&)>& row);
+  // there, of the one before it, whose rows are older. False: they may be.
+  absl::StatusOr<bool> Rows(const std::string& table,
+                            const std::function<void(const DamagedStore::Row&)>& row);
 
   // By id; of one id that of the newest database first. Not all are whole.
   const std::vector<OldBlock>& blocks() const { return blocks_; }

@@ -292,6 +292,7 @@ LogCut SegmentLog::Cut() {
   // Positions that refused frames have used up lie below it too.
   cut.claimed_end = cut.runs.empty() ? next_position_ : cut.runs.back().end;
   cut.hold = hold_;
+  cut.bound = bound_end_ > committed;
   return cut;
 }
 
@@ -321,6 +322,13 @@ void SegmentLog::SetSalvage(uint64_t at, uint64_t end) {
   blocks_end_.store(std::max(end, stored_end()), std::memory_order_release);
 }
 
+void SegmentLog::TellSalvaged(const BlockDraft& block) {
+  if (!salvage_came_) return;
+  std::vector<BlockDraft> above = {block};
+  DropBelow(salvage_mark_(), boot_starts_, &above);
+  if (!above.empty()) salvage_came_(above.front().frame_count);
+}
+
 void SegmentLog::SetSalvaged(uint64_t at) {
   salvage_at_.store(at, std::memory_order_release);
   appended_.Notify();
@@ -347,6 +355,11 @@ void SegmentLog::Want(uint64_t end) {
   while (wanted < end && !wanted_.compare_exchange_weak(wanted, end, std::memory_order_release,
                                                         std::memory_order_relaxed)) {
   }
+}
+
+void SegmentLog::Bind(uint64_t end) {
+  absl::MutexLock lock(&mu_);
+  bound_end_ = std::max(bound_end_, end);
 }
 
 bool SegmentLog::TrimPending() const {

@@ -87,6 +87,7 @@ struct LogCut {
   uint64_t discard_below = 0;  // what begins below need not be written
   uint64_t claimed_end = 0;
   bool discards = false;       // SetDiscard is in force
+  bool bound = false;          // some of it is to be committed with the views' state only
   absl::Duration hold;         // as SetHold has it
 };
 
@@ -108,6 +109,12 @@ class SegmentLog final : public Log {
   bool WaitForFrame(uint64_t position, absl::Duration timeout) override;
   absl::StatusOr<uint64_t> FindTime(int64_t time_ms) override;
   absl::Status Trim(uint64_t before) override;
+  bool IsLost(uint64_t position) override { return blocks_->IsLost(id_, position); }
+  void OnSalvaged(std::function<uint64_t()> mark,
+                  std::function<void(uint64_t frames)> came) override {
+    salvage_mark_ = std::move(mark);
+    salvage_came_ = std::move(came);
+  }
   void SetDiscard(std::function<uint64_t()> below) override ABSL_LOCKS_EXCLUDED(mu_);
   void SetHold(absl::Duration hold) override ABSL_LOCKS_EXCLUDED(mu_);
   uint64_t oldest() const override { return oldest_.load(std::memory_order_acquire); }
@@ -129,6 +136,7 @@ class SegmentLog final : public Log {
   // order. The salvage, under the commit lock: it is there below `at`, or all of it is,
   // and the last block then ends at `stored_end`.
   void SetSalvage(uint64_t at, uint64_t end);
+  void TellSalvaged(const BlockDraft& block);  // before SetSalvaged and EndSalvage
   void SetSalvaged(uint64_t at) ABSL_LOCKS_EXCLUDED(mu_);
   void EndSalvage(uint64_t stored_end) ABSL_LOCKS_EXCLUDED(mu_);
   // UINT64_MAX: nothing is to come.
@@ -154,6 +162,7 @@ class SegmentLog final : public Log {
   uint64_t stored_end() const override { return blocks_end_.load(std::memory_order_acquire); }
   void SetKnown(uint64_t end, uint64_t reserved);
   void Want(uint64_t end) override;
+  void Bind(uint64_t end) override ABSL_LOCKS_EXCLUDED(mu_);
   bool Holds() const ABSL_LOCKS_EXCLUDED(mu_);  // SetHold is in force
   // Whether what is left at a cut, from `from` on, has to be written now. `now` is
   // the time since boot. Committer only, once a cut.
@@ -246,7 +255,9 @@ class SegmentLog final : public Log {
 
   const LogId id_;
   Intake* intake_;
-  BootStarts boot_starts_;  // constant once the log is in use
+  BootStarts boot_starts_;  // constant once the log is in use; so are the next two
+  std::function<uint64_t()> salvage_mark_;
+  std::function<void(uint64_t frames)> salvage_came_;
   BlockStore* const blocks_;
   LogHost* const host_;
   Clock* const clock_;
@@ -288,6 +299,7 @@ class SegmentLog final : public Log {
   uint64_t trim_before_ ABSL_GUARDED_BY(mu_) = 0;
   std::function<uint64_t()> discard_below_ ABSL_GUARDED_BY(mu_);
   absl::Duration hold_ ABSL_GUARDED_BY(mu_);
+  uint64_t bound_end_ ABSL_GUARDED_BY(mu_) = 0;  // of the last that Bind was called for
   // Positions that refused large frames have used up above committed_, and where
   // the last of them ended.
   uint64_t refused_bytes_ ABSL_GUARDED_BY(mu_) = 0;

@@ -1,8 +1,11 @@
 #include "src/queue/catalog.h"
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "src/base/status.h"
 #include "src/log/block_row.h"
+#include "src/log/frame.h"
+#include "src/queue/message_rules.h"
 
 namespace eddy::queue {
 namespace {
@@ -38,6 +41,36 @@ constexpr char kCountBlockFrames[] =
     "SELECT COALESCE(SUM(frame_count), 0), MIN(id) FROM blocks WHERE id >= ? AND id < ?";
 
 int64_t Ms(absl::Duration d) { return absl::ToInt64Milliseconds(d); }
+
+// What MendQueues would change: a scan that cannot be swallows what is sent, a timeout that
+// cannot be refuses each receive. `select`: at the row.
+absl::Status CheckRow(const QueueRow& row, sql::Statement& select) {
+  const auto damaged = [&](absl::string_view what) {
+    return absl::DataLossError(
+        absl::StrCat("the row of queue ", row.name, ", id ", select.ColumnInt(0), ": ", what));
+  };
+  const absl::Status name = CheckQueueName(row.name);
+  if (!name.ok()) return damaged(name.message());
+  const absl::Status options = CheckQueueOptions(row.options);
+  if (!options.ok()) return damaged(options.message());
+  const int64_t head = select.ColumnInt(11);
+  const int64_t scan = select.ColumnInt(12);
+  const bool can_be =
+      row.id == select.ColumnInt(0) && row.id != 0 && row.log == select.ColumnInt(3) &&
+      row.dead_letter_queue == select.ColumnInt(8) &&
+      static_cast<int64_t>(*row.options.message_bytes_max) == select.ColumnInt(7) &&
+      *row.options.max_receive_count == select.ColumnInt(9) &&
+      (select.ColumnInt(10) == static_cast<int64_t>(Durability::kProcess) ||
+       select.ColumnInt(10) == static_cast<int64_t>(Durability::kPower)) &&
+      0 <= head && head <= scan && static_cast<uint64_t>(scan) <= log::kPositionMax &&
+      head % log::kFrameAlignment == 0 && scan % log::kFrameAlignment == 0;
+  if (can_be) return absl::OkStatus();
+  return damaged(absl::StrCat("log ", select.ColumnInt(3), ", at most ",
+                              select.ColumnInt(7), " bytes a message, dead-letter queue ",
+                              select.ColumnInt(8), " after ", select.ColumnInt(9),
+                              " receives, durability ", select.ColumnInt(10), ", head ", head,
+                              ", scan ", scan, " cannot be"));
+}
 
 }  // namespace
 
@@ -86,6 +119,7 @@ absl::StatusOr<std::vector<QueueRow>> SelectQueues(sql::Database& db) {
     row.options.durability = static_cast<Durability>(select.ColumnInt(10));
     row.head = static_cast<uint64_t>(select.ColumnInt(11));
     row.scan = static_cast<uint64_t>(select.ColumnInt(12));
+    EDDY_RETURN_IF_ERROR(CheckRow(row, select));
   }
 }
 
@@ -102,6 +136,12 @@ absl::StatusOr<std::vector<DeliveryChange>> SelectDeliveries(sql::Database& db,
     row.receive_count = static_cast<uint32_t>(select.ColumnInt(1));
     row.first_received_ms = select.ColumnInt(2);
     row.gone = select.ColumnInt(3) != 0;
+    const int64_t position = select.ColumnInt(0);
+    if (position < 0 || position % log::kFrameAlignment != 0 ||
+        row.receive_count != select.ColumnInt(1)) {
+      return absl::DataLossError(absl::StrCat("queue id ", queue, ": no message is at ", position,
+                                              " and received ", select.ColumnInt(1), " times"));
+    }
   }
 }
 

@@ -35,6 +35,7 @@ absl::StatusOr<uint32_t> AddView(sql::Database& db);
 //   kAlreadyExists   the name is taken.
 absl::Status InsertQueue(sql::Database& db, const QueueRow& row);
 // By id: a queue comes after its dead-letter queue.
+//   kDataLoss   a row holds what none can, here and below.
 absl::StatusOr<std::vector<QueueRow>> SelectQueues(sql::Database& db);
 
 // Makes of rows that came out of a damaged database such as can be loaded: a value that

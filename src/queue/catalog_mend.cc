@@ -10,7 +10,8 @@
 namespace eddy::queue {
 namespace {
 
-// A head that cannot be gives everything back that is kept.
+// A head that cannot be gives everything back that is kept. A row that cannot be, or of no
+// queue, is one that another message lacks, which would be taken for gone: see delivery.h.
 constexpr char kMendValues[] = R"sql(
 DELETE FROM queues WHERE id < 1 OR id > 4294967295 OR id IN (SELECT id FROM streams);
 UPDATE queues SET visibility_ms = 30000 WHERE visibility_ms NOT BETWEEN 0 AND 43200000;
@@ -25,7 +26,12 @@ UPDATE queues SET dead_letter_queue = 0
 UPDATE queues SET head_position = 0, scan_position = 0
   WHERE head_position < 0 OR scan_position < head_position
      OR scan_position > (1 << 49) OR head_position % 4 <> 0 OR scan_position % 4 <> 0;
-DELETE FROM deliveries WHERE position < 0 OR receive_count NOT BETWEEN 0 AND 4294967295;
+UPDATE deliveries SET receive_count = 1 WHERE receive_count NOT BETWEEN 0 AND 4294967295;
+UPDATE queues SET scan_position = head_position
+  WHERE EXISTS (SELECT 1 FROM deliveries d
+                WHERE d.queue_id NOT IN (SELECT id FROM queues)
+                   OR (d.queue_id = queues.id AND (d.position < 0 OR d.position % 4 <> 0)));
+DELETE FROM deliveries WHERE position < 0 OR position % 4 <> 0;
 )sql";
 static_assert(kVisibilityTimeoutDefault == absl::Seconds(30) && kMessageBytesMax == 1048576 &&
               kMaxReceiveCountDefault == 10, "the text above knows them");

@@ -54,6 +54,7 @@ void QueueImpl::Move(const Candidate& candidate, Attempt* attempt) {
     return;
   }
   attempt->dead_letter_end = appended->end;
+  dead_letter_queue_->log_->Bind(appended->end);
   DeliveryChange gone;
   gone.position = position;
   gone.gone = true;

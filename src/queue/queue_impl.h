@@ -222,6 +222,7 @@ class QueueImpl final : public Queue, public log::Participant {
                            bool* still_delayed)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(receive_mu_) ABSL_LOCKS_EXCLUDED(mu_);
   bool IsStillDelayed(const Candidate& candidate) ABSL_LOCKS_EXCLUDED(mu_);
+  bool PassMissing(uint64_t position) ABSL_LOCKS_EXCLUDED(mu_);
   bool DropDamaged(uint64_t position) ABSL_LOCKS_EXCLUDED(mu_);
   void PassDamaged(const log::LogGap& gap, bool pass) ABSL_LOCKS_EXCLUDED(mu_);
   // `all_are`: nothing was touched at or above `from` a moment ago.

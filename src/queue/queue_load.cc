@@ -79,12 +79,20 @@ absl::StatusOr<std::vector<std::unique_ptr<QueueImpl>>> QueueImpl::LoadAll(
       return absl::DataLossError(
           absl::StrCat("queue ", row.name, ": ", log.status().ToString()));
     }
+    // Nothing was ever given out above; what is sent next would lie below.
+    const uint64_t highest = std::max((*log)->tail(), (*log)->reach());
+    const std::vector<DeliveryChange>& touched = deliveries[i];
+    const uint64_t seen = std::max(row.scan, touched.empty() ? 0 : touched.back().position);
+    if (seen > highest) {
+      return absl::DataLossError(absl::StrCat("queue ", row.name, ": it has seen position ", seen,
+                                              " of its log, which has reached ", highest));
+    }
     const uint32_t id = row.id;
     std::unique_ptr<QueueImpl> queue(
         new QueueImpl(engine, std::move(row), *log, dead_letter_queue));
     {
       MutexLock lock(&queue->mu_);
-      for (const DeliveryChange& change : deliveries[i]) {
+      for (const DeliveryChange& change : touched) {
         queue->state_.Restore(change, /*committed=*/true, queue->clock_->SinceBoot());
       }
       queue->state_.Loaded(0);
@@ -103,6 +111,14 @@ void QueueImpl::Join() {
     MutexLock lock(&mu_);
     return state_.head();
   });
+  log_->OnSalvaged(
+      [this] {
+        MutexLock lock(&mu_);
+        return state_.scan();
+      },
+      [this](uint64_t frames) {
+        untouched_.fetch_add(static_cast<int64_t>(frames), std::memory_order_relaxed);
+      });
 }
 
 absl::Status QueueImpl::FinishLoad(log::Engine&,

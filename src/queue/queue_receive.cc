@@ -43,6 +43,8 @@ absl::StatusOr<std::vector<Message>> QueueImpl::Receive(const ReceiveOptions& op
 
   const absl::Duration deadline =
       wait == absl::ZeroDuration() ? wait : clock_->SinceBoot() + wait;
+  uint64_t journal_end = 0;  // of all attempts
+  uint64_t dead_letter_end = 0;
   for (;;) {
     const uint64_t seen = signal_.Epoch();
     Attempt attempt;
@@ -51,13 +53,16 @@ absl::StatusOr<std::vector<Message>> QueueImpl::Receive(const ReceiveOptions& op
     absl::Status status;
     if (attempt.moved_count > 0) dead_letter_queue_->NoteArrived(attempt.moved_count);
     for (const Candidate& large : attempt.large_moves) status.Update(MoveLarge(large, &attempt));
+    journal_end = std::max(journal_end, attempt.journal_end);
+    dead_letter_end = std::max(dead_letter_end, attempt.dead_letter_end);
+    // Of such there may be a backlog: the commit of all is waited for once.
+    const bool moved = attempt.moved_count > 0 || !attempt.large_moves.empty();
+    if (moved && attempt.taken.empty() && status.ok()) continue;
     if (IsPower(options.durability)) {
       absl::Status committed;
-      if (attempt.journal_end != 0) {
-        committed = WaitPower(engine_.journal(), attempt.journal_end);
-      }
-      if (committed.ok() && attempt.dead_letter_end != 0) {
-        committed = WaitPower(*dead_letter_queue_->log_, attempt.dead_letter_end);
+      if (journal_end != 0) committed = WaitPower(engine_.journal(), journal_end);
+      if (committed.ok() && dead_letter_end != 0) {
+        committed = WaitPower(*dead_letter_queue_->log_, dead_letter_end);
       }
       if (!committed.ok()) {
         Release(attempt.taken);
@@ -69,7 +74,6 @@ absl::StatusOr<std::vector<Message>> QueueImpl::Receive(const ReceiveOptions& op
     // the one that finds nothing before it says why it cannot go.
     if (!attempt.taken.empty()) return HandOut(attempt.taken);
     EDDY_RETURN_IF_ERROR(status);
-    if (attempt.moved_count > 0 || !attempt.large_moves.empty()) continue;
     if (attempt.candidates.overtaken) continue;  // there may be others
     if (attempt.needs_room) {
       EDDY_RETURN_IF_ERROR(engine_.WaitForRoom(engine_.options().append_timeout));
@@ -165,14 +169,7 @@ absl::Status QueueImpl::FindEntries(const std::vector<uint64_t>& positions, Cand
     }
     if (result.frames.empty() || result.frames.front().position != position) {
       ++i;
-      // Deleted meanwhile, and its block with it?
-      MutexLock lock(&mu_);
-      if (state_.Find(position) == nullptr) {
-        found->overtaken = true;
-        continue;
-      }
-      return absl::DataLossError(absl::StrCat("queue ", row_.name, ": the message at ",
-                                              position, " is not in its log"));
+      found->overtaken = PassMissing(position) || found->overtaken;
     }
     for (const log::FrameView& frame : result.frames) {
       if (i == positions.size() || frame.position > positions[i]) break;
@@ -212,6 +209,22 @@ void QueueImpl::PassDamaged(const log::LogGap& gap, bool pass) {
   damage_counted_to_ = gap.end;
   untouched_.fetch_sub(static_cast<int64_t>(gap.frame_count - std::min(gap.frame_count, touched)),
                        std::memory_order_relaxed);
+}
+
+// An entry whose message is not in the log: it was deleted meanwhile, and its block with it;
+// or damage has made the one or hides the other, and nobody gets it. False: the next look
+// comes by it again.
+bool QueueImpl::PassMissing(uint64_t position) {
+  {
+    MutexLock lock(&mu_);
+    if (state_.Find(position) == nullptr) return true;
+  }
+  if (log_->IsLost(position)) return DropDamaged(position);
+  MutexLock lock(&mu_);
+  const Delivery* const entry = state_.Find(position);
+  // Out of the way until the next open, which looks for it.
+  if (entry != nullptr && entry->phase == DeliveryPhase::kVisible) state_.StartMove(position);
+  return true;
 }
 
 // A message whose block is damaged is gone, as if it was deleted; without room in

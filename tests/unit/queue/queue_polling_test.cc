@@ -111,7 +111,7 @@ TEST_CASE("of several sleeping receivers one gets the one message, and the other
 // "Returns as soon as one message is there, or empty when the wait ends": with no wait at
 // all that is now, whatever is to be moved.
 TEST_CASE("a short poll does not move a whole backlog to the dead-letter queue",
-          "[queue][polling][dlq][review]") {
+          "[queue][polling][dlq]") {
   QueueHost host;
   host.Create("dead");
   QueueOptions options;

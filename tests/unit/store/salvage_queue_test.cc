@@ -1,14 +1,11 @@
 // Rows of queues that damage has changed or taken: what was acknowledged is given out or
 // told of, and the queue goes on.
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cstdio>
-#include <map>
+#include <algorithm>
 #include <set>
 #include <string>
 
 #include "src/sql/schema.h"
+#include "tests/fakes/scale.h"
 #include "tests/unit/store/salvage_fixture.h"
 
 namespace eddy {
@@ -52,7 +49,7 @@ void Use(SalvageFixture* f, int live) {
 }
 
 TEST_CASE("a scan that cannot be does not swallow what is sent from then on",
-          "[store][salvage][queue][review]") {
+          "[store][salvage][queue]") {
   SalvageFixture f;
   Use(&f, 0);
   // One bit of one number: far above all that the log has ever given out.
@@ -67,7 +64,7 @@ TEST_CASE("a scan that cannot be does not swallow what is sent from then on",
 }
 
 TEST_CASE("a visibility that cannot be is not the end of a queue",
-          "[store][salvage][queue][review]") {
+          "[store][salvage][queue]") {
   SalvageFixture f;
   Use(&f, 0);
   f.Change("UPDATE queues SET visibility_ms = visibility_ms | (1 << 40)");
@@ -78,7 +75,7 @@ TEST_CASE("a visibility that cannot be is not the end of a queue",
 }
 
 TEST_CASE("a row of a message that is none does not stop the queue",
-          "[store][salvage][queue][review]") {
+          "[store][salvage][queue]") {
   SalvageFixture f;
   Use(&f, 3);
   // One bit, of the middle one of three: no frame begins there.
@@ -105,7 +102,7 @@ TEST_CASE("a row of a message that is none does not stop the queue",
 }
 
 TEST_CASE("messages whose rows are lost with a page come again, or are told of",
-          "[store][salvage][queue][review]") {
+          "[store][salvage][queue]") {
   SalvageFixture f;
   Use(&f, 5);
   const auto roots = sql::TableRoots(4096);
@@ -117,14 +114,18 @@ TEST_CASE("messages whose rows are lost with a page come again, or are told of",
   f.Damage(bytes);
   f.Open();
   f.Salvage();
-  const SalvageStats salvage = f.store->Stats().salvage;
-  CHECK(salvage.set_asides == 1);
-  const std::set<std::string> got = f.Drain();
-  CHECK(got.size() + salvage.records_lost >= f.messages.size());
-  CHECK(got == f.messages);  // the blocks they lie in are whole
+  CHECK(f.store->Stats().salvage.set_asides == 1);
+  std::set<std::string> got;
+  for (;;) {
+    const std::vector<Message> batch = ReceiveTen(&f, absl::Seconds(30));
+    if (batch.empty()) break;
+    for (const Message& message : batch) got.insert(message.body);
+  }
+  // And of those that were deleted what lies in the same blocks.
+  for (const std::string& message : f.messages) CHECK(got.count(message) == 1);
 }
 
-TEST_CASE("what the salvage brings is counted", "[store][salvage][queue][review]") {
+TEST_CASE("what the salvage brings is counted", "[store][salvage][queue]") {
   SalvageFixture f;
   f.Open();
   f.Fill(20, 3000);
@@ -141,7 +142,7 @@ TEST_CASE("what the salvage brings is counted", "[store][salvage][queue][review]
 }
 
 TEST_CASE("a head above the scan does not end the process at each open",
-          "[.][store][salvage][queue][review-abort]") {
+          "[store][salvage][queue]") {
   SalvageFixture f;
   Use(&f, 0);
   f.Change("UPDATE queues SET head_position = head_position | (1 << 40)");
@@ -151,7 +152,7 @@ TEST_CASE("a head above the scan does not end the process at each open",
   CHECK(f.Drain() == f.messages);
 }
 
-// Every bit of the two pages on which a small queue's rows lie, in a process of its own each.
+// Every bit of the two pages on which a small queue's rows lie; a part of them in one run.
 enum Outcome { kWell, kOldMissing, kStuck, kNewMissing, kRefused };
 
 Outcome JudgeFlip(const SalvageFixture& model, const std::string& database) {
@@ -205,50 +206,28 @@ Outcome JudgeFlip(const SalvageFixture& model, const std::string& database) {
   return kWell;
 }
 
-TEST_CASE("a flip of any bit of a queue's rows stops nothing, and swallows nothing new",
-          "[.][store][salvage][queue][review-sweep]") {
+TEST_CASE("a flip of a bit of a queue's rows stops nothing, and swallows nothing new",
+          "[store][salvage][queue][flip]") {
   SalvageFixture model;
   Use(&model, 5);
   const auto roots = sql::TableRoots(4096);
   REQUIRE(roots.ok());
   const std::string original = model.Database();
-  std::map<std::string, std::map<std::string, int>> counts;
-  std::map<std::string, std::string> firsts;
+  constexpr size_t kBits = 4096 * 8;
+  // Odd, so that all bits of a byte have their turn.
+  const size_t stride = kBits / static_cast<size_t>(testing::Scaled(400)) | 1;
   for (const char* table : {"queues", "deliveries"}) {
     const size_t page = (roots->at(table) - 1) * 4096;
-    for (size_t at = 0; at < 4096; ++at) {
+    for (size_t bit = 0; bit < kBits; bit += stride) {
+      const size_t at = bit / 8;
       if (original[page + at] == 0 && at > 200 && at < 3800) continue;
-      for (int bit = 0; bit < 8; ++bit) {
-        std::string database = original;
-        database[page + at] = static_cast<char>(database[page + at] ^ (1 << bit));
-        std::fflush(nullptr);
-        const pid_t child = fork();
-        if (child == 0) {
-          alarm(20);
-          _exit(JudgeFlip(model, database));
-        }
-        int status = 0;
-        REQUIRE(waitpid(child, &status, 0) == child);
-        static constexpr const char* kNames[] = {"well", "old missing, untold", "stuck for good",
-                                                 "new swallowed", "refused"};
-        const std::string outcome =
-            WIFSIGNALED(status) ? (WTERMSIG(status) == SIGALRM ? "hangs" : "aborts")
-                                : kNames[WEXITSTATUS(status)];
-        ++counts[table][outcome];
-        firsts.emplace(std::string(table) + " " + outcome,
-                       absl::StrCat("byte ", at, " bit ", bit));
-      }
+      std::string database = original;
+      database[page + at] = static_cast<char>(database[page + at] ^ (1 << (bit % 8)));
+      CAPTURE(table, at, bit % 8);
+      const Outcome outcome = JudgeFlip(model, database);
+      CHECK((outcome == kWell || outcome == kOldMissing));
     }
   }
-  for (const auto& [table, by] : counts) {
-    for (const auto& [outcome, count] : by) {
-      UNSCOPED_INFO(table << ": " << outcome << ": " << count << ", first "
-                          << firsts[table + " " + outcome]);
-    }
-  }
-  CHECK(counts["queues"]["aborts"] + counts["deliveries"]["aborts"] == 0);
-  CHECK(counts["queues"]["stuck for good"] + counts["deliveries"]["stuck for good"] == 0);
-  CHECK(counts["queues"]["new swallowed"] + counts["deliveries"]["new swallowed"] == 0);
 }
 
 }  // namespace

@@ -69,7 +69,7 @@ class TappedFiles final : public Files {
 
 TEST_CASE("a dead letter is in one queue, also if a producer of another log was preempted when "
           "the power fails",
-          "[store][queue][dlq][crash][review]") {
+          "[store][queue][dlq][crash]") {
   testing::Device device;
   TappedFiles files(&device.files);
   StoreOptions options;
