@@ -73,6 +73,32 @@ TEST_CASE("times taken before the clock was set are repaired once it is", "[stre
   }
 }
 
+// The wall clock of a board may as well be ahead before it is set.
+TEST_CASE("a clock that is set back leaves records to be found by their time", "[stream][time]") {
+  StreamFixture f;
+  const absl::Time now = absl::FromUnixSeconds(1800000000);
+  // An hour fast, and nobody vouches for it.
+  f.CutAndReopenInto([&] {
+    f.device.clock.SetTrusted(false);
+    f.device.clock.SetWall(now + absl::Hours(1));
+  });
+  f.Put("k", "guess");
+  const bool apart = GENERATE(true, false);  // in a block of its own
+  if (apart) Ok(f.engine->Flush());
+  f.device.clock.Advance(absl::Seconds(100));
+  LearnTheTime(&f.device.clock, now + absl::Seconds(100));
+  f.device.clock.Advance(absl::Seconds(10));
+  const absl::Time put_at = f.device.clock.WallNow();
+  f.Put("k", "known");
+  f.CommitDue();  // the round, and behind it the repair
+  const std::string iterator =
+      Ok(f.stream().GetShardIterator(0, {ShardIteratorType::kAtTimestamp, 0, put_at}));
+  const RecordBatch batch = Ok(f.stream().GetRecords(iterator));
+  REQUIRE(batch.records.size() == 1);
+  CHECK(batch.records[0].data == "known");
+  CHECK(batch.records[0].arrival == put_at);
+}
+
 TEST_CASE("a boot that never learns the time keeps its guess and the mark", "[stream][time]") {
   StreamFixture f;
   WakeUp(&f);
