@@ -18,10 +18,12 @@ constexpr char kInsertStart[] =
     "INSERT OR REPLACE INTO clock_starts (log_id, position, boot) VALUES (?, ?, ?)";
 constexpr char kSetOffset[] = "UPDATE clock_boots SET offset_ms = ? WHERE boot = ?";
 // Blocks that hold frames of before the clock was set only: those of later frames
-// are in this century already.
+// are in this century already. If the clock was ahead, those of later frames may lie in
+// the same block, below the guess: then its last time stays, which is too late rather than
+// too early, so that whoever looks for a time does not pass the block over.
 constexpr char kRepairBlocks[] =
-    "UPDATE blocks SET first_time_ms = first_time_ms + ?1, last_time_ms = last_time_ms + ?1 "
-    "WHERE id >= ?2 AND id < ?3 AND last_time_ms < ?4";
+    "UPDATE blocks SET first_time_ms = first_time_ms + ?1, last_time_ms = last_time_ms + max(?1, 0) "
+    "WHERE id >= ?2 AND id < ?3 AND last_time_ms < ?4 AND time_trusted = 0";
 // Starts that no kept frame needs any more, and boots without a start.
 constexpr char kForgetStarts[] =
     "DELETE FROM clock_starts AS s WHERE EXISTS (SELECT 1 FROM clock_starts AS later "

@@ -18,11 +18,13 @@
 namespace eddy::log {
 
 // The journal may take an eighth of the intake (a segment at least) before the
-// state that waits is written and gives it free.
+// state that waits is written and gives it free. Also of segments that are not full: those
+// that were taken from it, for room, wait for the same write (SealQuietLogs).
 bool EngineImpl::JournalIsCrowded(const LogRound& journal) const {
   const IntakeGeometry& geometry = intake_->geometry();
   const uint64_t segments = std::max<uint64_t>(1, geometry.segment_count / 8);
-  return journal.end - journal.log->committed() >= segments * geometry.segment_bytes;
+  return journal.end - journal.log->committed() >= segments * geometry.segment_bytes ||
+         journal.cut.runs.size() > segments;
 }
 
 void EngineImpl::DropUseless(LogRound* round) {
