@@ -99,6 +99,36 @@ TEST_CASE("a clock that is set back leaves records to be found by their time", "
   CHECK(batch.records[0].arrival == put_at);
 }
 
+int64_t Count(StreamFixture* f, std::string_view table) {
+  int64_t count = 0;
+  Ok(f->engine->WithDatabase([&](sql::Database& db) -> absl::Status {
+    EDDY_ASSIGN_OR_RETURN(sql::Statement select,
+                          db.Prepare(absl::StrCat("SELECT count(*) FROM ", std::string(table))));
+    EDDY_RETURN_IF_ERROR(select.Step().status());
+    count = select.ColumnInt(0);
+    return absl::OkStatus();
+  }));
+  return count;
+}
+
+// As every board does that has to ask the network for the time.
+TEST_CASE("boots that begin without the time leave no rows behind for ever", "[stream][time][rows]") {
+  StreamFixture f(4u);
+  for (int boot = 0; boot < 100; ++boot) {
+    WakeUp(&f);
+    f.device.clock.Advance(absl::Seconds(10));
+    LearnTheTime(&f.device.clock, absl::FromUnixSeconds(1800000000 + boot * 10000));
+    // One shard is used, read and trimmed; the others lie idle.
+    const PutResult put = f.Put("k", "reading");
+    f.CommitDue();
+    Ok(f.engine->Flush());
+    Ok(f.stream().Trim(put.shard, put.token.end));
+    f.CommitDue();
+  }
+  CHECK(Count(&f, "clock_starts") < 5 * 5);  // five logs
+  CHECK(Count(&f, "clock_boots") < 5);
+}
+
 TEST_CASE("a boot that never learns the time keeps its guess and the mark", "[stream][time]") {
   StreamFixture f;
   WakeUp(&f);
