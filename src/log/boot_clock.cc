@@ -4,6 +4,7 @@
 
 #include "src/base/status.h"
 #include "src/log/block_row.h"
+#include "src/log/meta.h"
 
 namespace eddy::log {
 namespace {
@@ -29,6 +30,17 @@ constexpr char kForgetStarts[] =
     "DELETE FROM clock_starts AS s WHERE EXISTS (SELECT 1 FROM clock_starts AS later "
     "JOIN logs ON logs.id = later.log_id WHERE later.log_id = s.log_id "
     "AND later.position > s.position AND later.position <= logs.oldest_position)";
+// And those behind which no frame came before the next one: of a log that lies idle, or
+// that has no blocks. Not while blocks are still to come.
+#define EDDY_NEXT_START                                                        \
+  "(SELECT min(later.position) FROM clock_starts AS later WHERE later.log_id = s.log_id " \
+  "AND later.position > s.position)"
+constexpr char kForgetEmptyStarts[] =
+    "DELETE FROM clock_starts AS s WHERE " EDDY_NEXT_START " IS NOT NULL AND NOT EXISTS "
+    "(SELECT 1 FROM blocks WHERE id >= (s.log_id << 47 | s.position >> 2) "
+    "AND id < (s.log_id << 47 | " EDDY_NEXT_START " >> 2))";
+#undef EDDY_NEXT_START
+static_assert(kBlockPositionBits == 47, "the text above knows it");
 constexpr char kForgetBoots[] =
     "DELETE FROM clock_boots WHERE boot NOT IN (SELECT boot FROM clock_starts)";
 
@@ -119,6 +131,8 @@ absl::Status BootClock::Begin(sql::Database& db,
     if (!inserted.ok() && !absl::IsAlreadyExists(inserted)) return inserted;
   }
   EDDY_RETURN_IF_ERROR(db.Exec(kForgetStarts));
+  EDDY_ASSIGN_OR_RETURN(const std::string salvage, MetaText(db, kMetaSalvage));
+  if (salvage != kSalvageRunning) EDDY_RETURN_IF_ERROR(db.Exec(kForgetEmptyStarts));
   return db.Exec(kForgetBoots);
 }
 
