@@ -134,7 +134,11 @@ void EngineImpl::SealQuietLogs() {
   std::vector<SegmentLog*> busy;
   size_t sealed = 0;
   for (SegmentLog* log : LogsWithWork()) {
-    if (log->QuietSinceLastLook()) {
+    const bool quiet = log->QuietSinceLastLook();
+    // Without one it has nothing to give, and may be quiet for long: what it has sealed waits
+    // for a frame that is still to be published, or for the state that goes with it.
+    if (!log->HasActiveSegment()) continue;
+    if (quiet) {
       log->SealActive();
       ++sealed;
     } else {

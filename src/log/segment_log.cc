@@ -404,6 +404,10 @@ void SegmentLog::SealActive() {
   SealUnlessRoom(SIZE_MAX);
 }
 
+bool SegmentLog::HasActiveSegment() const {
+  return Index(tail_.load(std::memory_order_relaxed)) != kNoSegment;
+}
+
 bool SegmentLog::QuietSinceLastLook() {
   const uint64_t tail = tail_.load(std::memory_order_relaxed);
   return std::exchange(last_tail_seen_, tail) == tail;

@@ -188,6 +188,7 @@ class SegmentLog final : public Log {
 
   // Seals the active segment so that the next commit can give it back.
   void SealActive();
+  bool HasActiveSegment() const;  // a hint
   // Whether nobody has appended since the last call. Committer only.
   bool QuietSinceLastLook();
 
