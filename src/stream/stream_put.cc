@@ -24,6 +24,18 @@ absl::Status NotAccepted(const absl::Status& append) {
       absl::StrCat("not accepted: ", append.message()));
 }
 
+absl::StatusOr<size_t> AppendNow(log::Log& log, const log::FrameParts& parts,
+                                 log::Appended* appended) {
+  const absl::StatusOr<log::Appended> one = log.TryAppend(parts);
+  if (absl::IsInvalidArgument(one.status())) {  // it needs a commit
+    return absl::ResourceExhaustedError(
+        absl::StrCat("not accepted: the call's time is over: ", one.status().message()));
+  }
+  if (!one.ok()) return one.status();
+  *appended = *one;
+  return size_t{1};
+}
+
 }  // namespace
 
 // Everything of a record's frame but its time. `hash_key` has room for
@@ -177,8 +189,12 @@ absl::StatusOr<std::vector<absl::StatusOr<PutResult>>> StreamImpl::PutRecords(
     while (end < sorted.size() && sorted[end]->shard == shard) ++end;
     log::Log& log = reader_.shard_log(shard);
     while (at < end) {
+      // Once the time is over nothing is waited for, nor is a commit led, which takes as
+      // long as the disk does: what finds room is still accepted.
+      const bool is_late = at > 0 && left <= absl::ZeroDuration();
       const absl::StatusOr<size_t> count =
-          log.AppendBatch(&frames[at], end - at, left, &appended[at]);
+          is_late ? AppendNow(log, frames[at], &appended[at])
+                  : log.AppendBatch(&frames[at], end - at, left, &appended[at]);
       if (!count.ok()) {
         results[sorted[at]->entry] = NotAccepted(count.status());
         ++at;
