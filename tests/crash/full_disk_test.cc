@@ -9,10 +9,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <memory>
 #include <string>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include "eddy/store.h"
 
@@ -81,6 +83,49 @@ int Run(const std::string& root, bool with_reserve) {
   return 0;
 }
 
+// The agent is started anew while the disk is full: the backlog is to be drained all the
+// same.
+int RunRestart(const std::string& root, bool fill_while_open) {
+  if (::unshare(CLONE_NEWNS) != 0 && ::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return kNoMount;
+  (void)::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
+  if (::mount("none", root.c_str(), "tmpfs", 0, "size=6m") != 0) return kNoMount;
+  StoreOptions options;
+  options.intake_bytes = 256 << 10;
+  options.reserve_bytes = 640 << 10;
+  options.threads = false;
+  options.flush_interval = absl::Milliseconds(1);
+  absl::StatusOr<std::unique_ptr<Store>> store = Store::Open(root + "/store", options);
+  if (!store.ok()) return 1;
+  absl::StatusOr<Stream*> stream = (*store)->CreateStream("telemetry");
+  if (!stream.ok()) return 2;
+  absl::StatusOr<Cursor*> cursor = (*stream)->OpenCursor("reader");
+  if (!cursor.ok()) return 3;
+  for (int i = 0; i < 1000; ++i) {
+    if (!(*stream)->Put("key", std::string(1000, 'x')).ok()) return 4;
+  }
+  if (!(*store)->Flush().ok()) return 5;
+  const std::string filler = root + "/filler";
+  if (fill_while_open) FillDisk(filler.c_str());
+  store->reset();
+  FillDisk(filler.c_str());
+  if (::access((root + "/store/eddy.reserve").c_str(), F_OK) != 0) return 6;
+  store = Store::Open(root + "/store", options);
+  if (!store.ok()) {
+    std::fprintf(stderr, "open on a full disk: %s\n", store.status().ToString().c_str());
+    return 7;
+  }
+  stream = (*store)->OpenStream("telemetry");
+  if (!stream.ok()) return 8;
+  cursor = (*stream)->OpenCursor("reader");
+  if (!cursor.ok()) return 9;
+  const absl::StatusOr<RecordBatch> batch = (*cursor)->Read(0);
+  if (!batch.ok() || batch->records.size() != 1000) return 10;
+  if (!(*cursor)->Advance(0, batch->next_sequence_number, Durability::kPower).ok()) return 11;
+  if (!(*stream)->Trim(0, batch->next_sequence_number).ok()) return 12;
+  if (!(*store)->Flush().ok()) return 13;
+  return 0;
+}
+
 int InChild(bool with_reserve) {
   char root[] = "/tmp/eddy-full-XXXXXX";
   REQUIRE(::mkdtemp(root) != nullptr);
@@ -104,6 +149,26 @@ TEST_CASE("on a disk that is really full the reserve lets acknowledgements and t
     return;
   }
   CHECK(step == 0);
+}
+
+TEST_CASE("on a disk that is really full a store with a reserve can be opened, and drained",
+          "[crash][quota]") {
+  const bool fill_while_open = GENERATE(false, true);
+  char root[] = "/tmp/eddy-full-XXXXXX";
+  REQUIRE(::mkdtemp(root) != nullptr);
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) ::_exit(RunRestart(root, fill_while_open));
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  (void)::rmdir(root);
+  REQUIRE(WIFEXITED(status));
+  if (WEXITSTATUS(status) == kNoMount) {
+    WARN("not run: no mount of a tmpfs is allowed here");
+    return;
+  }
+  CAPTURE(fill_while_open);
+  CHECK(WEXITSTATUS(status) == 0);
 }
 
 TEST_CASE("on a disk that is really full a store without a reserve cannot commit",

@@ -165,6 +165,91 @@ TEST_CASE("two boots without the time are each repaired by their own offset", "[
   CHECK(records[1].arrival == absl::FromUnixSeconds(1801000000 - 10));
 }
 
+// What is committed between the moment at which the clock is set, back from a time to come,
+// and the repair, which comes with the next flush, bears right times already.
+TEST_CASE("a clock that is set back repairs no time that was right", "[stream][time]") {
+  StreamOptions keep;
+  keep.retention.age = absl::Hours(24 * 365);
+  StreamFixture f(keep);
+  f.CutAndReopenInto([&] {
+    f.device.clock.SetTrusted(false);
+    f.device.clock.SetWall(absl::FromUnixSeconds(4102444800));  // 2100
+  });
+  f.Put("k", "before");
+  Ok(f.engine->Flush());
+  f.device.clock.Advance(absl::Seconds(100));
+  const absl::Time now = absl::FromUnixSeconds(1800000000);
+  LearnTheTime(&f.device.clock, now);
+  f.device.clock.Advance(absl::Milliseconds(100));
+  f.Put("k", "after");
+  Ok(f.engine->Flush());  // as somebody does who waits for a commit
+  f.device.clock.Advance(absl::Seconds(1));
+  f.engine->RunOnce();
+  std::vector<RecordBatch> keep_alive;
+  const std::vector<Record> records = All(&f, &keep_alive);
+  REQUIRE(records.size() == 2);
+  CHECK(records[0].arrival == now - absl::Seconds(100));
+  CHECK(records[1].arrival >= now);
+  SECTION("a time leads to it") {
+    const std::string iterator =
+        Ok(f.stream().GetShardIterator(0, {ShardIteratorType::kAtTimestamp, 0, now}));
+    const RecordBatch batch = Ok(f.stream().GetRecords(iterator));
+    CHECK(batch.records.size() == 1);
+  }
+  SECTION("and it does not age by the years that never were") {
+    f.CloseAndReopen();
+    f.device.clock.Advance(absl::Seconds(2));
+    f.engine->RunOnce();
+    Ok(f.engine->Flush());
+    CHECK(All(&f, &keep_alive).size() == 2);
+  }
+}
+
+TEST_CASE("the repair of the times of a long offline boot keeps to the quota", "[stream][time][quota]") {
+  StreamFixture f;
+  f.options.store.quota_bytes = 16 << 20;
+  f.CloseAndReopen();
+  WakeUp(&f);
+  uint32_t state = 1;
+  int puts = 0;
+  for (; puts < 2500; ++puts) {  // a record a second, some 40 minutes
+    std::string body;
+    while (body.size() < 3000) {
+      state = state * 1664525 + 1013904223;
+      body.push_back(static_cast<char>(state >> 24));
+    }
+    PutOptions put;
+    if (!f.stream().Put("k", body, put).ok()) break;
+    f.device.clock.Advance(absl::Seconds(1));
+    f.engine->RunOnce();
+  }
+  const auto files = [&] {
+    uint64_t bytes = f.device.files.Content(kIntake).size();
+    for (const char* name : {"/store/eddy.db", "/store/eddy.db-wal", "/store/eddy.db-blocks"}) {
+      if (f.device.disk.Exists(name)) bytes += f.device.disk.Size(name);
+    }
+    return bytes;
+  };
+  CAPTURE(puts, files());
+  CHECK(files() <= f.options.store.quota_bytes);
+  const bool little_room = GENERATE(false, true);
+  if (little_room) f.device.disk.SetCapacity(files() + (1 << 20));
+  LearnTheTime(&f.device.clock, absl::FromUnixSeconds(1800000000));
+  f.device.clock.Advance(absl::Seconds(1));
+  const uint64_t written = f.device.disk.BytesWritten();
+  f.engine->RunOnce();
+  const uint64_t by_one = f.device.disk.BytesWritten() - written;
+  for (int i = 0; i < 20; ++i) {
+    f.device.clock.Advance(absl::Seconds(1));
+    f.engine->RunOnce();
+  }
+  const uint64_t by_all = f.device.disk.BytesWritten() - written;
+  CAPTURE(little_room, by_one, by_all, f.device.disk.Size("/store/eddy.db-wal"));
+  CHECK(files() <= f.options.store.quota_bytes);
+  CHECK(by_one <= (4 << 20));  // a bounded step
+  CHECK(by_all <= (40 << 20));
+}
+
 TEST_CASE("a clock that is stepped by fifty years at any moment disturbs nothing but itself",
           "[stream][time]") {
   for (uint64_t seed = 1; seed <= 20; ++seed) {
