@@ -239,7 +239,9 @@ absl::Status EngineImpl::Close() {
         SetMeta(*db_, kMetaDiskBytes, static_cast<int64_t>(stats.disk_bytes_total)));
     EDDY_RETURN_IF_ERROR(
         SetMeta(*db_, kMetaPayloadBytes, static_cast<int64_t>(stats.payload_bytes_total)));
-    EDDY_RETURN_IF_ERROR(transaction.Commit());
+    const absl::Status committed = transaction.Commit();
+    NoteCommit(committed);
+    EDDY_RETURN_IF_ERROR(committed);
   }
   {
     absl::MutexLock cut(&cut_);

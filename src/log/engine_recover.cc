@@ -72,10 +72,11 @@ absl::Status EngineImpl::FindIntake() {
 // all of it anew, through the database file and its own sync. After a boot there
 // is nothing to prove: what is read came from the disk.
 absl::Status EngineImpl::ProveDatabase() {
-  if (!died_) return absl::OkStatus();
-  if (old_intake_ != nullptr &&
-      (old_intake_->IsOfEarlierBoot(identity_) ||
-       (old_intake_is_ours_ && !old_intake_->IsSuspect()))) {
+  // Who closed cleanly has left no WAL, but where a sync of the close has failed (also of
+  // the commit that says so), or a reader of another process was in the way.
+  if (!died_ && !wal_was_left_) return absl::OkStatus();
+  if (died_ && old_intake_ != nullptr && !old_intake_->IsSuspect() &&
+      (old_intake_->IsOfEarlierBoot(identity_) || old_intake_is_ours_)) {
     return absl::OkStatus();
   }
   CommitLock lock(this);

@@ -88,6 +88,7 @@ absl::Status EngineImpl::LookAtFiles() {
       Unsalvaged(files, options_.directory).empty()) {
     return absl::DataLossError(absl::StrCat(path, " is empty, but the intake beside it was used"));
   }
+  wal_was_left_ = wal_bytes > 0;
   if (wal_bytes == 0) return absl::OkStatus();
   EDDY_ASSIGN_OR_RETURN(const std::unique_ptr<sql::PageFile> pages,
                         sql::PageFile::Open(path, vfs_->name()));
