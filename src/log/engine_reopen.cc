@@ -134,6 +134,7 @@ absl::Status EngineImpl::ReopenDatabase() {
   db_open_ = true;
   keeper_->BoundAgain();
 
+  EDDY_RETURN_IF_ERROR(db_->ForgetCopied());
   const absl::Status proved = db_->Checkpoint(sql::CheckpointMode::kFull).status();
   if (!sql::IsBusy(proved)) {
     MutexLock lock(&stats_mu_);

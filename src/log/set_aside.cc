@@ -51,6 +51,12 @@ absl::Status Move(Files* files, const std::string& directory, const std::string&
   const std::string database = directory + kDatabaseFile;
   for (const char* const suffix : kMovedFirst) {
     if (!files->Exists(database + suffix)) continue;
+    // Of who has looked at the database since the first was moved: SQLite makes an empty
+    // one, which harms no new database.
+    if (files->Exists(place + kDatabaseFile + suffix) &&
+        files->Size(database + suffix).value_or(1) == 0) {
+      continue;
+    }
     EDDY_RETURN_IF_ERROR(files->Rename(database + suffix, place + kDatabaseFile + suffix));
   }
   if (files->Exists(database)) {

@@ -367,6 +367,29 @@ absl::StatusOr<CheckpointResult> Database::Checkpoint(CheckpointMode mode) {
   return result;
 }
 
+absl::Status Database::ForgetCopied() {
+  // Of the WAL's index, whose format SQLite has published and keeps: two headers of 48
+  // bytes, then nBackfill. Less of it makes readers look into the WAL for longer, no more.
+  constexpr int kRegionBytes = 32768;
+  constexpr int kBackfilledAt = 96;
+  constexpr int kCheckpointLock = 1;
+  sqlite3_file* file = nullptr;
+  if (sqlite3_file_control(connection_->db, "main", SQLITE_FCNTL_FILE_POINTER, &file) !=
+          SQLITE_OK ||
+      file == nullptr || file->pMethods == nullptr || file->pMethods->iVersion < 2) {
+    return absl::OkStatus();
+  }
+  void volatile* region = nullptr;
+  const int mapped = file->pMethods->xShmMap(file, 0, kRegionBytes, /*extend=*/0, &region);
+  if (mapped != SQLITE_OK || region == nullptr) return ToStatus(mapped, nullptr, "map the WAL's index");
+  const int locked = file->pMethods->xShmLock(file, kCheckpointLock, 1,
+                                              SQLITE_SHM_LOCK | SQLITE_SHM_EXCLUSIVE);
+  if (locked != SQLITE_OK) return ToStatus(locked, nullptr, "lock the WAL's index");
+  *reinterpret_cast<volatile uint32_t*>(static_cast<volatile char*>(region) + kBackfilledAt) = 0;
+  file->pMethods->xShmLock(file, kCheckpointLock, 1, SQLITE_SHM_UNLOCK | SQLITE_SHM_EXCLUSIVE);
+  return absl::OkStatus();
+}
+
 void Database::KeepWalOnClose() {
   sqlite3_db_config(connection_->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
 }

@@ -126,6 +126,11 @@ class Database {
   //                 first checkpoint copies all of it.
   absl::StatusOr<CheckpointResult> Checkpoint(CheckpointMode mode);
 
+  // The next Checkpoint copies all of the WAL, also what an earlier one has copied: the
+  // WAL's shared memory, which says so, outlives its owner while another process reads.
+  //   kUnavailable   a checkpoint of another connection is under way.
+  absl::Status ForgetCopied();
+
   // The close of this connection will not copy the WAL: see engine_reopen.cc.
   void KeepWalOnClose();
 
