@@ -190,6 +190,52 @@ TEST_CASE("a look at a store whose set-aside was interrupted does not stop it fo
   CHECK(f.JudgeShards() == 0);
 }
 
+// A place on the medium that cannot be read, ever.
+TEST_CASE("blocks that cannot be read cost themselves, not the store", "[store][salvage][fault]") {
+  SalvageFixture f;
+  f.options.intake_bytes = 1 << 20;
+  f.Open();
+  REQUIRE(f.store->CreateStream("large").ok());
+  for (int i = 0; i < 40; ++i) {
+    std::string data = absl::StrCat(i, " ");
+    testing::FakeRandom random(static_cast<uint64_t>(i) + 1);
+    while (data.size() < 60000) data += absl::StrCat(absl::Hex(random.Next()));
+    REQUIRE((*f.store->OpenStream("large"))->Put("k", data).ok());
+    REQUIRE(f.store->Flush().ok());
+  }
+  f.Fill(12, 300);
+  f.Close();
+  REQUIRE(f.device.disk.Size("/store/eddy.db-blocks") > 0);
+  std::string database = f.Database();
+  database.replace(0, 4096, std::string(4096, '\0'));
+  f.Damage(database);
+  const bool at_open = GENERATE(true, false);
+  CAPTURE(at_open);
+  const auto break_blocks = [&] {
+    f.device.disk.FailNth(CrashDisk::Op::kRead, 1, CrashDisk::Fault::kIoError, /*sticky=*/true,
+                          "damaged-1/eddy.db-blocks");
+  };
+  if (at_open) break_blocks();
+  absl::Status opened;
+  for (int i = 0; i < 100; ++i) {
+    opened = f.TryOpen();
+    if (opened.ok()) break;
+    f.device.clock.Advance(absl::Hours(1));
+  }
+  CHECK(opened.ToString() == "OK");  // within a hundred hours
+  if (!opened.ok()) return;
+  break_blocks();
+  SalvageState state = SalvageState::kRunning;
+  for (int i = 0; i < 5000 && state != SalvageState::kDone; ++i) {
+    f.device.clock.Advance(absl::Minutes(1));
+    f.store->Pump();
+    state = f.store->Stats().salvage.state;
+  }
+  CAPTURE(f.store->Stats().salvage.cause.ToString());
+  CHECK(state == SalvageState::kDone);  // within three days
+  CHECK(f.JudgeShards() == 0);  // whose blocks are in the database
+}
+
 TEST_CASE("an open that salvages, and whose syncs fail, is not believed by the next",
           "[store][salvage][fault]") {
   SalvageFixture model;
