@@ -212,6 +212,7 @@ TEST_CASE("eddy check finds no damage in times that were repaired", "[stream][ti
   WakeUp(&f);
   f.Put("k", "before");
   Ok(f.engine->Flush());
+  if (GENERATE(false, true)) f.Put("k", "accepted before, committed after");
   const bool learns = GENERATE(false, true);
   if (learns) LearnTheTime(&f.device.clock, absl::FromUnixSeconds(1800000000));
   f.device.clock.Advance(absl::Seconds(2));
