@@ -1,7 +1,9 @@
 // Syncs that fail while a store is opened or closed, more than one of them, and what the
 // next process believes of what it finds then.
+#include <cstdlib>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -123,6 +125,170 @@ TEST_CASE("a first open whose syncs fail is not believed by the next", "[store][
       lost += !all;
       CHECK(all);
     }
+  }
+  CHECK(lost == 0);
+  CHECK(damaged == 0);
+}
+
+// Syncs that fail for a while, once and again, whatever the store is at: opening, working,
+// closing, being killed; beside another process that looks.
+TEST_CASE("whatever syncs fail, what was acknowledged is there after a power cut",
+          "[store][sync][fault][sweep]") {
+  const char* const from = std::getenv("FROM");
+  const char* const many = std::getenv("SEEDS");
+  const uint64_t first = from == nullptr ? 1 : std::strtoull(from, nullptr, 10);
+  const uint64_t seeds = many == nullptr ? 400 : std::strtoull(many, nullptr, 10);
+  int lost = 0;
+  int damaged = 0;
+  for (uint64_t seed = first; seed < first + seeds; ++seed) {
+    testing::FakeRandom random(seed);
+    SyncFixture f(seed);
+    f.options.secure_delete = random.OneIn(2);
+    if (random.OneIn(2)) f.options.quota_bytes = 4 << 20;
+    std::set<std::string> acknowledged;
+    std::set<std::string> maybe;
+    std::set<std::string> refused;  // by a transaction, in a process that lives on
+    std::optional<sql::Database> reader;
+    std::optional<sql::Transaction> view;
+    int number = 0;
+    bool ever_opened = false;
+    std::string trace;
+    const auto end_look = [&] {
+      view.reset();
+      reader.reset();
+    };
+    const auto well = [&] { f.device.disk.ClearFaults(); };
+    for (int step = 0; step < 60; ++step) {
+      const uint64_t what = random.Below(14);
+      absl::StrAppend(&trace, " ", what);
+      if (f.store == nullptr && what < 10) {
+        const absl::Status opened = f.TryOpen();
+        ever_opened = ever_opened || opened.ok();
+        absl::StrAppend(&trace, opened.ok() ? "(open)" : absl::IsUnavailable(opened) ? "(sync)" : absl::StrCat("(", opened.ToString(), ")"));
+        continue;
+      }
+      const auto body = [&](size_t bytes) {
+        std::string data = absl::StrCat("#", ++number, " ");
+        testing::FakeRandom noise(static_cast<uint64_t>(number));
+        while (data.size() < bytes) data += absl::StrCat(absl::Hex(noise.Next()));
+        return data;
+      };
+      switch (what) {
+        case 0: case 1: case 2: {
+          auto stream = f.store->OpenStream("s");
+          if (!stream.ok()) stream = f.store->CreateStream("s");
+          if (!stream.ok()) break;
+          const std::string data = body(random.OneIn(4) ? 50000 : random.Below(9000));
+          PutOptions put;
+          put.durability = Durability::kPower;
+          maybe.insert(data);
+          const auto result = (*stream)->Put("k", data, put);
+          if (result.ok()) acknowledged.insert(data);
+          absl::StrAppend(&trace, result.ok() ? "(ok)" : "(no)");
+          break;
+        }
+        case 3: case 4: {
+          auto stream = f.store->OpenStream("s");
+          if (!stream.ok()) break;
+          const std::string data = body(random.Below(9000));
+          maybe.insert(data);
+          const auto result = f.store->Transact([&](Transaction& t) { return t.Put(**stream, "k", data); });
+          if (result.ok()) {
+            acknowledged.insert(data);
+          } else {
+            refused.insert(data);
+          }
+          absl::StrAppend(&trace, result.ok() ? "(ok)" : "(no)");
+          break;
+        }
+        case 5: case 6:
+          f.device.clock.Advance(absl::Milliseconds(1 + random.Below(3000)));
+          f.store->Pump();
+          break;
+        case 7:
+          if (f.store->Flush().ok() && f.store->OpenStream("s").ok()) {
+            const std::vector<std::string> records = f.Records();
+            const std::set<std::string> there(records.begin(), records.end());
+            INFO("seed " << seed << trace);
+            REQUIRE(there.size() == records.size());  // nothing twice
+            for (const std::string& data : acknowledged) REQUIRE(there.count(data) == 1);
+            for (const std::string& data : refused) REQUIRE(there.count(data) == 0);
+          }
+          break;
+        case 8:
+          f.store.reset();
+          refused.clear();
+          break;
+        case 9:
+          f.device.Kill(std::move(f.store), "/store/eddy.intake");
+          end_look();
+          refused.clear();
+          break;
+        case 10: case 11:
+          f.device.disk.FailNth(CrashDisk::Op::kSync, 1 + random.Below(4),
+                                CrashDisk::Fault::kIoError, random.OneIn(2));
+          break;
+        case 12:
+          well();
+          break;
+        default:
+          if (std::getenv("NO_READER") != nullptr) break;
+          if (!ever_opened) break;  // not yet in WAL mode, perhaps
+          if (reader) {
+            if (view && random.OneIn(2)) {
+              view.reset();
+            } else {
+              end_look();
+            }
+          } else {
+            sql::OpenOptions look;
+            look.mode = sql::Mode::kReadOnly;
+            look.vfs = f.device.disk.name();
+            auto opened = sql::Database::Open("/store/eddy.db", look);
+            if (!opened.ok()) break;
+            reader.emplace(*std::move(opened));
+            auto begun = sql::Transaction::Begin(*reader);
+            auto count = reader->Prepare("SELECT count(*) FROM sqlite_schema");
+            if (begun.ok() && count.ok() && count->Step().ok() &&
+                std::getenv("NO_VIEW") == nullptr) {
+              view.emplace(*std::move(begun));
+            }
+          }
+      }
+    }
+    well();
+    INFO("seed " << seed << trace);
+    if (f.store == nullptr) f.Open();
+    for (int i = 0; i < 10; ++i) {
+      f.device.clock.Advance(absl::Seconds(6));
+      f.store->Pump();
+    }
+    f.PutAcknowledged("last");
+    acknowledged.insert("last");
+    maybe.insert("last");
+    end_look();
+    f.device.PowerCut(std::move(f.store), seed);
+    const absl::Status opened = f.TryOpen();
+    CHECK(opened.ToString() == "OK");
+    if (!opened.ok()) {
+      ++lost;
+      continue;
+    }
+    const uint64_t aside = f.store->Stats().salvage.set_asides;
+    damaged += aside > 0;
+    for (int i = 0; i < 1000 && f.store->Stats().salvage.state == SalvageState::kRunning; ++i) {
+      f.device.clock.Advance(absl::Milliseconds(5));
+      f.store->Pump();
+    }
+    const std::vector<std::string> records = f.Records();
+    const std::set<std::string> there(records.begin(), records.end());
+    CHECK(there.size() == records.size());
+    size_t missing = 0;
+    for (const std::string& data : acknowledged) missing += there.count(data) == 0;
+    for (const std::string& data : there) CHECK(maybe.count(data) == 1);
+    CHECK(missing == 0);
+    CHECK(aside == 0);
+    lost += missing > 0;
   }
   CHECK(lost == 0);
   CHECK(damaged == 0);
