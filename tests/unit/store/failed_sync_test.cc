@@ -130,6 +130,66 @@ TEST_CASE("a first open whose syncs fail is not believed by the next", "[store][
   CHECK(damaged == 0);
 }
 
+// The proof of what a dead process has left meets a reader, or a disk that is full.
+TEST_CASE("a WAL that cannot be copied at the open is proven all the same", "[store][sync][fault]") {
+  const bool full = GENERATE(false, true);
+  CAPTURE(full);
+  int lost = 0;
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    SyncFixture f(seed);
+    f.options.secure_delete = true;
+    f.Open();
+    f.PutAcknowledged("a");
+    sql::OpenOptions look;
+    look.mode = sql::Mode::kReadOnly;
+    look.vfs = f.device.disk.name();
+    // A commit whose sync fails, and the death of the process.
+    auto stream = f.store->OpenStream("s");
+    PutOptions put;
+    put.durability = Durability::kPower;
+    f.device.disk.FailNth(CrashDisk::Op::kSync, 1, CrashDisk::Fault::kIoError, /*sticky=*/true);
+    REQUIRE_FALSE((*stream)->Put("k", std::string(8000, 'u'), put).ok());
+    f.device.Kill(std::move(f.store), "/store/eddy.intake");
+    f.device.disk.ClearFaults();
+    std::optional<sql::Database> reader;
+    std::optional<sql::Transaction> view;
+    if (full) {
+      f.device.disk.FailNth(CrashDisk::Op::kWrite, 1, CrashDisk::Fault::kFull, /*sticky=*/true,
+                            "eddy.db");
+    } else {
+      // Somebody looks at what the process before it had committed.
+      auto opened = sql::Database::Open("/store/eddy.db", look);
+      REQUIRE(opened.ok());
+      reader.emplace(*std::move(opened));
+      auto begun = sql::Transaction::Begin(*reader);
+      REQUIRE(begun.ok());
+      auto count = reader->Prepare("SELECT count(*) FROM blocks");
+      REQUIRE(count->Step().ok());
+      view.emplace(*std::move(begun));
+      reader->page_counts();
+    }
+    f.Open();
+    f.PutAcknowledged("b");
+    view.reset();
+    reader.reset();
+    f.device.PowerCut(std::move(f.store), seed);
+    f.device.disk.ClearFaults();
+    INFO("seed " << seed);
+    f.Open();
+    for (int i = 0; i < 1000 && f.store->Stats().salvage.state == SalvageState::kRunning; ++i) {
+      f.device.clock.Advance(absl::Milliseconds(5));
+      f.store->Pump();
+    }
+    const std::vector<std::string> records = f.Records();
+    const std::set<std::string> there(records.begin(), records.end());
+    const bool all = there.count("a") == 1 && there.count("b") == 1;
+    CHECK(all);
+    lost += !all;
+    CHECK(f.store->Stats().salvage.set_asides == 0);
+  }
+  CHECK(lost == 0);
+}
+
 // Syncs that fail for a while, once and again, whatever the store is at: opening, working,
 // closing, being killed; beside another process that looks.
 TEST_CASE("whatever syncs fail, what was acknowledged is there after a power cut",
