@@ -80,6 +80,7 @@ absl::Status EngineImpl::ProveDatabase() {
     return absl::OkStatus();
   }
   CommitLock lock(this);
+  EDDY_RETURN_IF_ERROR(db_->RewriteWal());
   EDDY_RETURN_IF_ERROR(db_->ForgetCopied());
   const absl::Status proved = db_->Checkpoint(sql::CheckpointMode::kFull).status();
   // A disk that is full, or a reader in the way, is no reason not to open: the

@@ -2,6 +2,7 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <cstddef>
 
 #include "absl/strings/cord.h"
@@ -365,6 +366,23 @@ absl::StatusOr<CheckpointResult> Database::Checkpoint(CheckpointMode mode) {
   result.wal_frame_count = frame_count;
   result.copied_frame_count = copied_count;
   return result;
+}
+
+absl::Status Database::RewriteWal() {
+  EDDY_ASSIGN_OR_RETURN(const Transaction lock, Transaction::Begin(*this));
+  sqlite3_file* const wal = connection_->Wal();
+  sqlite3_int64 bytes = 0;
+  int code = wal == nullptr ? SQLITE_OK : wal->pMethods->xFileSize(wal, &bytes);
+  std::string piece;
+  for (sqlite3_int64 at = 0; code == SQLITE_OK && at < bytes;) {
+    piece.resize(static_cast<size_t>(std::min<sqlite3_int64>(bytes - at, 64 << 10)));
+    const int size = static_cast<int>(piece.size());
+    code = wal->pMethods->xRead(wal, piece.data(), size, at);
+    if (code == SQLITE_OK) code = wal->pMethods->xWrite(wal, piece.data(), size, at);
+    at += size;
+  }
+  if (code == SQLITE_OK && bytes > 0) code = wal->pMethods->xSync(wal, SQLITE_SYNC_FULL);
+  return ToStatus(code, nullptr, "write the WAL anew");
 }
 
 absl::Status Database::ForgetCopied() {

@@ -131,6 +131,11 @@ class Database {
   //   kUnavailable   a checkpoint of another connection is under way.
   absl::Status ForgetCopied();
 
+  // Writes the WAL's bytes anew, as they are, and syncs them: for one whose sync may have
+  // failed in another process. Unlike a checkpoint it is in no reader's way and takes no
+  // space. Owner only, outside a transaction.
+  absl::Status RewriteWal();
+
   // The close of this connection will not copy the WAL: see engine_reopen.cc.
   void KeepWalOnClose();
 
