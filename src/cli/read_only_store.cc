@@ -140,7 +140,7 @@ absl::StatusOr<StoreSummary> ReadOnlyStore::Summary() {
     summary.free_bytes += outside > used_bytes ? outside - used_bytes : 0;
   }
   EDDY_ASSIGN_OR_RETURN(const int64_t clean, log::MetaInt(db_, log::kMetaClean, 0));
-  summary.closed_cleanly = clean != 0;
+  summary.closed_cleanly = clean == 1;
   EDDY_ASSIGN_OR_RETURN(summary.health,
                         LookAtHealth(directory_, db_, summary.owner_pid != 0));
   EDDY_ASSIGN_OR_RETURN(summary.streams, Streams());

@@ -264,6 +264,7 @@ class EngineImpl final : public Engine, public LogHost {
   BootClock boot_clock_;                    // changed under commit_mu_ only
   bool is_new_ = false;                     // made by this open
   bool died_ = false;                       // the last owner did not close
+  bool made_by_open_ = false;               // the last owner did not come so far
   bool wal_was_left_ = false;               // when this open began
 
   // commit_mu_ was let go: a round may have ended. And, with it held, for those who want

@@ -34,7 +34,8 @@ absl::Status EngineImpl::FindIntake() {
   Files* const files = platform().files;
   CommitLock lock(this);
   EDDY_ASSIGN_OR_RETURN(const int64_t clean, MetaInt(*db_, kMetaClean, 0));
-  died_ = clean == 0;
+  died_ = clean != 1;
+  made_by_open_ = clean == kMadeByOpen;
   EDDY_ASSIGN_OR_RETURN(const std::string directory, MetaText(*db_, kMetaIntakeDirectory));
   old_intake_path_ = IntakePath(directory);
   const std::string path = IntakePath(options_.store.intake_directory);
@@ -75,7 +76,7 @@ absl::Status EngineImpl::ProveDatabase() {
   // Who closed cleanly has left no WAL, but where a sync of the close has failed (also of
   // the commit that says so), or a reader of another process was in the way.
   if (!died_ && !wal_was_left_) return absl::OkStatus();
-  if (died_ && old_intake_ != nullptr && !old_intake_->IsSuspect() &&
+  if (died_ && !made_by_open_ && old_intake_ != nullptr && !old_intake_->IsSuspect() &&
       (old_intake_->IsOfEarlierBoot(identity_) || old_intake_is_ours_)) {
     return absl::OkStatus();
   }

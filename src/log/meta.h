@@ -23,6 +23,9 @@ inline constexpr char kSuspectFile[] = "/eddy.suspect";
 inline constexpr char kMetaStoreId[] = "store_id";
 inline constexpr char kMetaByteOrder[] = "byte_order";
 inline constexpr char kMetaClean[] = "closed_cleanly";
+// In kMetaClean, until the open that has made the database out of a damaged one is done: it
+// counts as not closed, and no intake says how its first syncs went.
+inline constexpr int64_t kMadeByOpen = 2;
 // Of the last owner's intake.
 inline constexpr char kMetaIntakeBytes[] = "intake_bytes";
 inline constexpr char kMetaIntakeDirectory[] = "intake_directory";

@@ -158,7 +158,7 @@ absl::Status CopyMeta(SalvageSources& from, sql::Database& db, int64_t store_id)
   EDDY_RETURN_IF_ERROR(SetMeta(db, kMetaStoreId, store_id));
   EDDY_RETURN_IF_ERROR(SetMeta(db, kMetaByteOrder, kByteOrderMark));
   // Positions are given out beyond all that its intake can have held.
-  return SetMeta(db, kMetaClean, 0);
+  return SetMeta(db, kMetaClean, kMadeByOpen);
 }
 
 struct OldLog {
