@@ -439,8 +439,7 @@ uint64_t EngineImpl::WalBytesMax() const {
 }
 
 void EngineImpl::CheckpointAbove(uint64_t wal_bytes) {
-  // While a reopening is owed, whose outcome is told, a checkpoint would only be refused.
-  if (!db_open_ || reopen_wanted_ || db_->WalBytes() < wal_bytes) return;
+  if (!db_open_ || db_->WalBytes() < wal_bytes) return;
   // Passive: copies what readers allow and never waits for them. A reader of
   // another process that stays long lets the WAL grow until it is done.
   const absl::StatusOr<sql::CheckpointResult> copied =

@@ -122,7 +122,7 @@ struct Database::Connection {
   uint64_t page_bytes = 0;
   uint64_t wal_bytes = 0;
   uint64_t wal_end = 0;
-  bool checkpoint_sync_failed = false;  // see Checkpoint
+  absl::Status checkpoint_failure;  // of its sync; see Checkpoint
   AppGuard guard;   // the owner's: others run no statements of the user
   Statement begin;  // prepared once: they run at every commit
   Statement commit;
@@ -324,11 +324,17 @@ absl::StatusOr<CheckpointResult> Database::Checkpoint(CheckpointMode mode) {
   EDDY_CHECK(connection_ != nullptr);
   EDDY_CHECK(connection_->mode == Mode::kOwner);  // D1
   StopReading();
-  if (connection_->checkpoint_sync_failed) {
-    return absl::UnavailableError(absl::StrCat(
+  if (!connection_->checkpoint_failure.ok()) {
+    absl::Status refused = absl::UnavailableError(absl::StrCat(
         "no WAL checkpoint of ", connection_->path,
         " until it is opened anew: the sync of an earlier one failed, and the WAL is "
         "the only sure copy of what it had copied"));
+    // It is still that failure.
+    connection_->checkpoint_failure.ForEachPayload(
+        [&refused](absl::string_view url, const absl::Cord& payload) {
+          refused.SetPayload(url, payload);
+        });
+    return refused;
   }
   int sqlite_mode = SQLITE_CHECKPOINT_PASSIVE;
   switch (mode) {
@@ -355,7 +361,7 @@ absl::StatusOr<CheckpointResult> Database::Checkpoint(CheckpointMode mode) {
       // SQLite remembers what an unfinished checkpoint has copied and does not
       // copy it again: the next one would sync, succeed, and start the WAL anew
       // over pages that never reached the disk.
-      connection_->checkpoint_sync_failed = true;
+      connection_->checkpoint_failure = status;
       sqlite3_db_config(connection_->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
     }
     return status;
