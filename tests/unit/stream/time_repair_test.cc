@@ -207,6 +207,34 @@ TEST_CASE("a clock that is set back repairs no time that was right", "[stream][t
   }
 }
 
+TEST_CASE("boots whose frames are all gone are forgotten", "[stream][time]") {
+  StreamFixture f;
+  for (int boot = 0; boot < 30; ++boot) {
+    if (boot % 2 == 0) {
+      WakeUp(&f);
+    } else {
+      f.CutAndReopenInto([&] { LearnTheTime(&f.device.clock, absl::FromUnixSeconds(1800000000)); });
+    }
+    const PutResult put = f.Put("k", "soon gone");
+    Ok(f.engine->Flush());
+    Ok(f.stream().Trim(0, put.sequence_number + 1));
+    Ok(f.engine->Flush());
+  }
+  int64_t boots = 0;
+  int64_t starts = 0;
+  Ok(f.engine->WithDatabase([&](sql::Database& db) -> absl::Status {
+    auto count = Ok(db.Prepare("SELECT (SELECT count(*) FROM clock_boots), "
+                               "(SELECT count(*) FROM clock_starts)"));
+    Ok(count.Step());
+    boots = count.ColumnInt(0);
+    starts = count.ColumnInt(1);
+    count.Reset();
+    return absl::OkStatus();
+  }));
+  CAPTURE(starts);
+  CHECK(boots <= 3);
+}
+
 TEST_CASE("eddy check finds no damage in times that were repaired", "[stream][time][cli]") {
   StreamFixture f;
   WakeUp(&f);
