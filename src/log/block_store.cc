@@ -26,9 +26,12 @@ constexpr char kFind[] =
     "  WHERE id >= ?1 AND id <= ?2 ORDER BY id DESC LIMIT 1) "
     "  WHERE ((id - ?1) << 2) + size > ?4), "
     "(SELECT id FROM blocks WHERE id > ?2 AND id < ?3 ORDER BY id LIMIT 1))";
+#define EDDY_BY_TIME                                                              \
+  "WHERE id >= ?1 AND id < ?2 AND (last_time_ms >= ?3 OR (time_trusted = 0 AND " \
+  "last_time_ms >= ?4)) ORDER BY id LIMIT 1"
 constexpr char kByTime[] =
     "SELECT id, frame_count, checksum, " EDDY_BLOCK_SPAN ", bytes FROM blocks "
-    "WHERE id >= ? AND id < ? AND last_time_ms >= ? ORDER BY id LIMIT 1";
+    EDDY_BY_TIME;
 // The same without the bytes, which lie on pages of their own: a row is found
 // though its bytes cannot be read.
 constexpr char kLocate[] =
@@ -39,7 +42,7 @@ constexpr char kLocate[] =
     "(SELECT id FROM blocks WHERE id > ?2 AND id < ?3 ORDER BY id LIMIT 1))";
 constexpr char kLocateByTime[] =
     "SELECT id, frame_count, " EDDY_BLOCK_SPAN " FROM blocks "
-    "WHERE id >= ? AND id < ? AND last_time_ms >= ? ORDER BY id LIMIT 1";
+    EDDY_BY_TIME;
 constexpr char kNext[] =
     "SELECT id FROM blocks WHERE id > ? AND id < ? ORDER BY id LIMIT 1";
 
@@ -208,11 +211,16 @@ absl::StatusOr<std::shared_ptr<const Block>> BlockStore::Find(LogId log, uint64_
   });
 }
 
-absl::StatusOr<std::shared_ptr<const Block>> BlockStore::FindTime(LogId log, int64_t time_ms) {
+absl::StatusOr<std::shared_ptr<const Block>> BlockStore::FindTime(LogId log, uint64_t first,
+                                                                  uint64_t end, int64_t time_ms,
+                                                                  int64_t guessed_ms) {
   MutexLock lock(&mu_);
   if (!db_) return NoFile();
   return TakeRow(by_time_, locate_by_time_, [&](sql::Statement& statement) {
-    statement.Bind(1, BlockId(log, 0)).Bind(2, BlockId(log + 1, 0)).Bind(3, time_ms);
+    statement.Bind(1, BlockId(log, first))
+        .Bind(2, end > kPositionMax ? BlockId(log + 1, 0) : BlockId(log, end))
+        .Bind(3, time_ms)
+        .Bind(4, guessed_ms);
   });
 }
 

@@ -67,8 +67,10 @@ class BlockStore {
   //   kDataLoss   the table itself cannot be read there.
   absl::StatusOr<std::shared_ptr<const Block>> Find(LogId log, uint64_t position);
 
-  // The first block of the log in which a frame arrived at or after `time_ms`.
-  absl::StatusOr<std::shared_ptr<const Block>> FindTime(LogId log, int64_t time_ms);
+  // The first block of those that begin in [first, end) in which a frame arrived at or after
+  // `time_ms`; or, where it holds frames whose times were not trusted, `guessed_ms`.
+  absl::StatusOr<std::shared_ptr<const Block>> FindTime(LogId log, uint64_t first, uint64_t end,
+                                                        int64_t time_ms, int64_t guessed_ms);
 
   DamageCounts damage() const ABSL_LOCKS_EXCLUDED(mu_);
   // Whether the table itself could not be read somewhere, or may hide something.

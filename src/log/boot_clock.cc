@@ -18,13 +18,6 @@ constexpr char kInsertBoot[] = "INSERT INTO clock_boots (boot, base_ms) VALUES (
 constexpr char kInsertStart[] =
     "INSERT OR REPLACE INTO clock_starts (log_id, position, boot) VALUES (?, ?, ?)";
 constexpr char kSetOffset[] = "UPDATE clock_boots SET offset_ms = ? WHERE boot = ?";
-// Blocks that hold frames of before the clock was set only: those of later frames
-// are in this century already. If the clock was ahead, those of later frames may lie in
-// the same block, below the guess: then its last time stays, which is too late rather than
-// too early, so that whoever looks for a time does not pass the block over.
-constexpr char kRepairBlocks[] =
-    "UPDATE blocks SET first_time_ms = first_time_ms + ?1, last_time_ms = last_time_ms + max(?1, 0) "
-    "WHERE id >= ?2 AND id < ?3 AND last_time_ms < ?4 AND time_trusted = 0";
 // Starts that no kept frame needs any more, and boots without a start.
 constexpr char kForgetStarts[] =
     "DELETE FROM clock_starts AS s WHERE EXISTS (SELECT 1 FROM clock_starts AS later "
@@ -150,23 +143,8 @@ bool BootClock::RepairIsDue() const {
 
 absl::Status BootClock::Repair(sql::Database& db) {
   const int64_t offset = BaseNow(clock_) - base_ms_;
-  EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(db));
   EDDY_ASSIGN_OR_RETURN(sql::Statement set, db.Prepare(kSetOffset));
   EDDY_RETURN_IF_ERROR(set.Bind(1, offset).Bind(2, static_cast<int64_t>(boot_)).Run());
-  EDDY_ASSIGN_OR_RETURN(sql::Statement blocks, db.Prepare(kRepairBlocks));
-  // Times of this boot that are not trusted lie between its base and this.
-  const int64_t guess_max = base_ms_ + absl::ToInt64Milliseconds(clock_->SinceBoot()) + 1;
-  for (const auto& [log, of_log] : starts_) {
-    for (const auto& [position, boot] : of_log) {
-      if (boot != boot_) continue;
-      EDDY_RETURN_IF_ERROR(blocks.Bind(1, offset)
-                               .Bind(2, BlockId(log, position))
-                               .Bind(3, BlockId(log + 1, 0))
-                               .Bind(4, guess_max)
-                               .Run());
-    }
-  }
-  EDDY_RETURN_IF_ERROR(transaction.Commit());
   now_->ms.store(offset, std::memory_order_relaxed);
   return absl::OkStatus();
 }

@@ -69,19 +69,8 @@ bool EarlyWriter::Find(const SegmentLog& log, const CutRun& run, BlockDraft* dra
         return written.log == log.id() && written.first == run.first && written.end == run.end;
       });
   if (found == written_.end()) return false;
-  BlockDraft early = *found;
+  *draft = *found;
   written_.erase(found);
-  if (!early.time_trusted) {
-    // Its times may have been repaired since then, as those in the tables were, where it
-    // has no row yet.
-    std::vector<BlockDraft> anew;
-    DraftRun(log.id(), run, log.boot_starts(), kPackedSpanMax, 0, &anew);
-    EDDY_CHECK(anew.size() == 1 && anew.front().end == early.end);
-    anew.front().early_ticket = early.early_ticket;
-    anew.front().early_checksum = early.early_checksum;
-    early = anew.front();
-  }
-  *draft = early;
   return true;
 }
 

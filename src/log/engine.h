@@ -138,6 +138,8 @@ struct EngineOptions {
   // Of a new store: fills it from this directory, a store's or one of a database that was
   // set aside, and leaves that as it is. Empty: from what was set aside in `directory`.
   std::string salvage_from;
+  // The reserve is given up first, and not taken before there is room for it.
+  bool without_reserve = false;
   // Makes of the rows of views that came out of a damaged database such as can be loaded.
   std::function<absl::Status(sql::Database&)> mend;
 };

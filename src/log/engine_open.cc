@@ -84,6 +84,9 @@ absl::Status EngineImpl::OpenFiles() {
     return absl::NotFoundError(
         absl::StrCat(options_.directory, " holds no store, and create_if_missing is false"));
   }
+  if (options_.without_reserve) {
+    EDDY_RETURN_IF_ERROR(Space::GiveUpUnopened(files, options_.directory));
+  }
   EDDY_RETURN_IF_ERROR(files->PrepareDirectory(options_.directory));
   std::unique_ptr<FileLock>* const held = options_.lock == nullptr ? &lock_ : options_.lock;
   if (*held == nullptr) {
@@ -122,7 +125,7 @@ absl::Status EngineImpl::OpenDatabase() {
 
   EDDY_ASSIGN_OR_RETURN(int64_t store_id, MetaInt(*db_, kMetaStoreId, 0));
   is_new_ = store_id == 0;
-  EDDY_RETURN_IF_ERROR(space_.Open(is_new_));
+  EDDY_RETURN_IF_ERROR(space_.Open(is_new_, options_.without_reserve));
   if (is_new_) {
     store_id = static_cast<int64_t>(platform().random->Next() | 1);
     EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
@@ -242,6 +245,8 @@ absl::Status EngineImpl::Close() {
     const absl::Status committed = transaction.Commit();
     NoteCommit(committed);
     EDDY_RETURN_IF_ERROR(committed);
+    // Here and not by SQLite as it closes, which would tell nobody that a sync has failed.
+    CheckpointAbove(1);
   }
   {
     absl::MutexLock cut(&cut_);

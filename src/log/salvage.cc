@@ -86,7 +86,7 @@ absl::Status Salvage::OpenSources() {
 }
 
 void Salvage::ChooseLog() {
-  if (works_.empty() || works_.front().begun) return;
+  if (works_.empty() || works_.front().begun || pass_) return;
   std::stable_partition(works_.begin(), works_.end(),
                         [this](const Work& work) { return keeper_->IsDroppable(work.log); });
 }
@@ -126,7 +126,17 @@ absl::Status Salvage::Prepare() {
     }
     ++looks;
     absl::StatusOr<DamagedStore::Whole> whole = sources_->Read(block);
-    if (!whole.ok() && !absl::IsDataLoss(whole.status())) return whole.status();
+    if (whole.ok()) patience_ = kPatience;
+    if (!whole.ok() && !absl::IsDataLoss(whole.status())) {
+      if (!prepared_.empty()) break;  // those first
+      if (++work->unread < patience_) {
+        const absl::Status unread = whole.status();
+        std::rotate(works_.begin(), works_.begin() + 1, works_.end());  // others meanwhile
+        return unread;
+      }
+      patience_ = kNoPatience;
+    }
+    work->unread = 0;
     ++work->next;
     left_bytes_ = Less(left_bytes_, block.span);
     Found& found = prepared_.emplace_back();

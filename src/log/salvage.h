@@ -87,6 +87,7 @@ class Salvage {
     bool failed = false;
     uint64_t missing = 0;    // frames that the old store had counted, and nobody found
     bool begun = false;
+    int unread = 0;          // how often the next block could not be read in a row
   };
   struct Copy {
     OldBlock block;
@@ -98,6 +99,12 @@ class Salvage {
     std::optional<GapPiece> gap;
     std::optional<Copy> copy;
   };
+
+  // So often a block is tried that the disk does not read, a second apart at the least,
+  // before it counts as damaged (it stays where it is); the next ones, until one can be
+  // read. The other logs' turns come in between.
+  static constexpr int kPatience = 60;
+  static constexpr int kNoPatience = 3;
 
   absl::Status OpenSources();
   void BeginLog(Work* work);
@@ -123,6 +130,7 @@ class Salvage {
   bool running_ = false;
   std::unique_ptr<SalvageSources> sources_;  // null: not yet read
   std::deque<Work> works_;
+  int patience_ = kPatience;
   std::deque<Found> prepared_;    // of works_.front(); views point into it
   bool prepared_all_ = false;     // and nothing is left of it
   uint64_t prepared_bytes_ = 0;

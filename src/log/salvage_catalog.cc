@@ -290,9 +290,7 @@ absl::Status TakeOverLogs(SalvageSources& sources, sql::Database& db) {
   for (const OldBlock& block : sources.blocks()) {
     if (block.log() > kLogIdMax || logs.count(block.log()) != 0) continue;
     const absl::Status read = sources.Read(block).status();
-    if (absl::IsDataLoss(read)) continue;
-    EDDY_RETURN_IF_ERROR(read);
-    logs[block.log()];
+    if (!absl::IsDataLoss(read)) logs[block.log()];  // also if the disk does not read it
   }
   std::set<LogId> known;
   for (const auto& [id, log] : logs) known.insert(id);
@@ -306,6 +304,7 @@ absl::Status TakeOverLogs(SalvageSources& sources, sql::Database& db) {
     const size_t begin = sources.Begin(id);
     const size_t end = sources.End(id);
     // What a commit is known to have held, and up to where there may have been more.
+    bool unread = false;  // by the disk, which may do so later
     uint64_t whole_end = 0;
     uint64_t claimed_end = 0;
     for (size_t i = end; i-- > begin;) {
@@ -318,7 +317,7 @@ absl::Status TakeOverLogs(SalvageSources& sources, sql::Database& db) {
         if (read->kept_ms <= kKeptMsMax) kept_ms = std::max(kept_ms, read->kept_ms);
         break;
       }
-      if (!absl::IsDataLoss(read.status())) return read.status();
+      unread = unread || !absl::IsDataLoss(read.status());
     }
     // A number that nobody vouches for does not use up the positions that are left.
     claimed_end = std::min(claimed_end, std::max(whole_end, log.end) + kBeyondUnknownBytes);
@@ -337,7 +336,7 @@ absl::Status TakeOverLogs(SalvageSources& sources, sql::Database& db) {
     // Behind the last block that is known there may have been others. Where the store was
     // not closed nothing tells how far they went: a commit does not write the log's end,
     // which its blocks say.
-    const bool lacks_tail = sources.MayLack(id, salvage_end, kPositionMax);
+    const bool lacks_tail = unread || sources.MayLack(id, salvage_end, kPositionMax);
     const uint64_t beyond = log.known && !lacks_tail ? kBeyondBytes : kBeyondUnknownBytes;
     const uint64_t reserved =
         std::min((std::max(held, seen) / kFrameAlignment + 1) * kFrameAlignment + beyond,

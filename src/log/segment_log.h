@@ -252,6 +252,7 @@ class SegmentLog final : public Log {
   bool AwaitsSalvage(uint64_t position) const {
     return position >= salvage_at_.load(std::memory_order_acquire) && position < salvage_end_;
   }
+  absl::StatusOr<std::shared_ptr<const Block>> FindBlock(int64_t time_ms);
   absl::Status NotYetSalvaged() const;
 
   const LogId id_;

@@ -2,6 +2,7 @@
 // position, else from the blocks.
 #include <algorithm>
 #include <atomic>
+#include <cstdint>
 #include <cstring>
 #include <utility>
 
@@ -334,12 +335,29 @@ bool SegmentLog::WaitForFrame(uint64_t position, absl::Duration timeout) {
   return readable || FrameIsReadable(position);
 }
 
+absl::StatusOr<std::shared_ptr<const Block>> SegmentLog::FindBlock(int64_t time_ms) {
+  // Boot by boot: what its guesses are wrong by is not in the rows. A clock that was ahead
+  // makes them too late, which costs a look at frames.
+  for (size_t i = 0; i <= boot_starts_.size(); ++i) {
+    const uint64_t first = i == 0 ? 0 : boot_starts_[i - 1].first;
+    const uint64_t end = i == boot_starts_.size() ? UINT64_MAX : boot_starts_[i].first;
+    const BootOffset* const offset = i == 0 ? nullptr : boot_starts_[i - 1].second;
+    const int64_t ms =
+        offset == nullptr ? BootOffset::kUnknown : offset->ms.load(std::memory_order_relaxed);
+    const int64_t behind = std::max<int64_t>(ms, 0);  // unknown is far below
+    const int64_t guessed = time_ms < INT64_MIN + behind ? INT64_MIN : time_ms - behind;
+    EDDY_ASSIGN_OR_RETURN(std::shared_ptr<const Block> block,
+                          blocks_->FindTime(id_, first, end, time_ms, guessed));
+    if (block != nullptr) return block;
+  }
+  return std::shared_ptr<const Block>();
+}
+
 absl::StatusOr<uint64_t> SegmentLog::FindTime(int64_t time_ms) {
   // Noted before the look: a commit that ends meanwhile moves frames into a block
   // that the look does not see.
   const uint64_t behind_blocks = committed();
-  EDDY_ASSIGN_OR_RETURN(const std::shared_ptr<const Block> block,
-                        blocks_->FindTime(id_, time_ms));
+  EDDY_ASSIGN_OR_RETURN(const std::shared_ptr<const Block> block, FindBlock(time_ms));
   const uint64_t salvage_at = salvage_at_.load(std::memory_order_acquire);
   if (salvage_at < salvage_end_ && (block == nullptr || block->first >= salvage_at)) {
     return NotYetSalvaged();

@@ -54,7 +54,7 @@ Space::Space(Files* files, Clock* clock, std::string directory, const StoreOptio
       headroom_inodes_(options.headroom_inodes),
       intake_bytes_(options.intake_bytes) {}
 
-absl::Status Space::Open(bool is_new) {
+absl::Status Space::Open(bool is_new, bool without_reserve) {
   if (is_new && headroom_inodes_ != 0) {
     EDDY_ASSIGN_OR_RETURN(const FreeSpace free, files_->Free(directory_));
     if (free.inodes < headroom_inodes_) {
@@ -63,15 +63,20 @@ absl::Status Space::Open(bool is_new) {
                        headroom_inodes_));
     }
   }
-  if (reserve_bytes_ != 0) {
+  tried_ = clock_->SinceBoot();
+  if (reserve_bytes_ != 0 && !without_reserve) {
     // One of another size, or of a disk that was full, is made anew.
     const absl::StatusOr<uint64_t> size = files_->Size(directory_ + kReserveFile);
     if (size.ok() && *size != reserve_bytes_) (void)files_->Remove(directory_ + kReserveFile);
     held_ = files_->MapShared(directory_ + kReserveFile, static_cast<size_t>(reserve_bytes_)).ok();
-  } else if (files_->Exists(directory_ + kReserveFile)) {
-    return files_->Remove(directory_ + kReserveFile);
+    return absl::OkStatus();
   }
-  return absl::OkStatus();
+  return GiveUpUnopened(files_, directory_);
+}
+
+absl::Status Space::GiveUpUnopened(Files* files, const std::string& directory) {
+  const std::string path = directory + kReserveFile;
+  return files->Exists(path) ? files->Remove(path) : absl::OkStatus();
 }
 
 uint64_t Space::GrowBytesMax(uint64_t database_bytes, uint64_t outside_bytes) {

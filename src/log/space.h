@@ -52,7 +52,9 @@ class Space {
 
   // Takes the reserve, if there is room for it.
   //   kResourceExhausted   too few inodes for a new store.
-  absl::Status Open(bool is_new);
+  absl::Status Open(bool is_new, bool without_reserve);
+  // Before: an open that finds the disk full.
+  static absl::Status GiveUpUnopened(Files* files, const std::string& directory);
 
   // How much the files may grow, the database of so many bytes, with the pages that are
   // only in the WAL yet, and that of large blocks; UINT64_MAX without a headroom. Looks

@@ -134,15 +134,11 @@ void Thinner::Finish(bool committed) {
 bool CutRuns(const BlockRow& row, std::string_view frames, const std::vector<uint64_t>& live,
              const BootStarts& starts, std::vector<BlockDraft>* runs) {
   runs->clear();
-  int64_t first_time_ms = 0;
-  int64_t last_time_ms = 0;
   size_t found = 0;
   for (size_t at = 0; at < frames.size();) {
     FrameView frame;
     if (!ParseFrame(frames.data() + at, frames.size() - at, row.first + at, &frame)) return false;
     RepairTime(starts, &frame);
-    if (at == 0) first_time_ms = frame.time_ms;
-    last_time_ms = std::max(last_time_ms, frame.time_ms);
     if (found < live.size() && live[found] == frame.position) {
       ++found;
       if (runs->empty() || runs->back().end != frame.position) {
@@ -162,10 +158,7 @@ bool CutRuns(const BlockRow& row, std::string_view frames, const std::vector<uin
     }
     at += static_cast<size_t>(frame.end - frame.position);
   }
-  // Times that were repaired in the row while this store was open are not those that
-  // `starts` knows: after the next open they are.
-  return found == live.size() && first_time_ms == row.first_time_ms &&
-         last_time_ms == row.last_time_ms;
+  return found == live.size();
 }
 
 }  // namespace eddy::log

@@ -98,7 +98,7 @@ class Thinner {
 };
 
 // The runs of the frames at `live`, in order, of a block's frames: false if one of them
-// is not there, or the times of the row are not those of the frames.
+// is not there.
 bool CutRuns(const BlockRow& row, std::string_view frames, const std::vector<uint64_t>& live,
              const BootStarts& starts, std::vector<BlockDraft>* runs);
 

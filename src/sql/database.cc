@@ -2,7 +2,6 @@
 
 #include <sqlite3.h>
 
-#include <algorithm>
 #include <cstddef>
 
 #include "absl/strings/cord.h"
@@ -10,6 +9,7 @@
 #include "src/base/status.h"
 #include "src/sql/page_counts.h"
 #include "src/sql/page_file.h"
+#include "src/sql/wal_proof.h"
 #include "src/sql/write_version.h"
 
 namespace eddy::sql {
@@ -377,42 +377,10 @@ absl::StatusOr<CheckpointResult> Database::Checkpoint(CheckpointMode mode) {
 absl::Status Database::RewriteWal() {
   EDDY_ASSIGN_OR_RETURN(const Transaction lock, Transaction::Begin(*this));
   sqlite3_file* const wal = connection_->Wal();
-  sqlite3_int64 bytes = 0;
-  int code = wal == nullptr ? SQLITE_OK : wal->pMethods->xFileSize(wal, &bytes);
-  std::string piece;
-  for (sqlite3_int64 at = 0; code == SQLITE_OK && at < bytes;) {
-    piece.resize(static_cast<size_t>(std::min<sqlite3_int64>(bytes - at, 64 << 10)));
-    const int size = static_cast<int>(piece.size());
-    code = wal->pMethods->xRead(wal, piece.data(), size, at);
-    if (code == SQLITE_OK) code = wal->pMethods->xWrite(wal, piece.data(), size, at);
-    at += size;
-  }
-  if (code == SQLITE_OK && bytes > 0) code = wal->pMethods->xSync(wal, SQLITE_SYNC_FULL);
-  return ToStatus(code, nullptr, "write the WAL anew");
+  return wal == nullptr ? absl::OkStatus() : sql::RewriteWal(wal);
 }
 
-absl::Status Database::ForgetCopied() {
-  // Of the WAL's index, whose format SQLite has published and keeps: two headers of 48
-  // bytes, then nBackfill. Less of it makes readers look into the WAL for longer, no more.
-  constexpr int kRegionBytes = 32768;
-  constexpr int kBackfilledAt = 96;
-  constexpr int kCheckpointLock = 1;
-  sqlite3_file* file = nullptr;
-  if (sqlite3_file_control(connection_->db, "main", SQLITE_FCNTL_FILE_POINTER, &file) !=
-          SQLITE_OK ||
-      file == nullptr || file->pMethods == nullptr || file->pMethods->iVersion < 2) {
-    return absl::OkStatus();
-  }
-  void volatile* region = nullptr;
-  const int mapped = file->pMethods->xShmMap(file, 0, kRegionBytes, /*extend=*/0, &region);
-  if (mapped != SQLITE_OK || region == nullptr) return ToStatus(mapped, nullptr, "map the WAL's index");
-  const int locked = file->pMethods->xShmLock(file, kCheckpointLock, 1,
-                                              SQLITE_SHM_LOCK | SQLITE_SHM_EXCLUSIVE);
-  if (locked != SQLITE_OK) return ToStatus(locked, nullptr, "lock the WAL's index");
-  *reinterpret_cast<volatile uint32_t*>(static_cast<volatile char*>(region) + kBackfilledAt) = 0;
-  file->pMethods->xShmLock(file, kCheckpointLock, 1, SQLITE_SHM_UNLOCK | SQLITE_SHM_EXCLUSIVE);
-  return absl::OkStatus();
-}
+absl::Status Database::ForgetCopied() { return sql::ForgetCopied(connection_->db); }
 
 void Database::KeepWalOnClose() {
   sqlite3_db_config(connection_->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);

@@ -125,6 +125,11 @@ class StoreImpl final : public Store, private ViewFinder {
     engine.mend = MendCatalog;
     engine.lock = &lock_;
     absl::Status opened = TryOpen(engine, options);
+    if (absl::IsResourceExhausted(opened) && options.reserve_bytes != 0 &&
+        options.platform.files->Exists(directory + log::kReserveFile)) {
+      engine.without_reserve = true;
+      opened = TryOpen(engine, options);
+    }
     if (!absl::IsDataLoss(opened) || options.on_damage == OnDamage::kRefuse) return opened;
     opened = TryOpen(engine, options);
     if (!absl::IsDataLoss(opened)) return opened;

@@ -336,6 +336,7 @@ TEST_CASE("a power cut at any step of setting aside and salvaging loses and doub
     REQUIRE(f.JudgeShards() == 0);
     REQUIRE(f.Drain() == f.messages);
     REQUIRE(f.store->Stats().salvage.records_lost == 0);
+    INFO("why: " << f.device.files.Content("/store/damaged-2/why.txt"));
     REQUIRE_FALSE(f.device.disk.Exists("/store/damaged-2/eddy.db"));
     if (!cut) break;
   }

@@ -1,8 +1,6 @@
 // Times on a board that wakes up in 1970 and learns the time later.
 #include <set>
 
-#include "src/cli/check.h"
-#include "src/cli/commands.h"
 #include "tests/unit/stream/stream_fixture.h"
 
 namespace eddy::stream {
@@ -235,26 +233,6 @@ TEST_CASE("boots whose frames are all gone are forgotten", "[stream][time]") {
   CHECK(boots <= 3);
 }
 
-TEST_CASE("eddy check finds no damage in times that were repaired", "[stream][time][cli]") {
-  StreamFixture f;
-  WakeUp(&f);
-  f.Put("k", "before");
-  Ok(f.engine->Flush());
-  if (GENERATE(false, true)) f.Put("k", "accepted before, committed after");
-  const bool learns = GENERATE(false, true);
-  if (learns) LearnTheTime(&f.device.clock, absl::FromUnixSeconds(1800000000));
-  f.device.clock.Advance(absl::Seconds(2));
-  f.engine->RunOnce();
-  f.Put("k", "after");
-  Ok(f.engine->Flush());
-  auto store = Ok(cli::ReadOnlyStore::Open(kStore, f.device.disk.name()));
-  std::string damage;
-  cli::Checker checker(store, /*deep=*/true, [&](const std::string& what) { damage += what; });
-  Ok(checker.Run());
-  CAPTURE(learns);
-  CHECK(damage == "");
-}
-
 TEST_CASE("the repair of the times of a long offline boot keeps to the quota", "[stream][time][quota]") {
   StreamFixture f;
   f.options.store.quota_bytes = 16 << 20;
@@ -342,8 +320,3 @@ TEST_CASE("a clock that is stepped by fifty years at any moment disturbs nothing
 
 }  // namespace
 }  // namespace eddy::stream
-
-// Of the command's main.cc, which is not here.
-namespace eddy::cli {
-int Fail(const absl::Status&, ExitCode code) { return static_cast<int>(code); }
-}  // namespace eddy::cli
