@@ -1,0 +1,136 @@
+// Review: the blocks outside the database.
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "src/log/block_extents.h"
+#include "tests/unit/log/log_fixture.h"
+
+namespace eddy::log {
+namespace {
+
+constexpr char kBlocksPath[] = "/store/eddy.db-blocks";
+constexpr size_t kRecordBytes = 30000;  // four of them a block
+
+struct ReviewFixture : LogFixture {
+  ReviewFixture() : LogFixture(4 << 20) {}
+  Appended PutFlushed() {
+    const Appended first = Append(RawBody(next++, kRecordBytes));
+    for (int i = 1; i < 4; ++i) Append(RawBody(next++, kRecordBytes));
+    REQUIRE(engine->Flush().ok());
+    return first;
+  }
+  size_t FileBytes() const { return device.disk.Size(kBlocksPath); }
+  int next = 0;
+};
+
+TEST_CASE("a file of which nothing is used is cut, though only small blocks come",
+          "[log][extents][trim][review]") {
+  ReviewFixture f;
+  for (int i = 0; i < 32; ++i) f.PutFlushed();
+  SECTION("in the life in which the blocks were written") {}
+  SECTION("in the next, in which one of them has been dropped before") {
+    const Appended last = f.PutFlushed();
+    REQUIRE(f.log->Trim(last.position).ok());
+    REQUIRE(f.engine->Flush().ok());  // all but the last are gone
+    f.CloseAndReopen();
+  }
+  SECTION("in the next, after a death between the commit and the cut") {
+    REQUIRE(f.log->Trim(f.log->committed()).ok());
+    f.device.disk.FailNth(testing::CrashDisk::Op::kTruncate, 1,
+                          testing::CrashDisk::Fault::kIoError, /*sticky=*/true, "-blocks");
+    REQUIRE(f.engine->Flush().ok());
+    f.device.disk.ClearFaults();
+    f.KillAndReopen();
+  }
+  SECTION("after a commit that has failed for want of space") {
+    f.device.disk.FailNth(testing::CrashDisk::Op::kWrite, 1, testing::CrashDisk::Fault::kFull,
+                          /*sticky=*/true, "-wal");
+    for (int i = 0; i < 4; ++i) f.Append(RawBody(f.next++, kRecordBytes));
+    CHECK_FALSE(f.engine->Flush().ok());
+    f.device.disk.ClearFaults();
+    REQUIRE(f.engine->Flush().ok());
+  }
+  REQUIRE(f.FileBytes() > 1000000);
+  REQUIRE(f.log->Trim(f.log->committed()).ok());
+  REQUIRE(f.engine->Flush().ok());
+  // A day of a slow sensor.
+  for (int i = 0; i < 200; ++i) {
+    f.device.clock.Advance(absl::Minutes(7));
+    f.Append("a small record");
+    REQUIRE(f.engine->Flush().ok());
+    f.engine->RunOnce();
+    REQUIRE(f.log->Trim(f.log->committed()).ok());
+    REQUIRE(f.engine->Flush().ok());
+  }
+  CHECK(f.Bodies().empty());
+  CHECK(f.FileBytes() <= (1 << 20));
+}
+
+// block_extents.h: "Not used with secure_delete; blocks that lie there already stay readable,
+// and their places are cut off as they come free at the end."
+TEST_CASE("with secure_delete the file of before is cut once nothing of it is used",
+          "[log][extents][trim][review]") {
+  ReviewFixture f;
+  const uint64_t quota = GENERATE(uint64_t{0}, uint64_t{40} << 20);
+  f.options.store.quota_bytes = quota;
+  f.options.store.at_quota = AtLimit::kDropOldest;
+  f.CloseAndReopen();
+  REQUIRE(f.log->room() > 1000000);
+  uint64_t last = 0;
+  for (int i = 0; i < 140; ++i) last = f.PutFlushed().position;
+  // All but the last goes: what is free lies before it.
+  REQUIRE(f.log->Trim(last).ok());
+  REQUIRE(f.engine->Flush().ok());
+  REQUIRE(f.FileBytes() > 16000000);
+  f.options.store.secure_delete = true;
+  f.CloseAndReopen();
+  REQUIRE(f.log->Trim(f.log->committed()).ok());
+  for (int i = 0; i < 20; ++i) {
+    f.device.clock.Advance(absl::Minutes(7));
+    f.Append("a small record");
+    REQUIRE(f.engine->Flush().ok());
+    f.engine->RunOnce();
+    REQUIRE(f.log->Trim(f.log->committed()).ok());
+    REQUIRE(f.engine->Flush().ok());
+    if (i % 5 == 4) f.CloseAndReopen();
+  }
+  CHECK(f.Bodies().empty());
+  CHECK(f.FileBytes() <= (1 << 20));
+  INFO("room for " << f.log->room() << ", quota " << quota);
+  if (quota != 0) CHECK(f.log->room() > 10000000);
+}
+
+// What a read of a page answers: the reader is told to come again, and loses nothing.
+TEST_CASE("a read that fails for a while costs no record, wherever its block lies",
+          "[log][extents][read][fault][review]") {
+  ReviewFixture f;
+  const bool outside = GENERATE(false, true);
+  const auto fault = testing::CrashDisk::Fault::kIoError;  // no EIO: SQLITE_IOERR_READ
+  std::vector<std::string> want;
+  for (int i = 0; i < 4; ++i) {
+    want.push_back(RawBody(i, 7000));
+    f.Append(want.back());
+    if (!outside) REQUIRE(f.engine->Flush().ok());
+  }
+  for (int i = 4; outside && i < 8; ++i) {
+    want.push_back(RawBody(i, 30000));
+    f.Append(want.back());
+  }
+  REQUIRE(f.engine->Flush().ok());
+  f.CloseAndReopen();
+  REQUIRE((f.FileBytes() > 0) == outside);
+  INFO("outside " << outside);
+  f.device.disk.FailNth(testing::CrashDisk::Op::kRead, 1, fault, /*sticky=*/true,
+                        outside ? "-blocks" : "eddy.db");
+  const absl::StatusOr<ReadResult> read = f.log->Read(0, {});
+  INFO(read.status().ToString());
+  INFO("gap " << (read.ok() && read->gap.has_value()));
+  f.device.disk.ClearFaults();
+  CHECK_FALSE(read.ok());
+  CHECK(f.engine->Stats().blocks_damaged == 0);
+  CHECK((f.Bodies(read.ok() ? read->next : 0) == want));
+}
+
+}  // namespace
+}  // namespace eddy::log
