@@ -68,6 +68,11 @@ absl::StatusOr<std::unique_ptr<BlockExtents>> BlockExtents::Open(sql::Database& 
     EDDY_ASSIGN_OR_RETURN(extents->file_bytes_, (*there)->Bytes());
   } else if (!absl::IsNotFound(there.status())) {
     return there.status();
+  } else if (files->Size(extents->path_).value_or(0) > 0) {
+    // SQLite takes whatever it cannot stat() for not there. The rows' bytes are.
+    return absl::UnavailableError(absl::StrCat(
+        extents->path_, " is there, but SQLite cannot look at it; where times have 32 bits: if it "
+        "is dated 2038 or later, set the clock and touch it"));
   }
   extents->Relearn(db);
   // Made along with the store, which makes no files later; on a disk that has no room for

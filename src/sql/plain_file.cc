@@ -67,8 +67,10 @@ absl::Status PlainFile::Read(uint64_t at, size_t bytes, char* to) {
     const int code = ReadCode(to, static_cast<int>(part), static_cast<int64_t>(at));
     if (code != SQLITE_OK) {
       const absl::Status status = ToStatus(code, nullptr, absl::StrCat("read ", path_));
-      return code == SQLITE_IOERR_SHORT_READ ? absl::OutOfRangeError(status.message())
-                                             : absl::DataLossError(status.message());
+      if (code == SQLITE_IOERR_SHORT_READ) return absl::OutOfRangeError(status.message());
+      // As a page of the database: EIO and the like are damage, all else may be over soon.
+      if (code == SQLITE_IOERR_CORRUPTFS) return absl::DataLossError(status.message());
+      return status;
     }
     to += part;
     at += part;

@@ -36,7 +36,8 @@ class PlainFile {
   absl::StatusOr<uint64_t> Bytes();
 
   //   kOutOfRange   the file ends before `at` + `bytes`.
-  //   kDataLoss     the disk failed.
+  //   kDataLoss     the disk failed there (EIO).
+  //   kUnavailable  and the like: the read failed in another way.
   absl::Status Read(uint64_t at, size_t bytes, char* to);
   // The same with SQLite's code, for ReadAhead.
   int ReadCode(void* to, int bytes, int64_t at);
