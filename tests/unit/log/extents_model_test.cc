@@ -248,7 +248,7 @@ struct ModelRun {
       // Keep the model small.
       std::vector<Put> kept;
       for (const Put& put : puts[i]) {
-        if (put.end > oldest) kept.push_back(put);
+        if (put.end > durable_oldest[ids[i]]) kept.push_back(put);  // a drop may be forgotten
       }
       puts[i] = kept;
     }
@@ -281,6 +281,17 @@ struct ModelRun {
         REQUIRE(ExtentAt(ref) + ExtentBytes(ref) <= device.disk.Size(kBlocksPath));
       }
       used_end = end;
+    }
+    {
+      absl::StatusOr<sql::Statement> oldest = db->Prepare("SELECT id, oldest_position FROM logs");
+      REQUIRE(oldest.ok());
+      for (;;) {
+        const absl::StatusOr<bool> row = oldest->Step();
+        REQUIRE(row.ok());
+        if (!*row) break;
+        durable_oldest[static_cast<LogId>(oldest->ColumnInt(0))] =
+            static_cast<uint64_t>(oldest->ColumnInt(1));
+      }
     }
     {
       absl::StatusOr<sql::Statement> counts = db->Prepare(
@@ -331,7 +342,13 @@ struct ModelRun {
         engine->RunOnce();
         break;
       case 12:
-        if (random.OneIn(2)) {
+        if (std::getenv("EXT_CHANGE") != nullptr && random.OneIn(3)) {
+          // Reads of blocks fail, and then come again.
+          device.disk.FailNth(Op::kRead, 1 + random.Below(uint64_t{3}), Fault::kIoError, true, "-blocks");
+          for (size_t i = 0; i < 2; ++i) (void)logs[i]->Read(logs[i]->oldest(), {});
+          Flush();
+          ClearFaults();
+        } else if (random.OneIn(2)) {
           Fail();
         } else {
           ClearFaults();
@@ -374,6 +391,18 @@ struct ModelRun {
     }
   }
   void Reopen(bool cut) {
+    if (std::getenv("EXT_CHANGE") != nullptr) {
+      options.store.secure_delete = random.OneIn(4);
+      if (options.store.quota_bytes != 0 && random.OneIn(3)) {
+        options.store.quota_bytes = 8 * options.store.intake_bytes + (random.Below(6) << 20);
+        quota_changed = true;
+      }
+      if (random.OneIn(3)) {
+        options.store.headroom_bytes = random.OneIn(2) ? 1 << 20 : 0;
+        device.files.SetFreeBytes(options.store.headroom_bytes == 0 ? uint64_t{1} << 40
+                                                                    : 3 * options.store.intake_bytes + (random.Below(4) << 20));
+      }
+    }
     const bool opened = Open();
     INFO(what << ": " << why.ToString());
     REQUIRE(opened);
@@ -384,6 +413,7 @@ struct ModelRun {
   // Nothing is there any more: what comes next lies at the begin, and the file is short.
   void Empty() {
     with_early = false;
+    device.files.SetFreeBytes(uint64_t{1} << 40);
     ClearFaults();
     device.clock.Advance(absl::Minutes(2));
     for (int i = 0; i < 4 && !engine->Flush().ok(); ++i) device.clock.Advance(absl::Seconds(10));
@@ -395,7 +425,15 @@ struct ModelRun {
         trimmed[i] = logs[i]->committed();
       }
       REQUIRE(Flush());
-      for (int i = 0; i < 9; ++i) REQUIRE(TryPut(0, 12000));
+      for (int i = 0; i < 9; ++i) {
+        if (options.store.secure_delete && logs[0]->room() < 200000) return;
+        INFO("mode " << mode << " room " << logs[0]->room() << " quota " << options.store.quota_bytes
+                     << " headroom " << options.store.headroom_bytes << " secure "
+                     << options.store.secure_delete << " file " << device.disk.Size(kBlocksPath)
+                     << " db " << device.disk.Size(kDatabasePath) << " intake "
+                     << options.store.intake_bytes);
+        REQUIRE(TryPut(0, 12000));
+      }
       REQUIRE(Flush());
       device.clock.Advance(absl::Minutes(2));
       engine->RunOnce();
@@ -403,6 +441,7 @@ struct ModelRun {
     }
     LookAtFiles();
     INFO("mode " << mode << ", file " << device.disk.Size(kBlocksPath) << ", used to " << used_end);
+    if (options.store.secure_delete || options.store.headroom_bytes != 0) return;
     // Two blocks of these at the most stand there at a time.
     REQUIRE(used_end <= 262144);
     REQUIRE(device.disk.Size(kBlocksPath) <= used_end + (1 << 20));
@@ -430,6 +469,8 @@ struct ModelRun {
   int early_left = 0;
   bool in_early = false;
   bool with_early = true;
+  bool quota_changed = false;
+  std::map<LogId, uint64_t> durable_oldest;
   uint64_t early_syncs = 0;
   uint64_t early_blocks = 0;
 };
@@ -455,7 +496,7 @@ TEST_CASE("rounds of every kind and fault keep what they must, and leak no place
                         static_cast<int>(run.device.disk.Size("/store/eddy.db-wal")),
                         static_cast<int>(run.device.disk.Size(kBlocksPath)), run.engine->Stats().rejects);
       }
-      if (run.flushed && !run.faulty && run.options.store.quota_bytes != 0) {
+      if (run.flushed && !run.faulty && !run.quota_changed && run.options.store.quota_bytes != 0) {
         const uint64_t all = run.AllBytes();
         if (all > run.options.store.quota_bytes) {
           over = std::max(over, all - run.options.store.quota_bytes);

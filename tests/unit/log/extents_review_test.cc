@@ -132,6 +132,49 @@ TEST_CASE("a read that fails for a while costs no record, wherever its block lie
   CHECK((f.Bodies(read.ok() ? read->next : 0) == want));
 }
 
+// store.h: quota_bytes is "the most that the store's files may hold ...: database, WAL, ..."
+TEST_CASE("a trim of much, overwritten by secure_delete, keeps to the quota and to a disk of its size",
+          "[log][quota][wal][review]") {
+  LogFixture f(256 << 10);
+  constexpr uint64_t kQuota = 16 << 20;
+  f.options.store.quota_bytes = kQuota;
+  f.options.store.secure_delete = GENERATE(false, true);
+  f.CloseAndReopen();
+  const auto all_bytes = [&] {
+    return f.device.disk.Size("/store/eddy.db") + f.device.disk.Size("/store/eddy.db-wal") +
+           f.device.disk.Size(kBlocksPath) + *f.device.files.Size(kIntake);
+  };
+  int next = 0;
+  size_t most = 0;
+  while (f.log->room() > 100000) {
+    for (int i = 0; i < 4; ++i) f.Append(RawBody(next++, 12000));
+    REQUIRE(f.engine->Flush().ok());
+    f.engine->RunOnce();
+    most = std::max(most, all_bytes());
+  }
+  CHECK(most <= kQuota);
+  REQUIRE(next > 400);
+  const bool small_disk = GENERATE(false, true);
+  INFO("secure_delete " << f.options.store.secure_delete << ", a disk of the quota's size "
+                        << small_disk);
+  // The intake lies elsewhere in this test.
+  if (small_disk) f.device.disk.SetCapacity(kQuota - *f.device.files.Size(kIntake));
+  REQUIRE(f.log->Trim(f.log->committed()).ok());
+  absl::Status flushed = f.engine->Flush();
+  most = std::max(most, all_bytes());
+  for (int i = 0; i < 50 && !flushed.ok(); ++i) {
+    f.device.clock.Advance(absl::Seconds(10));
+    f.engine->RunOnce();
+    flushed = f.engine->Flush();
+    most = std::max(most, all_bytes());
+  }
+  INFO(flushed.ToString());
+  CHECK(flushed.ok());
+  CHECK(most <= kQuota);
+  CHECK(f.Bodies().empty());
+  CHECK(f.log->room() > 100000);
+}
+
 // A view that has handed out its log up to `scan`; what lies below `head` is done.
 struct PassedView : Participant {
   bool Capture() override { return false; }
