@@ -287,14 +287,16 @@ absl::StatusOr<std::string_view> BlockWriter::Read(int64_t id, std::unique_ptr<c
   return std::string_view(memory->get(), frames->size());
 }
 
-absl::Status BlockWriter::Delete(int64_t id) {
+absl::StatusOr<bool> BlockWriter::Delete(int64_t id) {
   {
     sql::AutoReset reset(place_);
     place_.Bind(1, id);
     EDDY_ASSIGN_OR_RETURN(const bool is_there, place_.Step());
-    if (is_there) extents_->Give(place_.ColumnInt(0));
+    if (!is_there) return false;
+    extents_->Give(place_.ColumnInt(0));
   }
-  return delete_.Bind(1, id).Run();
+  EDDY_RETURN_IF_ERROR(delete_.Bind(1, id).Run());
+  return true;
 }
 
 }  // namespace eddy::log

@@ -60,7 +60,8 @@ class BlockWriter {
                     std::vector<BlockRow>* rows);
   // The frames of one, in `*memory`; none if it is damaged.
   absl::StatusOr<std::string_view> Read(int64_t id, std::unique_ptr<char[]>* memory);
-  absl::Status Delete(int64_t id);
+  // False: there is none any more.
+  absl::StatusOr<bool> Delete(int64_t id);
 
   // Moves some of the blocks that lie last outside to free places before them; returns how
   // many bytes: 0 if there is none for the last.

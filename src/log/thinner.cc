@@ -88,7 +88,8 @@ absl::Status Thinner::Write() {
   for (const Look& look : looks_) {
     BlockSum added;
     if (look.live.empty()) {
-      EDDY_RETURN_IF_ERROR(writer_->Delete(look.row.id));
+      EDDY_ASSIGN_OR_RETURN(const bool deleted, writer_->Delete(look.row.id));
+      if (!deleted) continue;  // trimmed in this round, before its blocks, and counted off there
     } else {
       EDDY_RETURN_IF_ERROR(Replace(look, &added));
       if (added.blocks == 0) continue;
@@ -114,7 +115,7 @@ absl::Status Thinner::Replace(const Look& look, BlockSum* added) {
   uint64_t bytes = 0;  // if they were not packed
   for (const BlockDraft& run : runs) bytes += kRowBytes + (run.end - run.first);
   if (2 * bytes > look.row.bytes) return absl::OkStatus();
-  EDDY_RETURN_IF_ERROR(writer_->Delete(look.row.id));
+  EDDY_RETURN_IF_ERROR(writer_->Delete(look.row.id).status());
   for (const BlockDraft& run : runs) {
     EDDY_ASSIGN_OR_RETURN(const uint64_t stored, writer_->Insert(run, look.row.kept_ms));
     added->blocks += 1;
