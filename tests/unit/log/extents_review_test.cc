@@ -133,7 +133,7 @@ TEST_CASE("a read that fails for a while costs no record, wherever its block lie
 }
 
 // store.h: quota_bytes is "the most that the store's files may hold ...: database, WAL, ..."
-TEST_CASE("a trim of much, overwritten by secure_delete, keeps to the quota and to a disk of its size",
+TEST_CASE("a trim of much keeps to the quota, and to a disk of its size",
           "[log][quota][wal][review]") {
   LogFixture f(256 << 10);
   constexpr uint64_t kQuota = 16 << 20;
@@ -146,8 +146,9 @@ TEST_CASE("a trim of much, overwritten by secure_delete, keeps to the quota and 
   };
   int next = 0;
   size_t most = 0;
+  const bool small_blocks = GENERATE(false, true);  // below a page: a commit a few records
   while (f.log->room() > 100000) {
-    for (int i = 0; i < 4; ++i) f.Append(RawBody(next++, 12000));
+    for (int i = 0; i < 4; ++i) f.Append(RawBody(next++, small_blocks ? 300 : 12000));
     REQUIRE(f.engine->Flush().ok());
     f.engine->RunOnce();
     most = std::max(most, all_bytes());
@@ -155,8 +156,8 @@ TEST_CASE("a trim of much, overwritten by secure_delete, keeps to the quota and 
   CHECK(most <= kQuota);
   REQUIRE(next > 400);
   const bool small_disk = GENERATE(false, true);
-  INFO("secure_delete " << f.options.store.secure_delete << ", a disk of the quota's size "
-                        << small_disk);
+  INFO("secure_delete " << f.options.store.secure_delete << ", small blocks " << small_blocks
+                        << ", a disk of the quota's size " << small_disk);
   // The intake lies elsewhere in this test.
   if (small_disk) f.device.disk.SetCapacity(kQuota - *f.device.files.Size(kIntake));
   REQUIRE(f.log->Trim(f.log->committed()).ok());
@@ -173,6 +174,47 @@ TEST_CASE("a trim of much, overwritten by secure_delete, keeps to the quota and 
   CHECK(most <= kQuota);
   CHECK(f.Bodies().empty());
   CHECK(f.log->room() > 100000);
+}
+
+// store.h: reserve_bytes is "given up when the disk is full, so that what was accepted before
+// ..., trims, deletes and acknowledgements are committed in spite of it".
+TEST_CASE("a trim of much on a full disk is committed out of the reserve",
+          "[log][reserve][wal][review]") {
+  LogFixture f(256 << 10);
+  constexpr uint64_t kReserve = 1 << 20;
+  f.options.store.reserve_bytes = kReserve;
+  f.options.store.secure_delete = GENERATE(false, true);
+  f.CloseAndReopen();
+  REQUIRE(f.engine->Stats().reserve_held);
+  int next = 0;
+  const bool small_blocks = GENERATE(false, true);  // below a page: a commit a few records
+  for (int i = 0; i < (small_blocks ? 4000 : 120); ++i) {
+    for (int j = 0; j < 4; ++j) f.Append(RawBody(next++, small_blocks ? 300 : 12000));
+    REQUIRE(f.engine->Flush().ok());
+    f.engine->RunOnce();
+  }
+  const auto files = [&] {
+    uint64_t sum = 0;
+    for (const std::string& name : f.device.disk.List()) sum += f.device.disk.Size(name);
+    return sum;
+  };
+  const uint64_t full = files() + 4096;
+  f.device.disk.SetCapacity(full);
+  f.device.files.SetFreeBytes(0);
+  f.Append(RawBody(next++, 12000));
+  INFO("secure_delete " << f.options.store.secure_delete << ", small blocks " << small_blocks);
+  REQUIRE(f.log->Trim(f.log->committed()).ok());
+  absl::Status flushed = f.engine->Flush();
+  for (int i = 0; i < 100 && !flushed.ok(); ++i) {
+    // What the reserve has held is free on the disk now.
+    if (!f.engine->Stats().reserve_held) f.device.disk.SetCapacity(full + kReserve);
+    f.device.clock.Advance(absl::Seconds(10));
+    f.engine->RunOnce();
+    flushed = f.engine->Flush();
+  }
+  INFO(flushed.ToString());
+  CHECK(flushed.ok());
+  CHECK(f.Bodies().size() == 1);
 }
 
 // A view that has handed out its log up to `scan`; what lies below `head` is done.
