@@ -12,6 +12,8 @@
 #include "absl/base/optimization.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/cord.h"
+#include "absl/strings/string_view.h"
 
 // Returns from the calling function when `expr` is not OK.
 #define EDDY_RETURN_IF_ERROR(expr)               \
@@ -45,5 +47,17 @@
       ::std::abort();                                                         \
     }                                                                         \
   } while (false)
+
+namespace eddy {
+
+// `cause` in other words: its payloads say what it was to whoever acts on it.
+inline absl::Status Retold(absl::Status words, const absl::Status& cause) {
+  cause.ForEachPayload([&words](absl::string_view url, const absl::Cord& payload) {
+    words.SetPayload(url, payload);
+  });
+  return words;
+}
+
+}  // namespace eddy
 
 #endif  // EDDY_SRC_BASE_STATUS_H_

@@ -9,6 +9,8 @@
 namespace eddy::log {
 namespace {
 
+constexpr uint64_t kTrimmedRowBytes = 96;  // and what the index of places holds of it; about
+
 constexpr char kInsert[] =
     "INSERT INTO blocks (id, frame_count, first_time_ms, last_time_ms, time_trusted, kept_ms, "
     "checksum, span, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
@@ -17,8 +19,8 @@ constexpr char kFindBelow[] =
     "SELECT id, " EDDY_BLOCK_SPAN " FROM blocks WHERE id >= ? AND id <= ? "
     "ORDER BY id DESC LIMIT 1";
 constexpr char kListBelow[] =
-    "SELECT frame_count, " EDDY_BLOCK_BYTES ", " EDDY_BLOCK_PLACE
-    " FROM blocks WHERE id >= ? AND id < ?";
+    "SELECT frame_count, " EDDY_BLOCK_BYTES ", " EDDY_BLOCK_PLACE ", id"
+    " FROM blocks WHERE id >= ? AND id < ? ORDER BY id";
 constexpr char kDeleteBelow[] = "DELETE FROM blocks WHERE id >= ? AND id < ?";
 constexpr char kTrimLog[] =
     "UPDATE logs SET oldest_position = max(oldest_position, ?), "
@@ -27,8 +29,8 @@ constexpr char kSetEnd[] =
     "UPDATE logs SET end_position = max(end_position, ?), "
     "reserved_position = max(reserved_position, ?) WHERE id = ?";
 constexpr char kList[] =
-    "SELECT id, frame_count, " EDDY_BLOCK_SPAN ", " EDDY_BLOCK_BYTES ", first_time_ms, last_time_ms, "
-    "kept_ms FROM blocks WHERE id >= ? AND id < ? ORDER BY id LIMIT ?";
+    "SELECT id, frame_count, " EDDY_BLOCK_SPAN ", " EDDY_BLOCK_BYTES ", first_time_ms, "
+    "last_time_ms, kept_ms FROM blocks WHERE id >= ? AND id < ? ORDER BY id LIMIT ?";
 constexpr char kRead[] =
     "SELECT checksum, " EDDY_BLOCK_SPAN ", bytes FROM blocks WHERE id = ?";
 constexpr char kPlace[] = "SELECT " EDDY_BLOCK_PLACE " FROM blocks WHERE id = ?";
@@ -202,9 +204,10 @@ absl::StatusOr<uint64_t> BlockWriter::Insert(const BlockDraft& draft, int64_t ke
   return early ? ExtentBytes(outside) : bytes.size();
 }
 
-absl::StatusOr<BlockSum> BlockWriter::Trim(LogId log, uint64_t before, uint64_t log_end) {
+absl::StatusOr<BlockSum> BlockWriter::Trim(LogId log, uint64_t log_end, uint64_t* before,
+                                           uint64_t bytes_max) {
   const int64_t log_first = BlockId(log, 0);
-  int64_t keep = BlockId(log, before);
+  int64_t keep = BlockId(log, *before);
   {
     sql::AutoReset reset(find_below_);
     find_below_.Bind(1, log_first).Bind(2, keep);
@@ -213,16 +216,25 @@ absl::StatusOr<BlockSum> BlockWriter::Trim(LogId log, uint64_t before, uint64_t 
       const int64_t id = find_below_.ColumnInt(0);
       const uint64_t end = (static_cast<uint64_t>(id - log_first) << 2) +
                            static_cast<uint64_t>(find_below_.ColumnInt(1));
-      keep = end <= before ? id + 1 : id;
+      keep = end <= *before ? id + 1 : id;
     }
   }
   BlockSum sum;
+  uint64_t dirtied = 0;
   {
     sql::AutoReset reset(list_below_);
     list_below_.Bind(1, log_first).Bind(2, keep);
     for (;;) {
       EDDY_ASSIGN_OR_RETURN(const bool has_row, list_below_.Step());
       if (!has_row) break;
+      dirtied += kTrimmedRowBytes;
+      const bool is_inside = list_below_.ColumnInt(2) == 0;
+      if (is_inside) dirtied += static_cast<uint64_t>(list_below_.ColumnInt(1));
+      if (dirtied > bytes_max && sum.blocks > 0) {
+        keep = list_below_.ColumnInt(3);
+        *before = FirstOf(keep);
+        break;
+      }
       ++sum.blocks;
       sum.frames += static_cast<uint64_t>(list_below_.ColumnInt(0));
       sum.bytes += static_cast<uint64_t>(list_below_.ColumnInt(1));
@@ -232,7 +244,7 @@ absl::StatusOr<BlockSum> BlockWriter::Trim(LogId log, uint64_t before, uint64_t 
   if (sum.blocks > 0) {
     EDDY_RETURN_IF_ERROR(delete_below_.Bind(1, log_first).Bind(2, keep).Run());
   }
-  EDDY_RETURN_IF_ERROR(trim_log_.Bind(1, static_cast<int64_t>(before))
+  EDDY_RETURN_IF_ERROR(trim_log_.Bind(1, static_cast<int64_t>(*before))
                            .Bind(2, static_cast<int64_t>(log_end))
                            .Bind(3, log)
                            .Run());

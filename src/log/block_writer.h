@@ -47,10 +47,12 @@ class BlockWriter {
 
   // Packs the frames, and returns how many bytes are stored. `kept_ms`: see AgeClock.
   absl::StatusOr<uint64_t> Insert(const BlockDraft& draft, int64_t kept_ms);
-  // Deletes the blocks of the log that end at or below `before`, and notes the
-  // log's end so that deleting the last block does not forget it. Returns
-  // what was deleted.
-  absl::StatusOr<BlockSum> Trim(LogId log, uint64_t before, uint64_t log_end);
+  // Deletes the blocks of the log that end at or below `*before`, and notes the log's end so
+  // that deleting the last block does not forget it. Returns what was deleted. SQLite writes
+  // what it frees to the WAL: of more than `bytes_max` in the database (one block at the
+  // least) the rest stays, and begins at `*before` then.
+  absl::StatusOr<BlockSum> Trim(LogId log, uint64_t log_end, uint64_t* before,
+                                uint64_t bytes_max = UINT64_MAX);
   // Notes how far the log went where no block says so, and up to where it may go
   // before that is noted again (0: as it was). Both only grow.
   absl::Status SetEnd(LogId log, uint64_t end, uint64_t reserved);
@@ -75,6 +77,11 @@ class BlockWriter {
   // An empty one (there is no database just now) has nothing to do.
   absl::Status Sync() { return extents_ == nullptr ? absl::OkStatus() : extents_->Sync(); }
   void Finish(bool committed);
+  // A commit was synced, and was no empty one, before its Finish: nothing of before is in
+  // doubt outside.
+  void Settled() {
+    if (extents_ != nullptr) extents_->Settle();
+  }
   // So that bytes may go outside again: if something is in doubt there, by a small commit,
   // which syncs the WAL that a killed process has left, and takes the place of one that
   // failed. Outside a transaction.

@@ -8,9 +8,9 @@
 //
 // which no step of the wall clock can disturb, and are marked as not trusted.
 // Once the clock is set, all of them are wrong by the same offset: it is stored
-// once for the boot, and added whenever such a frame is read, or looked for by its time.
-// Frames stay as they lie, and so do the rows of blocks, which tell that there are such. A boot that ends before its clock was set keeps its guess for ever, and
-// the mark.
+// once for the boot, and added whenever such a frame is read or looked for by its time.
+// Frames stay as they lie, and so do the rows of blocks, which tell that there are such.
+// A boot that ends before its clock was set keeps its guess for ever, and the mark.
 //
 // Which frames belong to which boot is told by where each log was when it began:
 // `clock_starts` holds a row a log for each boot that began without the time.

@@ -32,6 +32,10 @@ constexpr int kUnpublishedYieldsMax = 200;
 // How often a disk that refuses is tried again, if the flush is not due sooner.
 constexpr absl::Duration kRetryPause = absl::Milliseconds(200);
 
+// What a trim takes of the WAL's length in one round, and how soon the next comes.
+constexpr uint64_t kTrimShareOfWal = 4;
+constexpr absl::Duration kTrimPause = absl::Milliseconds(2);
+
 // A WAL whose copy is short, because its commits have written the same few pages
 // again and again, is copied at this length: one that is written anew from its start
 // does not grow, and a sync of a file that grows takes twice as long. (Measured on
@@ -104,7 +108,7 @@ absl::Duration EngineImpl::RunCommits() {
   const absl::Duration due = last_own_ + pace - now;
   const bool enough =
       sealed_bytes_.load(std::memory_order_relaxed) >= options_.store.commit_bytes ||
-      room_wanted_.load() > 0;
+      room_wanted_.load() > 0 || (trims_left_ && !degraded);
   if (!enough && due > absl::ZeroDuration()) return due;
   if (mend_wanted_ && EnsureDatabase().ok()) MendIndex().IgnoreError();  // of a salvage, say
   const absl::Duration debt = budget_.UntilAffordable(now);
@@ -124,6 +128,7 @@ absl::Duration EngineImpl::RunCommits() {
   if (degraded && !round.worked) Probe();
   CheckpointAbove(WalBytesMax());
   if (!round.status.ok() || IsDegraded()) return std::min(interval, kRetryPause);
+  if (trims_left_) return std::min(interval, kTrimPause);
   return round.complete ? interval : std::min(interval, kIncompletePauseMax);
 }
 
@@ -173,9 +178,9 @@ void EngineImpl::Drain(LogRound* round) {
   if (round->cut.runs.empty()) round->end = std::max(round->end, round->cut.claimed_end);
 }
 
-absl::Status EngineImpl::WriteRound(const std::vector<LogRound>& rounds,
-                                    const std::vector<Participant*>& captured,
-                                    bool with_state) {
+absl::Status EngineImpl::WriteRound(const std::vector<Participant*>& captured, bool with_state,
+                                    std::vector<LogRound>* rounds_of_logs) {
+  std::vector<LogRound>& rounds = *rounds_of_logs;
   EDDY_RETURN_IF_ERROR(EnsureDatabase());
   // Where files are bounded a small one may go there too.
   if (AnyLarge(rounds) || IsBounded()) EDDY_RETURN_IF_ERROR(SettleBlocks());
@@ -184,7 +189,7 @@ absl::Status EngineImpl::WriteRound(const std::vector<LogRound>& rounds,
   if (with_state) EDDY_RETURN_IF_ERROR(thinner_->Write());  // likewise
   const int64_t kept_ms = keeper_->NowMs();
   const uint64_t inside_before = writer_->inside_bytes();
-  for (const LogRound& round : rounds) {
+  for (LogRound& round : rounds) {
     if (round.log == journal_) {
       // Folded into the views' tables: only how far matters. Without the state
       // the frames have to stay.
@@ -200,12 +205,7 @@ absl::Status EngineImpl::WriteRound(const std::vector<LogRound>& rounds,
     if (round.reserve != 0) {
       EDDY_RETURN_IF_ERROR(writer_->SetEnd(round.log->id(), round.end, round.reserve));
     }
-    if (round.cut.trim_before != 0) {
-      EDDY_ASSIGN_OR_RETURN(
-          const BlockSum trimmed,
-          writer_->Trim(round.log->id(), round.cut.trim_before, round.end));
-      EDDY_RETURN_IF_ERROR(keeper_->Trimmed(round.log, round.end, trimmed));
-    }
+    if (round.cut.trim_before != 0) EDDY_RETURN_IF_ERROR(Trim(round.end, &round));
   }
   if (with_state) {
     for (Participant* participant : captured) {
@@ -254,29 +254,37 @@ void EngineImpl::TellLive() {
                                           std::memory_order_relaxed);
 }
 
+// A part of the WAL at a time. The rest is the next round's, which comes soon.
+absl::Status EngineImpl::Trim(uint64_t end, LogRound* round) {
+  const uint64_t wanted = round->cut.trim_before;
+  EDDY_ASSIGN_OR_RETURN(const BlockSum trimmed,
+                        writer_->Trim(round->log->id(), end, &round->cut.trim_before,
+                                      plan_.wal_bytes_max / kTrimShareOfWal));
+  trims_left_ = trims_left_ || round->cut.trim_before != wanted;
+  return keeper_->Trimmed(round->log, end, trimmed);
+}
+
 // Trims alone: on a full disk they free the pages that the frames then need, at a quota
 // the places outside, which serve only once that is committed.
-absl::Status EngineImpl::TrimOnly(const std::vector<LogRound>& rounds) {
+absl::Status EngineImpl::TrimOnly(std::vector<LogRound>* rounds) {
   const auto write = [&]() -> absl::Status {
     commit_mu_.AssertHeld();
     EDDY_RETURN_IF_ERROR(EnsureDatabase());
     EDDY_ASSIGN_OR_RETURN(sql::Transaction transaction, sql::Transaction::Begin(*db_));
     EDDY_RETURN_IF_ERROR(keeper_->WriteDrops());
-    for (const LogRound& round : rounds) {
-      if (round.cut.trim_before == 0) continue;
-      const uint64_t end = round.log->committed();
-      EDDY_ASSIGN_OR_RETURN(const BlockSum trimmed,
-                            writer_->Trim(round.log->id(), round.cut.trim_before, end));
-      EDDY_RETURN_IF_ERROR(keeper_->Trimmed(round.log, end, trimmed));
+    for (LogRound& round : *rounds) {
+      if (round.cut.trim_before != 0) EDDY_RETURN_IF_ERROR(Trim(round.log->committed(), &round));
     }
     return transaction.Commit();
   };
+  const uint64_t wal_before = vfs_->Counts().wal_bytes;
   const absl::Status status = write();
   if (sql::IsSyncFailure(status)) NoteCommit(status);
+  if (status.ok() && vfs_->Counts().wal_bytes > wal_before) writer_->Settled();
   writer_->Finish(status.ok());
   keeper_->Finish(status.ok());
   if (!status.ok()) return status;  // the next round tries both again
-  for (const LogRound& round : rounds) {
+  for (const LogRound& round : *rounds) {
     if (round.cut.trim_before == 0) continue;
     round.log->Committed(round.log->committed(), 0, round.cut.trim_before);
   }
@@ -290,6 +298,7 @@ EngineImpl::RoundResult EngineImpl::CommitRound(Extent extent) {
   if (!release_only) last_round_ = now;
   // That of a transaction moves nothing and thins nothing: one that does is still due.
   if (!release_only && transacting_ == nullptr) last_own_ = now;
+  if (!release_only) trims_left_ = false;
   sealed_bytes_.store(0, std::memory_order_relaxed);
   SealQuietLogs();
   PlanThinning(extent == Extent::kDue && transacting_ == nullptr);
@@ -360,7 +369,9 @@ EngineImpl::RoundResult EngineImpl::CommitRound(Extent extent) {
   }
   const auto write = [&] {
     commit_mu_.AssertHeld();
-    status = WriteRound(rounds, captured, complete);
+    const uint64_t wal_before = vfs_->Counts().wal_bytes;
+    status = WriteRound(captured, complete, &rounds);
+    if (status.ok() && vfs_->Counts().wal_bytes > wal_before) writer_->Settled();
     NoteCommit(status);
     if (!status.ok()) move_after_ = now + kMovePause;  // not again for nothing
     if (!status.ok() && db_open_) db_->StopReading();
@@ -371,7 +382,7 @@ EngineImpl::RoundResult EngineImpl::CommitRound(Extent extent) {
   // Places outside are free only once it is committed that nobody refers to them.
   if (!release_only && status.ok() && keeper_->NeedsPlacesFirst() && transacting_ == nullptr &&
       (with_trims || keeper_->HasDropsToWrite())) {
-    status = TrimOnly(rounds);
+    status = TrimOnly(&rounds);
   }
   if (work && status.ok()) {
     write();
@@ -390,7 +401,7 @@ EngineImpl::RoundResult EngineImpl::CommitRound(Extent extent) {
     const bool drops = keeper_->HasDropsToWrite();
     const bool by_itself = transacting_ != nullptr && transacting_->spilled;
     const bool reserve = !by_itself && GiveUpReserve();
-    const bool trimmed = (drops || with_trims) && TrimOnly(rounds).ok();
+    const bool trimmed = (drops || with_trims) && TrimOnly(&rounds).ok();
     if ((reserve || (trimmed && drops)) && transacting_ == nullptr) write();
   }
   const bool with_state = status.ok() && work && complete;

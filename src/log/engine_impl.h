@@ -208,8 +208,8 @@ class EngineImpl final : public Engine, public LogHost {
   }
   // Of the frames of a block.
   uint64_t BlockBytesMax() const;
-  absl::Status TrimOnly(const std::vector<LogRound>& rounds)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  absl::Status Trim(uint64_t end, LogRound* round) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
+  absl::Status TrimOnly(std::vector<LogRound>* rounds) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   absl::Status DecideDrops(const std::vector<LogRound>& rounds)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   // See thinner.h.
@@ -235,8 +235,8 @@ class EngineImpl final : public Engine, public LogHost {
   sql::OpenOptions ConnectionOptions(sql::Mode mode) const;
   void SealQuietLogs() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   void Drain(LogRound* round);
-  absl::Status WriteRound(const std::vector<LogRound>& rounds,
-                          const std::vector<Participant*>& captured, bool with_state)
+  absl::Status WriteRound(const std::vector<Participant*>& captured, bool with_state,
+                          std::vector<LogRound>* rounds_of_logs)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
   // How long the WAL may become before it is copied.
   uint64_t WalBytesMax() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_);
@@ -299,6 +299,7 @@ class EngineImpl final : public Engine, public LogHost {
   absl::Duration last_round_ ABSL_GUARDED_BY(commit_mu_);  // SinceBoot of its start
   absl::Duration last_own_ ABSL_GUARDED_BY(commit_mu_);  // likewise, of no transaction
   uint64_t wal_block_bytes_ ABSL_GUARDED_BY(commit_mu_) = 0;  // in the WAL; about
+  bool trims_left_ ABSL_GUARDED_BY(commit_mu_) = false;  // the last round had too much of them
   bool round_owed_ ABSL_GUARDED_BY(commit_mu_) = false;  // to those who waited, by the next
   uint32_t crowd_ ABSL_GUARDED_BY(commit_mu_) = 0;  // waited at the last round's end
   WriteBudget budget_ ABSL_GUARDED_BY(commit_mu_);

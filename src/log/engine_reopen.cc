@@ -91,16 +91,12 @@ absl::Status EngineImpl::EnsureDatabase() {
   }
   if (!reopen_wanted_ || (db_open_ && !wal_in_doubt_)) return absl::OkStatus();
   // With the payloads of the cause, by which health.h knows it.
-  absl::Status refused(
-      absl::StatusCode::kUnavailable,
-      absl::StrCat("a sync failed, and the database could not be opened anew yet (next attempt in ",
-                   absl::FormatDuration(std::max(reopen_at_ - now, absl::ZeroDuration())).c_str(),
-                   ")", reopen_status_.ok() ? "" : ": ",
-                   reopen_status_.ok() ? "" : reopen_status_.ToString()));
-  reopen_status_.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) {
-    refused.SetPayload(url, payload);
-  });
-  return refused;
+  return Retold(
+      absl::UnavailableError(absl::StrCat(
+          "a sync failed, and the database could not be opened anew yet (next attempt in ",
+          absl::FormatDuration(std::max(reopen_at_ - now, absl::ZeroDuration())).c_str(), ")",
+          reopen_status_.ok() ? "" : ": ", reopen_status_.ok() ? "" : reopen_status_.ToString())),
+      reopen_status_);
 }
 
 absl::Status EngineImpl::ReopenDatabase() {

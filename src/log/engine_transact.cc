@@ -282,12 +282,10 @@ absl::Status EngineImpl::CommitFrames(Transacting* transacting) {
     log->NotifyHidden();
   }
   if (status.ok()) return status;
-  absl::Status failed(status.code(), absl::StrCat("the transaction is not committed, nothing of "
-                                                  "it is there: ", status.message()));
-  status.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) {
-    failed.SetPayload(url, payload);
-  });
-  return failed;
+  return Retold(absl::Status(status.code(),
+                             absl::StrCat("the transaction is not committed, nothing of it is "
+                                          "there: ", status.message())),
+                status);
 }
 
 }  // namespace eddy::log

@@ -160,8 +160,13 @@ absl::Status EngineImpl::Flush() {
   }
   for (SegmentLog* log : LogsWithWork()) {
     if (!log->TrimPending()) continue;
-    CommitLock lock(this);
-    return CommitRound().status;
+    // Each under a lock of its own: there may be many, and others wait too.
+    for (bool more = true; more;) {
+      CommitLock lock(this);
+      EDDY_RETURN_IF_ERROR(CommitRound().status);
+      more = trims_left_;
+    }
+    return absl::OkStatus();
   }
   return absl::OkStatus();
 }

@@ -13,7 +13,8 @@
 // A round that fails leaves its drops owed: the next one writes them first.
 //
 // A log that is being salvaged is *frozen*: its blocks come in from the oldest on, below
-// those of new records, and only the former may be dropped. keeper_salvage.cc has the rest.
+// those of new records, and only the former may be dropped. keeper_salvage.cc has the rest,
+// keeper_totals.cc what the tables keep.
 // Depends on block_writer.h, gap_list.h, retention.h, segment_log.h.
 #ifndef EDDY_SRC_LOG_KEEPER_H_
 #define EDDY_SRC_LOG_KEEPER_H_

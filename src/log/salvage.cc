@@ -346,7 +346,8 @@ absl::Status Salvage::Write() {
     if (passed) {
       EDDY_RETURN_IF_ERROR(WriteGap(id, *passed));
       const uint64_t committed = work.log->committed();
-      EDDY_ASSIGN_OR_RETURN(const BlockSum trimmed, writer_->Trim(id, passed->end, committed));
+      uint64_t before = passed->end;
+      EDDY_ASSIGN_OR_RETURN(const BlockSum trimmed, writer_->Trim(id, committed, &before));
       EDDY_RETURN_IF_ERROR(keeper_->Trimmed(work.log, committed, trimmed));
     }
     for (const Found& found : prepared_) {

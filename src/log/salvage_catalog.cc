@@ -330,7 +330,8 @@ absl::Status TakeOverLogs(SalvageSources& sources, sql::Database& db) {
                  std::max(whole_end, log.end) + kBeyondUnknownBytes);
     reached.Reset();
     const uint64_t held = std::max({whole_end, claimed_end, log.end, log.reserved});
-    EDDY_RETURN_IF_ERROR(forget_high.Bind(1, int64_t{id}).Bind(2, static_cast<int64_t>(held)).Run());
+    forget_high.Bind(1, int64_t{id}).Bind(2, static_cast<int64_t>(held));
+    EDDY_RETURN_IF_ERROR(forget_high.Run());
     const bool has_owner = owned.count(id) != 0;
     uint64_t salvage_end = std::max(whole_end, claimed_end);
     // Behind the last block that is known there may have been others. Where the store was

@@ -10,8 +10,9 @@
 // full it is removed; from then on the store takes no records, so that what was
 // given free serves those who make room. First the WAL is copied into the database,
 // which may have to grow for it, and cut. For that to fit, a quarter of the reserve
-// is all that may wait in the WAL, and the rest is more than a round. It is made again once as much again is
-// free, or once the database has free pages of its own for what the intake holds.
+// is all that may wait in the WAL, and the rest is more than a round. It is made again
+// once as much again is free, or once the database has free pages of its own for what the
+// intake holds.
 //
 // Space within the database is used again and not given back: a file in which
 // pages can be moved (auto_vacuum) needs a map of them, which every commit writes.

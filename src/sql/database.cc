@@ -4,7 +4,6 @@
 
 #include <cstddef>
 
-#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "src/base/status.h"
 #include "src/sql/page_counts.h"
@@ -143,13 +142,9 @@ absl::StatusOr<Database> Database::Open(const std::string& path,
   absl::StatusOr<Database> db = OpenAndSetUp(path, options);
   if (db.ok() || SqliteCode(db.status()) == 0) return db;
   // SQLite's errors name the statement; here the file says more.
-  absl::Status named(db.status().code(),
-                     absl::StrCat("open ", path, ": ", db.status().message()));
-  db.status().ForEachPayload(
-      [&named](absl::string_view url, const absl::Cord& payload) {
-        named.SetPayload(url, payload);
-      });
-  return named;
+  return Retold(absl::Status(db.status().code(),
+                             absl::StrCat("open ", path, ": ", db.status().message())),
+                db.status());
 }
 
 absl::StatusOr<Database> Database::OpenAndSetUp(const std::string& path,
@@ -325,16 +320,11 @@ absl::StatusOr<CheckpointResult> Database::Checkpoint(CheckpointMode mode) {
   EDDY_CHECK(connection_->mode == Mode::kOwner);  // D1
   StopReading();
   if (!connection_->checkpoint_failure.ok()) {
-    absl::Status refused = absl::UnavailableError(absl::StrCat(
-        "no WAL checkpoint of ", connection_->path,
-        " until it is opened anew: the sync of an earlier one failed, and the WAL is "
-        "the only sure copy of what it had copied"));
-    // It is still that failure.
-    connection_->checkpoint_failure.ForEachPayload(
-        [&refused](absl::string_view url, const absl::Cord& payload) {
-          refused.SetPayload(url, payload);
-        });
-    return refused;
+    return Retold(absl::UnavailableError(absl::StrCat(
+                      "no WAL checkpoint of ", connection_->path,
+                      " until it is opened anew: the sync of an earlier one failed, and the "
+                      "WAL is the only sure copy of what it had copied")),
+                  connection_->checkpoint_failure);
   }
   int sqlite_mode = SQLITE_CHECKPOINT_PASSIVE;
   switch (mode) {

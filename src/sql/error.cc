@@ -11,6 +11,7 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "src/base/status.h"
 #include "src/base/strings.h"
 
 namespace eddy::sql {
@@ -201,12 +202,10 @@ absl::Status WithErrno(const absl::Status& status, int error) {
   if (error == 0 || (SqliteCode(status) & 0xff) != SQLITE_IOERR || SystemErrno(status) != 0) {
     return status;
   }
-  absl::Status with(status.code(),
-                    absl::StrCat(std::string(status.message()), ", errno ", error, ": ",
-                                 std::generic_category().message(error)));
-  status.ForEachPayload([&with](absl::string_view url, const absl::Cord& payload) {
-    with.SetPayload(url, payload);
-  });
+  absl::Status with = Retold(
+      absl::Status(status.code(), absl::StrCat(std::string(status.message()), ", errno ", error,
+                                               ": ", std::generic_category().message(error))),
+      status);
   with.SetPayload(kErrnoUrl, absl::Cord(absl::StrCat(error)));
   return with;
 }
