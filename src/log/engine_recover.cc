@@ -70,19 +70,19 @@ absl::Status EngineImpl::FindIntake() {
 // forgets them. If the process that saw the failure dies before it has written
 // them again, its successor would believe in commits that the next power cut
 // takes away, and with them all that was synced behind them. So the WAL is written anew, as
-// it is, which needs no room and is in no reader's way, and then copied, all of it. After a
-// boot there is nothing to prove: what is read came from the disk; but an open of this boot
-// that has failed may have marked the intake of the last.
+// it is, which needs no room and is in no reader's way, and then copied, all of it. Not
+// where nothing says that a sync has failed: where the power fails while it is written, it
+// tears. After a boot there is nothing to prove: what is read came from the disk; but an
+// open of this boot that has failed may have marked the intake of the last.
 absl::Status EngineImpl::ProveDatabase() {
   if (is_new_) return absl::OkStatus();  // its syncs were our own
   const bool told = !made_by_open_ && old_intake_ != nullptr &&
                     (old_intake_->IsOfEarlierBoot(identity_) || old_intake_is_ours_);
-  // Also of one who closed: a sync of that may have failed, which the intake tells. Where it
-  // does not, a clean close leaves no WAL unless a reader was in the way.
-  const bool in_doubt = told ? old_intake_->IsSuspect() : died_ || wal_was_left_;
-  if (!in_doubt) return absl::OkStatus();
+  // Also of one who closed: a sync of that may have failed.
+  const bool is_suspect = told && old_intake_->IsSuspect(identity_.boot);
+  if (!is_suspect && (told || (!died_ && !wal_was_left_))) return absl::OkStatus();
   CommitLock lock(this);
-  EDDY_RETURN_IF_ERROR(db_->RewriteWal());
+  if (is_suspect) EDDY_RETURN_IF_ERROR(db_->RewriteWal());
   EDDY_RETURN_IF_ERROR(db_->ForgetCopied());
   const absl::Status proved = db_->Checkpoint(sql::CheckpointMode::kFull).status();
   // A disk that is full, or a reader in the way, is no reason not to open: the

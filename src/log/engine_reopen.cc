@@ -43,8 +43,8 @@ constexpr absl::Duration kReopenPauseMax = absl::Seconds(5);
 
 void EngineImpl::NoteSync(const absl::Status& status) {
   if (!sql::IsSyncFailure(status)) return;
-  if (intake_ != nullptr) intake_->MarkSuspect();
-  if (old_intake_ != nullptr) old_intake_->MarkSuspect();
+  if (intake_ != nullptr) intake_->MarkSuspect(identity_.boot);
+  if (old_intake_ != nullptr) old_intake_->MarkSuspect(identity_.boot);
   if (intake_ == nullptr) return;  // still opening, which fails: the next open proves
   if (!reopen_wanted_) reopen_at_ = clock_->SinceBoot() + reopen_pause_;
   reopen_wanted_ = true;

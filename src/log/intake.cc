@@ -148,9 +148,13 @@ bool Intake::IsOfEarlierBoot(const IntakeIdentity& identity) const {
          header()->boot != identity.boot && header()->store == identity.store;
 }
 
-void Intake::MarkSuspect() { header()->suspect.store(1, std::memory_order_relaxed); }
+void Intake::MarkSuspect(uint64_t boot) {
+  header()->suspect.store(boot, std::memory_order_relaxed);
+}
 void Intake::ClearSuspect() { header()->suspect.store(0, std::memory_order_relaxed); }
-bool Intake::IsSuspect() const { return header()->suspect.load(std::memory_order_relaxed) != 0; }
+bool Intake::IsSuspect(uint64_t boot) const {
+  return header()->suspect.load(std::memory_order_relaxed) == boot;
+}
 
 Intake::SegmentHeader* Intake::segment_header(uint32_t segment) {
   return reinterpret_cast<SegmentHeader*>(data(segment));

@@ -119,10 +119,11 @@ class Intake {
 
   // The database may show what never reached the disk: a sync failed, and the
   // kernel keeps the pages as if they were written. Kept in the mapping, so that
-  // an open after the death of this process knows; until Reset or Clear.
-  void MarkSuspect();
+  // an open of the same boot (`boot`, not 0) after the death of this process knows; until
+  // Reset or Clear.
+  void MarkSuspect(uint64_t boot);
   void ClearSuspect();
-  bool IsSuspect() const;
+  bool IsSuspect(uint64_t boot) const;
 
   // Makes all segments free under a new salt.
   void Reset(const IntakeIdentity& identity, uint64_t salt);
