@@ -105,12 +105,9 @@ class ReadOnlyStore {
   //   kNotFound   no such stream.
   absl::StatusOr<std::vector<LogSummary>> Shards(std::string_view stream);
 
-  // The block that holds `position`, or the next above it; null: none.
-  //   kDataLoss   it does not match its checksum.
+  // See BlockStore.
   absl::StatusOr<std::shared_ptr<const log::Block>> Find(log::LogId log, uint64_t position) {
-    absl::StatusOr<std::shared_ptr<const log::Block>> block = blocks_->Find(log, position);
-    if (block.ok() && *block != nullptr && !(*block)->damage.ok()) return (*block)->damage;
-    return block;
+    return blocks_->Find(log, position);
   }
 
   sql::Database& database() { return db_; }

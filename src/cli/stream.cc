@@ -8,6 +8,7 @@
 #include "src/cli/commands.h"
 #include "src/cli/read_only_store.h"
 #include "src/cli/text.h"
+#include "src/log/boot_clock.h"
 #include "src/log/frame.h"
 #include "src/stream/record_frame.h"
 
@@ -67,6 +68,7 @@ struct Place {
   size_t shard = 0;
   log::LogId log = 0;
   uint64_t position = 0;
+  log::BootStarts starts;  // to repair times with
 };
 
 class Tail {
@@ -95,6 +97,11 @@ class Tail {
 
  private:
   absl::Status PrintBlock(const log::Block& block, Place* place) {
+    if (!block.damage.ok()) {
+      std::fprintf(stderr, "eddy: passed over, %" PRIu64 " records: %s\n", block.frame_count,
+                   std::string(block.damage.message()).c_str());
+      return absl::OkStatus();
+    }
     for (uint64_t at = block.first; at < block.end && left_ > 0;) {
       const size_t offset = static_cast<size_t>(at - block.first);
       log::FrameView frame;
@@ -105,6 +112,7 @@ class Tail {
       }
       at = frame.end;
       if (frame.position < place->position) continue;
+      log::RepairTime(place->starts, &frame);
       const absl::StatusOr<Record> record = stream::DecodeRecord(frame);
       if (!record.ok()) return record.status();
       Print(place->shard, *record);
@@ -152,7 +160,7 @@ absl::StatusOr<std::vector<Place>> Start(const Arguments& arguments,
   for (size_t shard = 0; shard < shards.size(); ++shard) {
     if (*only != shards.size() && *only != shard) continue;
     places.push_back(
-        {shard, shards[shard].id, from == "latest" ? shards[shard].end : sequence_number});
+        {shard, shards[shard].id, from == "latest" ? shards[shard].end : sequence_number, {}});
   }
   return places;
 }
@@ -205,6 +213,11 @@ int RunStreamTail(const Words& words) {
   if (!shards.ok()) return Fail(shards.status(), kExitUsage);
   absl::StatusOr<std::vector<Place>> places = Start(*arguments, *shards);
   if (!places.ok()) return Fail(places.status(), kExitUsage);
+  // As they are known now: an owner that learns the time later repairs what comes later.
+  log::BootClock clock(DefaultPlatform().clock);
+  const absl::Status times = clock.Load(store->database(), /*boot=*/0);
+  if (!times.ok()) return Fail(times);
+  for (Place& place : *places) place.starts = clock.StartsOf(place.log);
 
   Tail tail(*store, *std::move(places), *limit, arguments->Has("--json"));
   for (;;) {

@@ -68,8 +68,7 @@ class BootClock {
 
   // Whether the clock has been set since, and Repair is due.
   bool RepairIsDue() const;
-  // In a transaction of its own: stores the offset and corrects the times of the
-  // blocks that were written without it.
+  // In a transaction of its own: stores the offset.
   absl::Status Repair(sql::Database& db);
 
  private:

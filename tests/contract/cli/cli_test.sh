@@ -113,6 +113,13 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
   fi
 fi
 
+# --- A damaged block
+cp -r closed damaged && LC_ALL=C sed -i 's/pump-7/pump-6/' damaged/eddy.db
+holds "tail passes over a damaged block" run 0 stream tail damaged s
+holds "prints the others" says out 'pump-8'
+holds "and says so" says err 'passed over, 1 records'
+holds "check finds it" run 1 check damaged
+
 # --- Beside an owner: a receive that waits at an empty queue holds the store
 run 0 queue send store empty x --create && run 0 queue receive store empty --delete
 "$eddy" queue receive store empty --wait 20 >owner.out 2>owner.err </dev/null &
