@@ -30,8 +30,8 @@ constexpr char kForgetStarts[] =
   "AND later.position > s.position)"
 constexpr char kForgetEmptyStarts[] =
     "DELETE FROM clock_starts AS s WHERE " EDDY_NEXT_START " IS NOT NULL AND NOT EXISTS "
-    "(SELECT 1 FROM blocks WHERE id >= (s.log_id << 47 | s.position >> 2) "
-    "AND id < (s.log_id << 47 | " EDDY_NEXT_START " >> 2))";
+    "(SELECT 1 FROM blocks WHERE id >= ((s.log_id << 47) | (s.position >> 2)) "
+    "AND id < ((s.log_id << 47) | (" EDDY_NEXT_START " >> 2)))";
 #undef EDDY_NEXT_START
 static_assert(kBlockPositionBits == 47, "the text above knows it");
 constexpr char kForgetBoots[] =

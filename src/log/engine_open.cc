@@ -84,11 +84,14 @@ absl::Status EngineImpl::OpenFiles() {
     return absl::NotFoundError(
         absl::StrCat(options_.directory, " holds no store, and create_if_missing is false"));
   }
+  std::unique_ptr<FileLock>* const held = options_.lock == nullptr ? &lock_ : options_.lock;
   if (options_.without_reserve) {
+    if (*held == nullptr) {  // first: it may be another's
+      EDDY_ASSIGN_OR_RETURN(*held, files->Lock(options_.directory + kLockFile));
+    }
     EDDY_RETURN_IF_ERROR(Space::GiveUpUnopened(files, options_.directory));
   }
   EDDY_RETURN_IF_ERROR(files->PrepareDirectory(options_.directory));
-  std::unique_ptr<FileLock>* const held = options_.lock == nullptr ? &lock_ : options_.lock;
   if (*held == nullptr) {
     EDDY_ASSIGN_OR_RETURN(*held, files->Lock(options_.directory + kLockFile));
   }

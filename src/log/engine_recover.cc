@@ -82,11 +82,13 @@ absl::Status EngineImpl::ProveDatabase() {
   const bool is_suspect = told && old_intake_->IsSuspect(identity_.boot);
   if (!is_suspect && (told || (!died_ && !wal_was_left_))) return absl::OkStatus();
   CommitLock lock(this);
-  if (is_suspect) EDDY_RETURN_IF_ERROR(db_->RewriteWal());
-  EDDY_RETURN_IF_ERROR(db_->ForgetCopied());
+  // A disk that is full (there are some that need room for what is written in its place), or
+  // a reader in the way, is no reason not to open: the checkpoints to come do the same. A
+  // sync that fails again is.
+  const absl::Status written = is_suspect ? db_->RewriteWal() : absl::OkStatus();
+  if (sql::IsSyncFailure(written)) return written;
+  db_->ForgetCopied().IgnoreError();
   const absl::Status proved = db_->Checkpoint(sql::CheckpointMode::kFull).status();
-  // A disk that is full, or a reader in the way, is no reason not to open: the
-  // checkpoints to come do the same. A sync that fails again is.
   return sql::IsSyncFailure(proved) ? proved : absl::OkStatus();
 }
 

@@ -109,7 +109,7 @@ void Salvage::BeginLog(Work* work) {
 
 absl::Status Salvage::Prepare() {
   EDDY_RETURN_IF_ERROR(OpenSources());
-  if (!prepared_.empty() || prepared_all_ || works_.empty()) return absl::OkStatus();
+  if (pass_ || !prepared_.empty() || prepared_all_ || works_.empty()) return absl::OkStatus();
   Work* const work = &works_.front();
   if (!work->begun) BeginLog(work);
   const LogId id = work->log->id();

@@ -66,6 +66,13 @@ constexpr char kForgetScans[] = "UPDATE queues SET scan_position = head_position
 // A scan above all that the log is known to have held is none, and would swallow what comes.
 constexpr char kForgetHigh[] =
     "UPDATE queues SET head_position = 0, scan_position = 0 WHERE log_id = ? AND scan_position > ?";
+// Likewise the row of a message up there: one that another message lacks.
+constexpr char kForgetScansOfHigh[] =
+    "UPDATE queues SET scan_position = head_position WHERE log_id = ?1 AND EXISTS "
+    "(SELECT 1 FROM deliveries d WHERE d.queue_id = queues.id AND d.position > ?2)";
+constexpr char kForgetHighRows[] =
+    "DELETE FROM deliveries WHERE position > ?2 AND queue_id IN "
+    "(SELECT id FROM queues WHERE log_id = ?1)";
 constexpr char kAddViews[] =
     "INSERT OR IGNORE INTO views (id) SELECT id FROM streams UNION SELECT id FROM queues";
 // Rows that belong to nothing.
@@ -300,6 +307,8 @@ absl::Status TakeOverLogs(SalvageSources& sources, sql::Database& db) {
   EDDY_ASSIGN_OR_RETURN(sql::Statement put, db.Prepare(kPutLog));
   EDDY_ASSIGN_OR_RETURN(sql::Statement reached, db.Prepare(kHighest));
   EDDY_ASSIGN_OR_RETURN(sql::Statement forget_high, db.Prepare(kForgetHigh));
+  EDDY_ASSIGN_OR_RETURN(sql::Statement forget_scans, db.Prepare(kForgetScansOfHigh));
+  EDDY_ASSIGN_OR_RETURN(sql::Statement forget_rows, db.Prepare(kForgetHighRows));
   for (auto& [id, log] : logs) {
     const size_t begin = sources.Begin(id);
     const size_t end = sources.End(id);
@@ -332,6 +341,10 @@ absl::Status TakeOverLogs(SalvageSources& sources, sql::Database& db) {
     const uint64_t held = std::max({whole_end, claimed_end, log.end, log.reserved});
     forget_high.Bind(1, int64_t{id}).Bind(2, static_cast<int64_t>(held));
     EDDY_RETURN_IF_ERROR(forget_high.Run());
+    for (sql::Statement* const forget : {&forget_scans, &forget_rows}) {
+      forget->Bind(1, int64_t{id}).Bind(2, static_cast<int64_t>(held));
+      EDDY_RETURN_IF_ERROR(forget->Run());
+    }
     const bool has_owner = owned.count(id) != 0;
     uint64_t salvage_end = std::max(whole_end, claimed_end);
     // Behind the last block that is known there may have been others. Where the store was

@@ -81,7 +81,12 @@ absl::StatusOr<std::vector<std::unique_ptr<QueueImpl>>> QueueImpl::LoadAll(
     }
     // Nothing was ever given out above; what is sent next would lie below.
     const uint64_t highest = std::max((*log)->tail(), (*log)->reach());
-    const std::vector<DeliveryChange>& touched = deliveries[i];
+    std::vector<DeliveryChange>& touched = deliveries[i];
+    // But for what a transaction has ended of frames that its round left for the next one
+    // (Log::Bind), after a power cut: they are gone, and their positions not given again.
+    while (!touched.empty() && touched.back().gone && touched.back().position >= highest) {
+      touched.pop_back();
+    }
     const uint64_t seen = std::max(row.scan, touched.empty() ? 0 : touched.back().position);
     if (seen > highest) {
       return absl::DataLossError(absl::StrCat("queue ", row.name, ": it has seen position ", seen,

@@ -109,6 +109,14 @@ absl::Status MendCatalog(sql::Database& db) {
   return queue::MendQueues(db);
 }
 
+// Of an open that has found something used up: whether that is the disk's space.
+bool NeedsReserve(const std::string& directory, const StoreOptions& options) {
+  Files* const files = options.platform.files;
+  if (options.reserve_bytes == 0 || !files->Exists(directory + log::kReserveFile)) return false;
+  const absl::StatusOr<FreeSpace> free = files->Free(directory);
+  return free.ok() && free->bytes < options.reserve_bytes;
+}
+
 // Threads: safe. create_mu_ is held over a creation, so that two calls for one name
 // cannot both create it; it is the first lock of the order. mu_ is held for a look
 // only: a transaction takes it while it keeps commits, and so creations, waiting.
@@ -125,8 +133,7 @@ class StoreImpl final : public Store, private ViewFinder {
     engine.mend = MendCatalog;
     engine.lock = &lock_;
     absl::Status opened = TryOpen(engine, options);
-    if (absl::IsResourceExhausted(opened) && options.reserve_bytes != 0 &&
-        options.platform.files->Exists(directory + log::kReserveFile)) {
+    if (absl::IsResourceExhausted(opened) && NeedsReserve(directory, options)) {
       engine.without_reserve = true;
       opened = TryOpen(engine, options);
     }

@@ -128,6 +128,46 @@ TEST_CASE("at a full quota that drops the oldest the salvage ends, and takes nob
   CHECK(stats.salvage.records_lost == 0);
 }
 
+TEST_CASE("what is passed over is of the log that it was decided for, though a write and a read fail",
+          "[store][salvage][quota]") {
+  for (int at = 1; at < 16; ++at) {
+    CAPTURE(at);
+    RoomFixture f;
+    f.options.quota_bytes = 0;
+    f.options.intake_bytes = 1 << 20;
+    f.Open();
+    Retention hour;
+    hour.age = absl::Hours(1);
+    f.Make("s", hour);
+    f.Make("t");  // keeps all
+    for (int i = 0; i < 200; ++i) {
+      f.Put(i % 2 == 1 ? "t" : "s", 60000);
+      REQUIRE(f.store->Flush().ok());
+    }
+    REQUIRE(f.device.disk.Size("/store/eddy.db-blocks") > 0);
+    f.device.clock.Advance(absl::Minutes(10));
+    f.LoseFirstPage();
+    f.Open();
+    f.device.clock.Advance(absl::Minutes(70));
+    for (int step = 0; step < 600 && f.Running(); ++step) {
+      if (step == at) {
+        f.device.disk.FailNth(testing::CrashDisk::Op::kWrite, 1,
+                              testing::CrashDisk::Fault::kIoError, true);
+      }
+      if (step == at + 1) {
+        f.device.disk.FailNth(testing::CrashDisk::Op::kRead, 1,
+                              testing::CrashDisk::Fault::kIoError, true,
+                              "damaged-1/eddy.db-blocks");
+      }
+      f.Due(absl::Milliseconds(1010));
+      f.device.disk.ClearFaults();
+    }
+    CHECK(f.store->Stats().salvage.state == SalvageState::kDone);
+    CHECK(f.JudgeShard("t", 0) == 0);
+    CHECK(f.ReadAll("t", 0).gaps.empty());
+  }
+}
+
 TEST_CASE("new records that fill the quota before the salvage ends are never refused",
           "[store][salvage][quota][sweep]") {
   RoomFixture f;

@@ -112,5 +112,99 @@ TEST_CASE("a dead letter is in one queue, also if a producer of another log was 
   CHECK(in_jobs + in_dead == 1);
 }
 
+TEST_CASE("a dead letter that a transaction has ended costs no database, if the power fails",
+          "[store][queue][dlq][crash]") {
+  testing::Device device;
+  TappedFiles files(&device.files);
+  StoreOptions options;
+  options.platform = device.platform();
+  options.platform.files = &files;
+  options.threads = false;
+  options.intake_bytes = 256 << 10;
+  auto opened = Store::Open("/store", options);
+  REQUIRE(opened.ok());
+  std::unique_ptr<Store> store = *std::move(opened);
+  Stream* const stream = *store->CreateStream("s");
+  Queue* const dead = *store->CreateQueue("dead");
+  QueueOptions with_dead;
+  with_dead.dead_letter_queue = "dead";
+  with_dead.max_receive_count = 1;
+  Queue* const jobs = *store->CreateQueue("jobs", with_dead);
+  REQUIRE(jobs->Send("poison").ok());
+  REQUIRE(jobs->Send("poison 2").ok());
+  ReceiveOptions at_once;
+  at_once.visibility_timeout = absl::ZeroDuration();
+  at_once.max_messages = 10;
+  REQUIRE(jobs->Receive(at_once)->size() == 2);
+  REQUIRE(store->Flush().ok());
+
+  const bool preempted = GENERATE(false, true);
+  CAPTURE(preempted);
+  REQUIRE(stream->Put("k", "a record that is being copied").ok());
+  uint32_t word0 = 0;
+  if (preempted) REQUIRE(files.Unpublish("a record that is being copied", &word0) != nullptr);
+  at_once.durability = Durability::kProcess;
+  REQUIRE(jobs->Receive(at_once)->empty());  // moves both
+  ReceiveOptions process;
+  process.durability = Durability::kProcess;
+  process.max_messages = 10;
+  const auto letters = dead->Receive(process);
+  REQUIRE(letters->size() == 2);
+  const auto done = store->Transact([&](Transaction& transaction) {
+    return transaction.Delete(*dead, letters->at(1).receipt_handle);
+  });
+  INFO(done.status().ToString());
+  REQUIRE(done.ok());
+  device.PowerCut(std::move(store), 1);
+
+  options.on_damage = OnDamage::kRefuse;
+  opened = Store::Open("/store", options);
+  INFO(opened.status().ToString());
+  REQUIRE(opened.ok());
+}
+
+// As PosixFiles, whose probe of the directory writes a byte, answers on a full disk.
+class FullAtPrepare final : public Files {
+ public:
+  explicit FullAtPrepare(Files* files) : files_(files) {}
+  absl::Status PrepareDirectory(const std::string&) override {
+    return absl::ResourceExhaustedError("prepare directory: ENOSPC");
+  }
+  absl::StatusOr<std::unique_ptr<FileLock>> Lock(const std::string& path) override {
+    return files_->Lock(path);
+  }
+  bool Exists(const std::string& path) override { return files_->Exists(path); }
+  absl::Status Remove(const std::string& path) override { return files_->Remove(path); }
+  absl::Status Rename(const std::string& from, const std::string& to) override {
+    return files_->Rename(from, to);
+  }
+  absl::StatusOr<std::unique_ptr<Mapping>> MapShared(const std::string& path,
+                                                     size_t bytes) override {
+    return files_->MapShared(path, bytes);
+  }
+  absl::StatusOr<uint64_t> Size(const std::string& path) override { return files_->Size(path); }
+  absl::StatusOr<FreeSpace> Free(const std::string& path) override { return files_->Free(path); }
+
+ private:
+  Files* const files_;
+};
+
+TEST_CASE("a second owner that is refused leaves the reserve of the first alone",
+          "[store][reserve]") {
+  testing::Device device;
+  StoreOptions options;
+  options.platform = device.platform();
+  options.threads = false;
+  options.intake_bytes = 256 << 10;
+  options.reserve_bytes = 1 << 20;
+  auto first = Store::Open("/store", options);
+  REQUIRE(first.ok());
+  REQUIRE(device.files.Exists("/store/eddy.reserve"));
+  FullAtPrepare full(&device.files);
+  options.platform.files = &full;
+  CHECK_FALSE(Store::Open("/store", options).ok());
+  CHECK(device.files.Exists("/store/eddy.reserve"));
+}
+
 }  // namespace
 }  // namespace eddy

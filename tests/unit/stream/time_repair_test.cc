@@ -99,6 +99,27 @@ TEST_CASE("a clock that is set back leaves records to be found by their time", "
   CHECK(batch.records[0].arrival == put_at);
 }
 
+TEST_CASE("a repair outlives two more boots", "[stream][time]") {
+  StreamFixture f;
+  WakeUp(&f);
+  const absl::Time now = absl::FromUnixSeconds(1800000000);
+  f.Put("k", "guess");
+  Ok(f.engine->Flush());
+  f.device.clock.Advance(absl::Seconds(100));
+  LearnTheTime(&f.device.clock, now);
+  f.device.clock.Advance(absl::Seconds(1));
+  f.engine->RunOnce();
+  for (int boot = 0; boot < 3; ++boot) {
+    CAPTURE(boot);
+    std::vector<RecordBatch> keep;
+    const std::vector<Record> records = All(&f, &keep);
+    REQUIRE(records.size() == 1);
+    CHECK(records[0].arrival_is_trusted);
+    CHECK(records[0].arrival == now - absl::Seconds(100));
+    f.CutAndReopenInto([&] { LearnTheTime(&f.device.clock, now + absl::Hours(1)); });
+  }
+}
+
 int64_t Count(StreamFixture* f, std::string_view table) {
   int64_t count = 0;
   Ok(f->engine->WithDatabase([&](sql::Database& db) -> absl::Status {
