@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdio>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -34,17 +34,27 @@ void FillDisk(const char* path) {
   ::close(file);
 }
 
-int Run(const std::string& root, bool with_reserve) {
+// For this process alone. False: it is not allowed.
+bool MountSmallDisk(const std::string& root) {
   // With a user namespace where we are not root; with neither there is no mount.
-  if (::unshare(CLONE_NEWNS) != 0 && ::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return kNoMount;
+  if (::unshare(CLONE_NEWNS) != 0 && ::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return false;
   (void)::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
-  if (::mount("none", root.c_str(), "tmpfs", 0, "size=6m") != 0) return kNoMount;
+  return ::mount("none", root.c_str(), "tmpfs", 0, "size=6m") == 0;
+}
+
+StoreOptions Options(bool with_reserve) {
   StoreOptions options;
   options.intake_bytes = 256 << 10;
   options.reserve_bytes = with_reserve ? 640 << 10 : 0;
   options.threads = false;
   options.flush_interval = absl::Milliseconds(1);
-  const absl::StatusOr<std::unique_ptr<Store>> store = Store::Open(root + "/store", options);
+  return options;
+}
+
+int Run(const std::string& root, bool with_reserve) {
+  if (!MountSmallDisk(root)) return kNoMount;
+  const absl::StatusOr<std::unique_ptr<Store>> store =
+      Store::Open(root + "/store", Options(with_reserve));
   if (!store.ok()) return 1;
   const absl::StatusOr<Stream*> stream = (*store)->CreateStream("telemetry");
   if (!stream.ok()) return 2;
@@ -83,17 +93,10 @@ int Run(const std::string& root, bool with_reserve) {
   return 0;
 }
 
-// The agent is started anew while the disk is full: the backlog is to be drained all the
-// same.
+// The agent is started anew while the disk is full: its backlog is drained all the same.
 int RunRestart(const std::string& root, bool fill_while_open) {
-  if (::unshare(CLONE_NEWNS) != 0 && ::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return kNoMount;
-  (void)::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
-  if (::mount("none", root.c_str(), "tmpfs", 0, "size=6m") != 0) return kNoMount;
-  StoreOptions options;
-  options.intake_bytes = 256 << 10;
-  options.reserve_bytes = 640 << 10;
-  options.threads = false;
-  options.flush_interval = absl::Milliseconds(1);
+  if (!MountSmallDisk(root)) return kNoMount;
+  const StoreOptions options = Options(/*with_reserve=*/true);
   absl::StatusOr<std::unique_ptr<Store>> store = Store::Open(root + "/store", options);
   if (!store.ok()) return 1;
   absl::StatusOr<Stream*> stream = (*store)->CreateStream("telemetry");
@@ -110,10 +113,7 @@ int RunRestart(const std::string& root, bool fill_while_open) {
   FillDisk(filler.c_str());
   if (::access((root + "/store/eddy.reserve").c_str(), F_OK) != 0) return 6;
   store = Store::Open(root + "/store", options);
-  if (!store.ok()) {
-    std::fprintf(stderr, "open on a full disk: %s\n", store.status().ToString().c_str());
-    return 7;
-  }
+  if (!store.ok()) return 7;
   stream = (*store)->OpenStream("telemetry");
   if (!stream.ok()) return 8;
   cursor = (*stream)->OpenCursor("reader");
@@ -126,12 +126,13 @@ int RunRestart(const std::string& root, bool fill_while_open) {
   return 0;
 }
 
-int InChild(bool with_reserve) {
+// Calls `run` with an empty directory, in a process of its own. Returns what it does.
+int InChild(const std::function<int(const std::string& root)>& run) {
   char root[] = "/tmp/eddy-full-XXXXXX";
   REQUIRE(::mkdtemp(root) != nullptr);
   const pid_t child = ::fork();
   REQUIRE(child >= 0);
-  if (child == 0) ::_exit(Run(root, with_reserve));  // the mount dies with it
+  if (child == 0) ::_exit(run(root));  // the mount dies with it
   int status = 0;
   REQUIRE(::waitpid(child, &status, 0) == child);
   (void)::rmdir(root);
@@ -143,7 +144,7 @@ int InChild(bool with_reserve) {
 
 TEST_CASE("on a disk that is really full the reserve lets acknowledgements and trims commit",
           "[crash][quota]") {
-  const int step = InChild(/*with_reserve=*/true);
+  const int step = InChild([](const std::string& root) { return Run(root, true); });
   if (step == kNoMount) {
     WARN("not run: no mount of a tmpfs is allowed here");
     return;
@@ -154,26 +155,19 @@ TEST_CASE("on a disk that is really full the reserve lets acknowledgements and t
 TEST_CASE("on a disk that is really full a store with a reserve can be opened, and drained",
           "[crash][quota]") {
   const bool fill_while_open = GENERATE(false, true);
-  char root[] = "/tmp/eddy-full-XXXXXX";
-  REQUIRE(::mkdtemp(root) != nullptr);
-  const pid_t child = ::fork();
-  REQUIRE(child >= 0);
-  if (child == 0) ::_exit(RunRestart(root, fill_while_open));
-  int status = 0;
-  REQUIRE(::waitpid(child, &status, 0) == child);
-  (void)::rmdir(root);
-  REQUIRE(WIFEXITED(status));
-  if (WEXITSTATUS(status) == kNoMount) {
+  CAPTURE(fill_while_open);
+  const int step =
+      InChild([&](const std::string& root) { return RunRestart(root, fill_while_open); });
+  if (step == kNoMount) {
     WARN("not run: no mount of a tmpfs is allowed here");
     return;
   }
-  CAPTURE(fill_while_open);
-  CHECK(WEXITSTATUS(status) == 0);
+  CHECK(step == 0);
 }
 
 TEST_CASE("on a disk that is really full a store without a reserve cannot commit",
           "[crash][quota]") {
-  const int step = InChild(/*with_reserve=*/false);
+  const int step = InChild([](const std::string& root) { return Run(root, false); });
   if (step == kNoMount) {
     WARN("not run: no mount of a tmpfs is allowed here");
     return;

@@ -1,6 +1,8 @@
-// Damage and refusals: what a failed sync, a damaged table or a moved intake
+// Damage and refusals: what a failed sync or read, a damaged table or a moved intake
 // does to a log, and what a refused large frame leaves behind.
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "src/log/intake.h"
@@ -71,7 +73,8 @@ TEST_CASE("after a checkpoint whose sync failed the WAL is kept", "[log][fault][
     f.options.store.quota_bytes = 16 << 20;  // of which the WAL may take a sixteenth
     f.options.store.secure_delete = true;    // all of them lie in the database
     f.CloseAndReopen();
-    f.device.disk.FailNth(CrashDisk::Op::kSync, 1, CrashDisk::Fault::kIoError, /*sticky=*/true, "eddy.db");
+    f.device.disk.FailNth(CrashDisk::Op::kSync, 1, CrashDisk::Fault::kIoError, /*sticky=*/true,
+                          "eddy.db");
     std::vector<std::string> want;
     for (int i = 0; i < 100; ++i) {  // 4 MB: a checkpoint is due
       want.push_back(absl::StrCat(i, std::string(40000, 'x')));
@@ -202,6 +205,35 @@ TEST_CASE("a commit that nobody asked for can be waited for no longer than there
 }
 
 // --- Positions within a frame ------------------------------------------------
+
+// A disk that is about to go, or a controller that is reset: the reader is told to come again.
+TEST_CASE("a read that fails for a while costs no record, wherever its block lies",
+          "[log][extents][read][fault]") {
+  LogFixture f(4 << 20);
+  const bool outside = GENERATE(false, true);  // beside the database
+  CAPTURE(outside);
+  std::vector<std::string> want;
+  const auto put = [&](size_t bytes) {
+    want.push_back(RawBody(static_cast<int>(want.size()), bytes));
+    f.Append(want.back());
+  };
+  for (int i = 0; i < 4; ++i) {
+    put(7000);
+    if (!outside) REQUIRE(f.engine->Flush().ok());  // too little for a block outside
+  }
+  for (int i = 0; outside && i < 4; ++i) put(30000);
+  REQUIRE(f.engine->Flush().ok());
+  f.CloseAndReopen();
+  REQUIRE((f.device.disk.Size("/store/eddy.db-blocks") > 0) == outside);
+  // Not EIO, which SQLite takes for damage: see CrashDisk::Fault.
+  f.device.disk.FailNth(CrashDisk::Op::kRead, 1, CrashDisk::Fault::kIoError, /*sticky=*/true,
+                        outside ? "-blocks" : "eddy.db");
+  const absl::StatusOr<ReadResult> read = f.log->Read(0, {});
+  f.device.disk.ClearFaults();
+  CHECK_FALSE(read.ok());
+  CHECK(f.engine->Stats().blocks_damaged == 0);
+  CHECK((f.Bodies() == want));
+}
 
 TEST_CASE("behind the last frame of a sealed run the next run is read", "[log][read]") {
   LogFixture f;

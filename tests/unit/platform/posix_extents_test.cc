@@ -20,7 +20,7 @@ namespace {
 
 using testing::TempDirectory;
 
-int stat_errno = 0;
+int stat_errno = 0;  // of the blocks' file; 0: stat() works
 int FailingStat(const char* path, struct stat* info) {
   const std::string_view name(path);
   constexpr std::string_view kSuffix = "-blocks";
@@ -53,8 +53,9 @@ std::string Data(int number) {
   return data;
 }
 
-TEST_CASE("a blocks' file that cannot be looked at for once is not taken for none, and written over",
-          "[platform][extents][fault][review]") {
+TEST_CASE("a blocks' file that cannot be looked at for once is neither taken for none nor "
+          "written over",
+          "[platform][extents][fault]") {
   TempDirectory temp;
   StatFault fault;
   const int error = GENERATE(EIO, EOVERFLOW);

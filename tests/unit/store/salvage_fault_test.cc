@@ -1,5 +1,8 @@
-// Setting aside and salvaging on a disk that fails, fills up, or loses its power; and what
-// else happens meanwhile.
+// The verdict, setting aside and salvaging on a disk that fails or loses its power.
+#include <algorithm>
+#include <string>
+#include <utility>
+
 #include "tests/fakes/scale.h"
 #include "tests/unit/store/salvage_fixture.h"
 
@@ -12,12 +15,13 @@ using testing::kDatabase;
 using testing::kWal;
 using testing::SalvageFixture;
 
-// Spoils what lies on a page: the schema is 1, meta 2, logs 3, blocks 4, ...
-void SpoilPage(SalvageFixture* f, size_t page) {
-  std::string bytes = f->Database();
-  REQUIRE(bytes.size() >= page * 4096);
-  for (size_t i = 0; i < 4096; ++i) bytes[(page - 1) * 4096 + i] = static_cast<char>(0xaa);
-  f->Damage(bytes);
+// Damage to the first frame of a WAL, behind which nothing of it counts.
+std::string SpoilFirstFrame(std::string wal) {
+  return wal.replace(40 + 24, 2000, std::string(2000, '\x55'));
+}
+// Damage to the database that an open cannot miss.
+std::string SpoilHeader(std::string database) {
+  return database.replace(0, 4096, std::string(4096, '\0'));
 }
 
 // --- The verdict -------------------------------------------------------------
@@ -67,7 +71,7 @@ TEST_CASE("a read that fails beside real damage puts the verdict off", "[store][
   f.Open();
   f.Fill(10);
   f.Close();
-  SpoilPage(&f, 3);
+  f.SpoilPage(3);
   f.device.disk.FailNth(CrashDisk::Op::kRead, 1, CrashDisk::Fault::kIoError, /*sticky=*/true);
   CHECK(absl::IsUnavailable(f.TryOpen()));
   CHECK_FALSE(f.device.disk.Exists("/store/damaged-1/eddy.db"));
@@ -81,7 +85,9 @@ TEST_CASE("files of others and newer schemas are left as they are", "[store][sal
   SalvageFixture f;
   REQUIRE(f.device.files.PrepareDirectory("/store").ok());
   std::string bytes;
-  SECTION("a text") { bytes = "not a database, and longer than a header: " + std::string(9000, 'x'); }
+  SECTION("a text") {
+    bytes = "not a database, and longer than a header: " + std::string(9000, 'x');
+  }
   SECTION("a newer schema") {
     f.Open();
     f.Close();
@@ -134,8 +140,7 @@ TEST_CASE("what cannot be moved stays, and the open says why", "[store][salvage]
   f.Fill(10);
   f.Kill();
   const std::string database = f.Database();
-  std::string wal = f.device.disk.Content(kWal);
-  wal.replace(40 + 24, 2000, std::string(2000, '\x55'));  // in the first frame
+  const std::string wal = SpoilFirstFrame(f.device.disk.Content(kWal));
   f.device.disk.SetContent(kWal, wal);
   const int skip = GENERATE(0, 1);  // the WAL's renaming, the database's
   f.device.files.FailNext(FakeFiles::Op::kRename, absl::PermissionDeniedError("read-only"), skip,
@@ -161,9 +166,7 @@ TEST_CASE("a look at a store whose set-aside was interrupted does not stop it fo
   f.Open();
   f.Fill(12, 4000);
   f.Kill();
-  std::string wal = f.device.disk.Content(kWal);
-  wal.replace(40 + 24, 2000, std::string(2000, '\x55'));
-  f.device.disk.SetContent(kWal, wal);
+  f.device.disk.SetContent(kWal, SpoilFirstFrame(f.device.disk.Content(kWal)));
   // The WAL has been moved, what comes next has not.
   f.device.files.FailNext(FakeFiles::Op::kRename, absl::UnavailableError("EIO"), /*skip=*/1);
   REQUIRE_FALSE(f.TryOpen().ok());
@@ -177,7 +180,7 @@ TEST_CASE("a look at a store whose set-aside was interrupted does not stop it fo
     auto reader = sql::Database::Open(kDatabase, look);
     if (reader.ok()) {
       auto count = reader->Prepare("SELECT count(*) FROM meta");
-      if (count.ok()) (void)count->Step();
+      if (count.ok()) (void)count->Step();  // whatever it sees
     }
   }
   CAPTURE(f.device.disk.Exists(kWal));
@@ -197,7 +200,7 @@ TEST_CASE("blocks that cannot be read cost themselves, not the store", "[store][
   f.Open();
   REQUIRE(f.store->CreateStream("large").ok());
   for (int i = 0; i < 40; ++i) {
-    std::string data = absl::StrCat(i, " ");
+    std::string data;  // that cannot be packed
     testing::FakeRandom random(static_cast<uint64_t>(i) + 1);
     while (data.size() < 60000) data += absl::StrCat(absl::Hex(random.Next()));
     REQUIRE((*f.store->OpenStream("large"))->Put("k", data).ok());
@@ -206,9 +209,7 @@ TEST_CASE("blocks that cannot be read cost themselves, not the store", "[store][
   f.Fill(12, 300);
   f.Close();
   REQUIRE(f.device.disk.Size("/store/eddy.db-blocks") > 0);
-  std::string database = f.Database();
-  database.replace(0, 4096, std::string(4096, '\0'));
-  f.Damage(database);
+  f.Damage(SpoilHeader(f.Database()));
   const bool at_open = GENERATE(true, false);
   CAPTURE(at_open);
   const auto break_blocks = [&] {
@@ -222,8 +223,8 @@ TEST_CASE("blocks that cannot be read cost themselves, not the store", "[store][
     if (opened.ok()) break;
     f.device.clock.Advance(absl::Hours(1));
   }
-  CHECK(opened.ToString() == "OK");  // within a hundred hours
-  if (!opened.ok()) return;
+  INFO(opened.ToString());
+  REQUIRE(opened.ok());  // within a hundred hours
   break_blocks();
   SalvageState state = SalvageState::kRunning;
   for (int i = 0; i < 5000 && state != SalvageState::kDone; ++i) {
@@ -242,20 +243,18 @@ TEST_CASE("an open that salvages, and whose syncs fail, is not believed by the n
   model.Open();
   model.Fill(12, 4000);
   model.Kill();
-  std::string database = model.Database();
-  database.replace(0, 4096, std::string(4096, '\0'));
-  const std::string wal = "";
+  const std::string database = SpoilHeader(model.Database());
   const std::string intake = model.device.files.Content("/store/eddy.intake");
-  int missing = 0;
-  int again = 0;
+  const auto seeds = static_cast<uint64_t>(testing::Scaled(6));
   for (uint64_t nth = 1; nth <= 12; ++nth) {
-    for (uint64_t seed = 1; seed <= 6; ++seed) {
+    for (uint64_t seed = 1; seed <= seeds; ++seed) {
       SalvageFixture f(seed);
       f.next = model.next;
       REQUIRE(f.device.files.PrepareDirectory("/store").ok());
       f.device.files.SetContent("/store/eddy.intake", intake);
       f.device.disk.SetContent(kDatabase, database);
-      f.device.disk.FailNth(CrashDisk::Op::kSync, nth, CrashDisk::Fault::kIoError, true);
+      f.device.disk.FailNth(CrashDisk::Op::kSync, nth, CrashDisk::Fault::kIoError,
+                            /*sticky=*/true);
       const absl::Status opened = f.TryOpen();
       f.store.reset();
       f.device.disk.ClearFaults();
@@ -268,7 +267,7 @@ TEST_CASE("an open that salvages, and whose syncs fail, is not believed by the n
       REQUIRE((*f.store->OpenStream(name))->Put("k", "acknowledged", put).ok());
       f.device.PowerCut(std::move(f.store), seed);
       f.Open();
-      again += f.device.disk.Exists("/store/damaged-2/eddy.db");
+      CHECK_FALSE(f.device.disk.Exists("/store/damaged-2/eddy.db"));
       f.Salvage();
       bool found = false;
       const auto stream = f.store->OpenStream(name);
@@ -278,11 +277,8 @@ TEST_CASE("an open that salvages, and whose syncs fail, is not believed by the n
         }
       }
       CHECK(found);
-      missing += !found;
     }
   }
-  CHECK(missing == 0);
-  CHECK(again == 0);
 }
 
 TEST_CASE("a power cut at any step of setting aside and salvaging loses and doubles nothing",
@@ -299,9 +295,9 @@ TEST_CASE("a power cut at any step of setting aside and salvaging loses and doub
   std::string database = model.Database();
   std::string wal = model.device.disk.Content(kWal);
   if (killed) {
-    wal.replace(40 + 24, 2000, std::string(2000, '\x55'));
+    wal = SpoilFirstFrame(wal);
   } else {
-    database.replace(0, 4096, std::string(4096, '\0'));
+    database = SpoilHeader(database);
   }
   const std::string intake = model.device.files.Content("/store/eddy.intake");
   const int stride = std::max(1, 40 / testing::Scaled(40));
@@ -349,7 +345,7 @@ TEST_CASE("a salvage that is killed after each step goes on where it was",
   f.Open();
   f.Fill(150, 200);  // more blocks of each log than a step copies
   f.Close();
-  SpoilPage(&f, 1);
+  f.SpoilPage(1);
   const bool killed = GENERATE(false, true);
   int lives = 0;
   for (bool done = false; !done; ++lives) {
@@ -372,193 +368,6 @@ TEST_CASE("a salvage that is killed after each step goes on where it was",
   CHECK(f.store->Stats().salvage.records == 600);
   CHECK(f.store->Stats().salvage.records_lost == 0);
   REQUIRE_FALSE(f.device.disk.Exists("/store/damaged-2/eddy.db"));
-}
-
-// --- Meanwhile -----------------------------------------------------------------
-
-TEST_CASE("what was lost is told once, with its count", "[store][salvage]") {
-  SalvageFixture f;
-  f.Open();
-  f.Fill(1);
-  for (int i = 0; i < 30; ++i) {  // a block for five records
-    f.PutTo("b", 0);
-    f.PutTo("a", 0);
-    if (i % 5 == 4) REQUIRE(f.store->Flush().ok());
-  }
-  f.Close();
-  std::string bytes = f.Database();
-  bytes.replace(0, 4096, std::string(4096, '\0'));
-  // A record of "b" that lies in the middle of a block; the first one is apart.
-  const std::string victim = f.records[{"b", 0}][13].second;
-  const size_t at = bytes.find(victim.substr(0, 60));
-  REQUIRE(at != std::string::npos);
-  bytes[at + 3] = static_cast<char>(bytes[at + 3] ^ 1);
-  f.Damage(bytes);
-  f.Open();
-  f.Salvage();
-  CHECK(f.JudgeShard("a", 0) == 0);
-  CHECK(f.JudgeShard("b", 0) == 5);
-  const SalvageFixture::Read read = f.ReadAll("b", 0);
-  REQUIRE(read.gaps.size() == 1);
-  CHECK(read.gaps[0].count == 5);
-  CHECK(read.gaps[0].reason == GapReason::kDamaged);
-  CHECK(read.gaps[0].first == f.records[{"b", 0}][11].first);
-  CHECK(read.gaps[0].last + 1 == f.records[{"b", 0}][16].first);
-  CHECK(f.store->Stats().salvage.records_lost == 5);
-  const auto dropped = [&] {
-    return f.store->Stats().dropped[static_cast<size_t>(GapReason::kDamaged)].records;
-  };
-  CHECK(dropped() == 5);
-  REQUIRE(f.store->Flush().ok());
-  f.device.clock.Advance(absl::Seconds(2));
-  f.store->Pump();
-  f.Close();
-  f.Open();
-  CHECK(dropped() == 5);
-  CHECK(f.ReadAll("b", 0).gaps.size() == 1);
-}
-
-TEST_CASE("a second damage in the midst of a salvage costs nothing that is intact",
-          "[store][salvage][sweep]") {
-  SalvageFixture f;
-  f.Open();
-  f.Fill(30, 9000);
-  f.Close();
-  std::string bytes = f.Database();
-  bytes.replace(0, 4096, std::string(4096, '\0'));
-  f.Damage(bytes);
-  f.Open();
-  for (int i = 0; i < 3; ++i) {
-    f.PutTo("a", 1);
-    f.device.clock.Advance(absl::Milliseconds(5));
-    f.store->Pump();
-  }
-  REQUIRE(f.store->Stats().salvage.state == SalvageState::kRunning);
-  REQUIRE(f.store->Stats().salvage.blocks > 0);
-  f.Close();
-  SpoilPage(&f, GENERATE(size_t{1}, size_t{2}, size_t{4}));
-  f.Open();
-  CHECK(f.store->Stats().salvage.set_asides == 2);
-  f.PutTo("a", 1);
-  f.Salvage();
-  CHECK(f.JudgeShards() == 0);
-  CHECK(f.Drain() == f.messages);
-  CHECK(f.device.disk.Content("/store/damaged-1/eddy.db") == bytes);
-}
-
-TEST_CASE("what is trimmed during a salvage does not come, and holds up nothing",
-          "[store][salvage]") {
-  SalvageFixture f;
-  f.Open();
-  f.Fill(30, 9000);
-  f.Close();
-  std::string bytes = f.Database();
-  bytes.replace(0, 4096, std::string(4096, '\0'));
-  const size_t at = bytes.find(f.records[{"b", 0}][12].second.substr(0, 60));
-  REQUIRE(at != std::string::npos);
-  bytes[at + 3] = static_cast<char>(bytes[at + 3] ^ 1);  // a damaged block in what is trimmed
-  f.Damage(bytes);
-  f.Open();
-  const SequenceNumber keep = f.records[{"b", 0}][17].first;  // within a block
-  REQUIRE((*f.store->OpenStream("b"))->Trim(0, keep).ok());
-  REQUIRE(f.store->Flush().ok());
-  f.PutTo("b", 0);
-  f.Salvage();
-  REQUIRE(f.store->Flush().ok());
-  const SalvageFixture::Read read = f.ReadAll("b", 0);
-  CHECK(read.gaps.empty());
-  REQUIRE_FALSE(read.records.empty());
-  CHECK(read.records.front().first == keep);
-  CHECK(read.records.size() == 30 - 17 + 1);
-}
-
-TEST_CASE("retention waits for the salvage, and then drops the oldest", "[store][salvage]") {
-  SalvageFixture f;
-  f.Open();
-  StreamOptions few;
-  few.retention.records = 20;
-  REQUIRE(f.store->CreateStream("few", few).ok());
-  for (int i = 0; i < 20; ++i) {
-    f.PutTo("few", 0, 3000);
-    if (i % 5 == 4) REQUIRE(f.store->Flush().ok());
-  }
-  f.Close();
-  SpoilPage(&f, 1);
-  f.Open();
-  for (int i = 0; i < 30; ++i) {  // more than it keeps, before any of the old is there
-    f.PutTo("few", 0, 3000);
-    if (i % 5 == 4) REQUIRE(f.store->Flush().ok());
-  }
-  f.Salvage();
-  f.device.clock.Advance(absl::Seconds(2));
-  f.store->Pump();
-  f.PutTo("few", 0, 3000);
-  REQUIRE(f.store->Flush().ok());
-  const size_t missing = f.JudgeShard("few", 0);
-  const SalvageFixture::Read read = f.ReadAll("few", 0);
-  CHECK(missing >= 30);
-  CHECK(missing <= 36);
-  CHECK(read.lost() == missing);
-  for (const Gap& gap : read.gaps) CHECK(gap.reason == GapReason::kRetentionRecords);
-}
-
-TEST_CASE("without room the salvage pauses, says so, and goes on later",
-          "[store][salvage][fault]") {
-  SalvageFixture f;
-  f.Open();
-  f.Fill(40, 9000);
-  f.Close();
-  SpoilPage(&f, 1);
-  f.Open();
-  uint64_t used = 0;
-  for (const std::string& file : f.device.disk.List()) used += f.device.disk.Size(file);
-  f.device.disk.SetCapacity(used + 100'000);
-  for (int i = 0; i < 20; ++i) {
-    f.device.clock.Advance(absl::Seconds(1));
-    f.store->Pump();
-  }
-  CHECK(f.store->Stats().salvage.state == SalvageState::kPaused);
-  CHECK(absl::IsResourceExhausted(f.store->Stats().salvage.cause));
-  f.device.disk.SetCapacity(UINT64_MAX);
-  f.device.clock.Advance(absl::Seconds(2));
-  f.Salvage();
-  CHECK(f.JudgeShards() == 0);
-  CHECK(f.Drain() == f.messages);
-}
-
-TEST_CASE("messages in flight, delayed and half done come through", "[store][salvage][queue]") {
-  SalvageFixture f;
-  f.Open();
-  f.Fill(20, 3000);
-  Queue* queue = *f.store->OpenQueue("q");
-  ReceiveOptions ten;
-  ten.max_messages = 10;
-  std::set<std::string> gone;
-  std::set<std::string> touched;
-  const auto received = queue->Receive(ten);
-  REQUIRE(received.ok());
-  for (const Message& message : *received) {
-    if (gone.size() < 5) {
-      REQUIRE(queue->Delete(message.receipt_handle).ok());
-      gone.insert(message.body);
-    } else {
-      touched.insert(message.body);
-    }
-  }
-  f.Close();
-  SpoilPage(&f, GENERATE(size_t{1}, size_t{4}));
-  f.Open();
-  f.Send();
-  f.Salvage();
-  queue = *f.store->OpenQueue("q");
-  const auto again = queue->Receive(ten);
-  REQUIRE(again.ok());
-  for (const Message& message : *again) {
-    CHECK(message.receive_count == (touched.count(message.body) != 0 ? 2 : 1));
-    REQUIRE(queue->ChangeVisibility(message.receipt_handle, absl::ZeroDuration()).ok());
-  }
-  for (const std::string& body : gone) f.messages.erase(body);
-  CHECK(f.Drain() == f.messages);
 }
 
 }  // namespace

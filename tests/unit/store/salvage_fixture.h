@@ -59,7 +59,8 @@ struct SalvageFixture {
     REQUIRE((*store->OpenStream("b"))->OpenCursor("c").ok());
     REQUIRE(store->Transact([](Transaction& t) {
       EDDY_RETURN_IF_ERROR(
-          t.sql().Run("CREATE TABLE app_rows (id INTEGER PRIMARY KEY, what TEXT, r REAL)").status());
+          t.sql().Run("CREATE TABLE app_rows (id INTEGER PRIMARY KEY, what TEXT, r REAL)")
+              .status());
       EDDY_RETURN_IF_ERROR(
           t.sql().Run("CREATE TABLE app_keys (k TEXT, n INTEGER, PRIMARY KEY (n, k)) WITHOUT ROWID")
               .status());
@@ -114,6 +115,13 @@ struct SalvageFixture {
   }
   void Kill() { device.Kill(std::move(store), "/store/eddy.intake"); }
   void Damage(const std::string& bytes) { device.disk.SetContent(kDatabase, bytes); }
+  // Of a store that is closed. The schema is page 1, meta 2, logs 3, blocks 4, ...
+  void SpoilPage(size_t page) {
+    std::string bytes = Database();
+    REQUIRE(bytes.size() >= page * 4096);
+    bytes.replace((page - 1) * 4096, 4096, std::string(4096, '\xaa'));
+    Damage(bytes);
+  }
   std::string Database() { return device.disk.Content(kDatabase); }
   // Of a store that is closed.
   void Change(const std::string& sql) {
