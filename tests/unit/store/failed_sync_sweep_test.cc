@@ -13,7 +13,7 @@ namespace {
 using testing::CrashDisk;
 using testing::Looker;
 using testing::SyncFixture;
-using Strings = std::set<std::string>;
+using Names = std::set<std::string>;
 
 enum class Others { kNone, kConnected, kLooking };  // what other processes do at the most
 
@@ -52,9 +52,9 @@ class SyncRounds {
   const Others others_;
   SyncFixture f_;
   Looker looker_;
-  Strings maybe_;  // all that was ever put
-  Strings acknowledged_;
-  Strings refused_;  // by a transaction, in a process that lives on: not there
+  Names maybe_;  // all that was ever put
+  Names acknowledged_;
+  Names refused_;  // by a transaction, in a process that lives on: not there
   int number_ = 0;
   bool ever_opened_ = false;
   std::string trace_;
@@ -110,7 +110,7 @@ void SyncRounds::PutInTransaction() {
 void SyncRounds::CheckRecords() {
   if (!f_.store->Flush().ok() || !f_.store->OpenStream("s").ok()) return;
   const std::vector<std::string> records = f_.Records();
-  const Strings there(records.begin(), records.end());
+  const Names there(records.begin(), records.end());
   REQUIRE(there.size() == records.size());  // nothing twice
   for (const std::string& data : acknowledged_) REQUIRE(there.count(data) == 1);
   for (const std::string& data : refused_) REQUIRE(there.count(data) == 0);
@@ -150,7 +150,7 @@ void SyncRounds::Judge() {
   f_.device.PowerCut(std::move(f_.store), seed_);
   f_.OpenUndamaged();
   const std::vector<std::string> records = f_.Records();
-  const Strings there(records.begin(), records.end());
+  const Names there(records.begin(), records.end());
   CHECK(there.size() == records.size());
   size_t missing = 0;
   for (const std::string& data : acknowledged_) missing += there.count(data) == 0;
