@@ -186,7 +186,8 @@ struct StoreStats {
   uint64_t reopens = 0;
   // Blocks that did not match their checksum when they were read, and how many
   // records and messages were in them. Each costs itself only: a reader goes on
-  // behind it.
+  // behind it. And messages that a queue knows and that are not in its log, which
+  // are passed over.
   uint64_t blocks_damaged = 0;
   uint64_t records_damaged = 0;
   SalvageStats salvage;

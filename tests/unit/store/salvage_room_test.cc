@@ -128,7 +128,7 @@ TEST_CASE("at a full quota that drops the oldest the salvage ends, and takes nob
   CHECK(stats.salvage.records_lost == 0);
 }
 
-TEST_CASE("what is passed over is of the log that it was decided for, though a write and a read fail",
+TEST_CASE("what is passed over is of the log that it was decided for, whatever fails meanwhile",
           "[store][salvage][quota]") {
   for (int at = 1; at < 16; ++at) {
     CAPTURE(at);

@@ -143,7 +143,9 @@ TEST_CASE("on a full disk the reserve lets trims and acknowledgements be committ
   f.Open();
   Stream& stream = f.Stream1("telemetry");
   Cursor* const cursor = Ok(stream.OpenCursor("reader"));
-  for (int i = 0; i < 1000; ++i) Ok(stream.Put("key", std::string(1000, 'x'), {{}, {}, absl::Seconds(1)}));
+  PutOptions patient;
+  patient.timeout = absl::Seconds(1);
+  for (int i = 0; i < 1000; ++i) Ok(stream.Put("key", std::string(1000, 'x'), patient));
   Ok(f.store->Flush());
   CHECK(f.store->Stats().reserve_held == with_reserve);
   f.files.FillDisk();
