@@ -67,100 +67,81 @@ class TappedFiles final : public Files {
   Files* const files_;
 };
 
+// Messages that were received as often as they may be, and a stream's record whose producer
+// is at work, or not.
+struct PoisonFixture {
+  explicit PoisonFixture(int messages) {
+    options.platform = device.platform();
+    options.platform.files = &files;
+    options.threads = false;
+    options.intake_bytes = 256 << 10;
+    Open();
+    Stream* const stream = *store->CreateStream("s");
+    dead = *store->CreateQueue("dead");
+    QueueOptions with_dead;
+    with_dead.dead_letter_queue = "dead";
+    with_dead.max_receive_count = 1;
+    jobs = *store->CreateQueue("jobs", with_dead);
+    for (int i = 0; i < messages; ++i) REQUIRE(jobs->Send("poison").ok());
+    at_once.visibility_timeout = absl::ZeroDuration();
+    at_once.max_messages = 10;
+    REQUIRE(jobs->Receive(at_once)->size() == static_cast<size_t>(messages));
+    REQUIRE(store->Flush().ok());
+    at_once.durability = Durability::kProcess;
+    REQUIRE(stream->Put("k", "a record that is being copied").ok());
+    uint32_t word0 = 0;
+    if (preempted) REQUIRE(files.Unpublish("a record that is being copied", &word0) != nullptr);
+  }
+  void Open() {
+    auto opened = Store::Open("/store", options);
+    INFO(opened.status().ToString());
+    REQUIRE(opened.ok());
+    store = *std::move(opened);
+  }
+
+  testing::Device device;
+  TappedFiles files{&device.files};
+  StoreOptions options;
+  ReceiveOptions at_once;
+  std::unique_ptr<Store> store;
+  Queue* dead = nullptr;
+  Queue* jobs = nullptr;
+  const bool preempted = GENERATE(false, true);
+};
+
 TEST_CASE("a dead letter is in one queue, also if a producer of another log was preempted when "
           "the power fails",
           "[store][queue][dlq][crash]") {
-  testing::Device device;
-  TappedFiles files(&device.files);
-  StoreOptions options;
-  options.platform = device.platform();
-  options.platform.files = &files;
-  options.threads = false;
-  options.intake_bytes = 256 << 10;
-  auto opened = Store::Open("/store", options);
-  REQUIRE(opened.ok());
-  std::unique_ptr<Store> store = *std::move(opened);
-  Stream* const stream = *store->CreateStream("s");
-  REQUIRE(store->CreateQueue("dead").ok());
-  QueueOptions with_dead;
-  with_dead.dead_letter_queue = "dead";
-  with_dead.max_receive_count = 1;
-  Queue* const jobs = *store->CreateQueue("jobs", with_dead);
-  REQUIRE(jobs->Send("poison").ok());
-  ReceiveOptions at_once;
-  at_once.visibility_timeout = absl::ZeroDuration();
-  REQUIRE(jobs->Receive(at_once)->size() == 1);
-  REQUIRE(store->Flush().ok());
-
-  const bool preempted = GENERATE(false, true);
-  CAPTURE(preempted);
-  REQUIRE(stream->Put("k", "a record that is being copied").ok());
-  uint32_t word0 = 0;
-  if (preempted) REQUIRE(files.Unpublish("a record that is being copied", &word0) != nullptr);
-  at_once.durability = Durability::kProcess;
-  REQUIRE(jobs->Receive(at_once)->empty());  // moves it
-  device.clock.Advance(absl::Seconds(2));
-  store->Pump();  // a round
-  device.PowerCut(std::move(store), 1);
-
-  opened = Store::Open("/store", options);
-  INFO(opened.status().ToString());
-  REQUIRE(opened.ok());
-  store = *std::move(opened);
-  const auto in_jobs = (*store->OpenQueue("jobs"))->Describe().counts.visible;
-  const auto in_dead = (*store->OpenQueue("dead"))->Describe().counts.visible;
+  PoisonFixture f(1);
+  CAPTURE(f.preempted);
+  REQUIRE(f.jobs->Receive(f.at_once)->empty());  // moves it
+  f.device.clock.Advance(absl::Seconds(2));
+  f.store->Pump();  // a round
+  f.device.PowerCut(std::move(f.store), 1);
+  f.Open();
+  const auto in_jobs = (*f.store->OpenQueue("jobs"))->Describe().counts.visible;
+  const auto in_dead = (*f.store->OpenQueue("dead"))->Describe().counts.visible;
   CHECK(in_jobs + in_dead == 1);
 }
 
 TEST_CASE("a dead letter that a transaction has ended costs no database, if the power fails",
           "[store][queue][dlq][crash]") {
-  testing::Device device;
-  TappedFiles files(&device.files);
-  StoreOptions options;
-  options.platform = device.platform();
-  options.platform.files = &files;
-  options.threads = false;
-  options.intake_bytes = 256 << 10;
-  auto opened = Store::Open("/store", options);
-  REQUIRE(opened.ok());
-  std::unique_ptr<Store> store = *std::move(opened);
-  Stream* const stream = *store->CreateStream("s");
-  Queue* const dead = *store->CreateQueue("dead");
-  QueueOptions with_dead;
-  with_dead.dead_letter_queue = "dead";
-  with_dead.max_receive_count = 1;
-  Queue* const jobs = *store->CreateQueue("jobs", with_dead);
-  REQUIRE(jobs->Send("poison").ok());
-  REQUIRE(jobs->Send("poison 2").ok());
-  ReceiveOptions at_once;
-  at_once.visibility_timeout = absl::ZeroDuration();
-  at_once.max_messages = 10;
-  REQUIRE(jobs->Receive(at_once)->size() == 2);
-  REQUIRE(store->Flush().ok());
-
-  const bool preempted = GENERATE(false, true);
-  CAPTURE(preempted);
-  REQUIRE(stream->Put("k", "a record that is being copied").ok());
-  uint32_t word0 = 0;
-  if (preempted) REQUIRE(files.Unpublish("a record that is being copied", &word0) != nullptr);
-  at_once.durability = Durability::kProcess;
-  REQUIRE(jobs->Receive(at_once)->empty());  // moves both
+  PoisonFixture f(2);
+  CAPTURE(f.preempted);
+  REQUIRE(f.jobs->Receive(f.at_once)->empty());  // moves both
   ReceiveOptions process;
   process.durability = Durability::kProcess;
   process.max_messages = 10;
-  const auto letters = dead->Receive(process);
+  const auto letters = f.dead->Receive(process);
   REQUIRE(letters->size() == 2);
-  const auto done = store->Transact([&](Transaction& transaction) {
-    return transaction.Delete(*dead, letters->at(1).receipt_handle);
+  const auto done = f.store->Transact([&](Transaction& transaction) {
+    return transaction.Delete(*f.dead, letters->at(1).receipt_handle);
   });
   INFO(done.status().ToString());
   REQUIRE(done.ok());
-  device.PowerCut(std::move(store), 1);
-
-  options.on_damage = OnDamage::kRefuse;
-  opened = Store::Open("/store", options);
-  INFO(opened.status().ToString());
-  REQUIRE(opened.ok());
+  f.device.PowerCut(std::move(f.store), 1);
+  f.options.on_damage = OnDamage::kRefuse;
+  f.Open();
 }
 
 // As PosixFiles, whose probe of the directory writes a byte, answers on a full disk.
@@ -183,7 +164,7 @@ class FullAtPrepare final : public Files {
     return files_->MapShared(path, bytes);
   }
   absl::StatusOr<uint64_t> Size(const std::string& path) override { return files_->Size(path); }
-  absl::StatusOr<FreeSpace> Free(const std::string& path) override { return files_->Free(path); }
+  absl::StatusOr<FreeSpace> Free(const std::string&) override { return FreeSpace(); }
 
  private:
   Files* const files_;
