@@ -37,7 +37,8 @@ static_assert(kVisibilityTimeoutDefault == absl::Seconds(30) && kMessageBytesMax
               kMaxReceiveCountDefault == 10, "the text above knows them");
 
 constexpr char kNames[] = "SELECT id, name FROM queues ORDER BY id";
-constexpr char kRename[] = "UPDATE OR REPLACE queues SET name = ? WHERE id = ?";
+// No row: another bears that name.
+constexpr char kRename[] = "UPDATE OR IGNORE queues SET name = ? WHERE id = ? RETURNING id";
 
 }  // namespace
 
@@ -53,9 +54,13 @@ absl::Status MendQueues(sql::Database& db) {
     }
   }
   for (const int64_t id : nameless) {
-    const std::string name = absl::StrCat("damaged-", id);
     EDDY_ASSIGN_OR_RETURN(sql::Statement rename, db.Prepare(kRename));
-    EDDY_RETURN_IF_ERROR(rename.BindText(1, name).Bind(2, id).Run());
+    std::string name = absl::StrCat("damaged-", id);
+    for (bool renamed = false; !renamed; name += "-") {
+      sql::AutoReset reset(rename);
+      rename.BindText(1, name).Bind(2, id);
+      EDDY_ASSIGN_OR_RETURN(renamed, rename.Step());
+    }
   }
   return absl::OkStatus();
 }

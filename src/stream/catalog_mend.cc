@@ -39,7 +39,8 @@ static_assert(static_cast<int>(Durability::kProcess) == 1 &&
               static_cast<int>(Persist::kSpill) == 1, "the text above knows them");
 
 constexpr char kNames[] = "SELECT id, name FROM streams ORDER BY id";
-constexpr char kRename[] = "UPDATE OR REPLACE streams SET name = ? WHERE id = ?";
+// No row: another bears that name.
+constexpr char kRename[] = "UPDATE OR IGNORE streams SET name = ? WHERE id = ? RETURNING id";
 constexpr char kShards[] =
     "SELECT shard, log_id, starting_hash_key, ending_hash_key FROM shards WHERE stream_id = ? "
     "ORDER BY shard";
@@ -120,9 +121,13 @@ absl::Status MendStreams(sql::Database& db) {
     }
   }
   for (const int64_t id : nameless) {
-    const std::string name = absl::StrCat("damaged-", id);
     EDDY_ASSIGN_OR_RETURN(sql::Statement rename, db.Prepare(kRename));
-    EDDY_RETURN_IF_ERROR(rename.BindText(1, name).Bind(2, id).Run());
+    std::string name = absl::StrCat("damaged-", id);
+    for (bool renamed = false; !renamed; name += "-") {
+      sql::AutoReset reset(rename);
+      rename.BindText(1, name).Bind(2, id);
+      EDDY_ASSIGN_OR_RETURN(renamed, rename.Step());
+    }
   }
   for (const int64_t id : ids) EDDY_RETURN_IF_ERROR(MendShards(db, id));
   return absl::OkStatus();

@@ -74,6 +74,26 @@ TEST_CASE("a visibility that cannot be is not the end of a queue",
   CHECK(f.Drain() == f.messages);
 }
 
+TEST_CASE("who has lost a name takes none of another's", "[store][salvage][queue]") {
+  SalvageFixture f;
+  f.Open();
+  for (const char* name : {"q", "other"}) {
+    REQUIRE(f.store->CreateQueue(name).ok());
+    REQUIRE(f.store->CreateStream(name).ok());
+  }
+  f.Send();
+  f.Close();
+  for (const std::string table : {"queues", "streams"}) {
+    f.Change("UPDATE " + table + " SET name = 'damaged-' || (SELECT id FROM " + table +
+             " WHERE name = 'other') WHERE name = 'q'");
+    f.Change("UPDATE " + table + " SET name = 'no name!' WHERE name = 'other'");
+  }
+  f.Open();
+  f.Salvage();
+  CHECK(f.store->ListQueues().size() == 2);
+  CHECK(f.store->ListStreams().size() == 2);
+}
+
 TEST_CASE("a row of a message that is none does not stop the queue",
           "[store][salvage][queue]") {
   SalvageFixture f;
