@@ -400,7 +400,7 @@ EngineImpl::RoundResult EngineImpl::CommitRound(Extent extent) {
   if (!release_only && absl::IsResourceExhausted(status)) {
     const bool drops = keeper_->HasDropsToWrite();
     const bool by_itself = transacting_ != nullptr && transacting_->spilled;
-    const bool reserve = !by_itself && GiveUpReserve();
+    const bool reserve = !by_itself && !sql::IsOutOfMemory(status) && GiveUpReserve();
     const bool trimmed = (drops || with_trims) && TrimOnly(&rounds).ok();
     if ((reserve || (trimmed && drops)) && transacting_ == nullptr) write();
   }

@@ -314,6 +314,24 @@ TEST_CASE("a transaction that fills the disk by itself leaves it, and the reserv
   CHECK(f.Fill(1).ok());
 }
 
+TEST_CASE("a round that finds no memory is no full disk", "[stream][quota][fault]") {
+  RowsFixture f;
+  f.options.intake_bytes = 256 << 10;
+  f.options.reserve_bytes = 1 << 20;
+  f.options.secure_delete = true;  // so that blocks are rows
+  f.Open();
+  Stream& stream = f.Stream1("telemetry");
+  for (int i = 0; i < 100; ++i) Ok(stream.Put("key", std::string(2000, 'x')));
+  const int64_t before = sqlite3_hard_heap_limit64(sqlite3_memory_used() + 20'000);
+  const absl::Status flushed = f.store->Flush();
+  sqlite3_hard_heap_limit64(before);
+  INFO(flushed.ToString());
+  CHECK_FALSE(flushed.ok());
+  CHECK(f.store->Stats().reserve_held);
+  CHECK(f.store->Flush().ok());
+  CHECK(CountAll(stream) == 100);
+}
+
 TEST_CASE("a transaction that finds no memory is no full disk", "[stream][quota][fault]") {
   RowsFixture f;
   f.options.intake_bytes = 256 << 10;
