@@ -252,7 +252,8 @@ class Stream {
   virtual absl::StatusOr<Cursor*> OpenCursor(std::string_view name) = 0;
   virtual std::vector<std::string> ListCursors() = 0;
 
-  // Deletes what lies wholly below `before` in the shard, a block at a time.
+  // Deletes what lies wholly below `before` in the shard, a block at a time, with the
+  // commits to come: of much, with several. What is not committed at the call stays.
   virtual absl::Status Trim(ShardId shard, SequenceNumber before) = 0;
 };
 
