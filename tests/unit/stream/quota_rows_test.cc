@@ -17,6 +17,25 @@ namespace {
 
 constexpr uint64_t kRowBytes = 100'000;
 
+// SQLite finds hardly any memory more. Of both limits: the hard one lowers the soft one, which
+// would stay, and slow down all that comes later.
+class LittleMemory {
+ public:
+  LittleMemory()
+      : soft_(sqlite3_soft_heap_limit64(-1)),
+        hard_(sqlite3_hard_heap_limit64(sqlite3_memory_used() + 20'000)) {}
+  ~LittleMemory() {
+    sqlite3_hard_heap_limit64(hard_);
+    sqlite3_soft_heap_limit64(soft_);
+  }
+  LittleMemory(const LittleMemory&) = delete;
+  LittleMemory& operator=(const LittleMemory&) = delete;
+
+ private:
+  const int64_t soft_;
+  const int64_t hard_;
+};
+
 struct RowsFixture : StoreFixture {
   absl::Status Run(const std::string& sql, const std::vector<SqlValue>& values = {}) {
     return store->Transact([&](Transaction& t) { return t.sql().Run(sql, values).status(); })
@@ -322,9 +341,11 @@ TEST_CASE("a round that finds no memory is no full disk", "[stream][quota][fault
   f.Open();
   Stream& stream = f.Stream1("telemetry");
   for (int i = 0; i < 100; ++i) Ok(stream.Put("key", std::string(2000, 'x')));
-  const int64_t before = sqlite3_hard_heap_limit64(sqlite3_memory_used() + 20'000);
-  const absl::Status flushed = f.store->Flush();
-  sqlite3_hard_heap_limit64(before);
+  absl::Status flushed;
+  {
+    const LittleMemory little;
+    flushed = f.store->Flush();
+  }
   INFO(flushed.ToString());
   CHECK_FALSE(flushed.ok());
   CHECK(f.store->Stats().reserve_held);
@@ -341,10 +362,11 @@ TEST_CASE("a transaction that finds no memory is no full disk", "[stream][quota]
   const absl::Status failed =
       f.store
           ->Transact([&](Transaction& t) -> absl::Status {
-            const int64_t before = sqlite3_hard_heap_limit64(sqlite3_memory_used() + 20'000);
-            const absl::Status run = t.sql().Run("INSERT INTO app_done VALUES (randomblob(99999))",
-                                                 {}).status();
-            sqlite3_hard_heap_limit64(before);
+            absl::Status run;
+            {
+              const LittleMemory little;
+              run = t.sql().Run("INSERT INTO app_done VALUES (randomblob(99999))", {}).status();
+            }
             INFO(run.ToString());
             CHECK(absl::IsResourceExhausted(run));
             return run;
