@@ -109,9 +109,8 @@ struct StoreOptions {
   // is full, also by an open, so that what was accepted before (but for records above
   // a quarter of a segment), trims, deletes and acknowledgements are committed in
   // spite of it. New records are refused from then on, until there is room to take it
-  // back. 0: none;
-  // else at least twice intake_bytes and 128 KiB, to 1 GiB. An eighth of it bounds
-  // the WAL: below 128 MiB there are more WAL checkpoints, and more flash is
+  // back. 0: none; else at least twice intake_bytes and 128 KiB, to 1 GiB. An eighth of
+  // it bounds the WAL: below 128 MiB there are more WAL checkpoints, and more flash is
   // written.
   uint64_t reserve_bytes = 0;
 

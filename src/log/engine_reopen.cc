@@ -11,13 +11,14 @@
 //                  from now on no recovery can see that one (nor refer to what it had
 //                  beside the database, which is not used again before: block_extents.h)
 //   2  close       all connections, without the checkpoint that a close makes; with
-//                  the last goes the shared memory that knows what was copied
+//                  the last goes the shared memory that knows what was copied, unless
+//                  another process reads: then it is told to forget that (ForgetCopied)
 //   3  open        new descriptors; the WAL is recovered from its bytes
 //   4  prove       a full checkpoint writes everything that the WAL holds into the
 //                  database, anew, and syncs it
 //
 // A death after any step leaves what a death at a failed sync always leaves: an
-// intake marked suspect, and a successor that makes step 4 (see ProveDatabase).
+// intake marked suspect, and a successor that proves the WAL (see ProveDatabase).
 // If a step fails it is tried again, later each time. Until it succeeds commits
 // answer kUnavailable and what was accepted waits in the intake; but after a failed
 // checkpoint commits go on, since the WAL they rest on was synced each time.

@@ -11,6 +11,7 @@ namespace {
 constexpr char kOldest[] =
     "SELECT id, frame_count, " EDDY_BLOCK_BYTES ", kept_ms, " EDDY_BLOCK_SPAN ", " EDDY_BLOCK_PLACE
     " FROM blocks WHERE id >= ? AND id < ? ORDER BY id LIMIT 2";
+
 // About what is stored of it. Places outside are as large as what was stored there, so what
 // packing saves counts; where it is a little more, it is found a place all the same.
 uint64_t StoredBytes(const BlockDraft& draft) {

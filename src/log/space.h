@@ -51,7 +51,7 @@ class Space {
  public:
   Space(Files* files, Clock* clock, std::string directory, const StoreOptions& options);
 
-  // Takes the reserve, if there is room for it.
+  // Takes the reserve, if there is room for it and it is wanted.
   //   kResourceExhausted   too few inodes for a new store.
   absl::Status Open(bool is_new, bool without_reserve);
   // Before: an open that finds the disk full.

@@ -25,7 +25,7 @@ UPDATE queues SET dead_letter_queue = 0
   WHERE dead_letter_queue >= id OR dead_letter_queue NOT IN (SELECT id FROM queues);
 UPDATE queues SET head_position = 0, scan_position = 0
   WHERE head_position < 0 OR scan_position < head_position
-     OR scan_position > (1 << 49) OR head_position % 4 <> 0 OR scan_position % 4 <> 0;
+     OR scan_position >= (1 << 49) OR head_position % 4 <> 0 OR scan_position % 4 <> 0;
 UPDATE deliveries SET receive_count = 1 WHERE receive_count NOT BETWEEN 0 AND 4294967295;
 UPDATE queues SET scan_position = head_position
   WHERE EXISTS (SELECT 1 FROM deliveries d

@@ -144,48 +144,5 @@ TEST_CASE("a dead letter that a transaction has ended costs no database, if the 
   f.Open();
 }
 
-// As PosixFiles, whose probe of the directory writes a byte, answers on a full disk.
-class FullAtPrepare final : public Files {
- public:
-  explicit FullAtPrepare(Files* files) : files_(files) {}
-  absl::Status PrepareDirectory(const std::string&) override {
-    return absl::ResourceExhaustedError("prepare directory: ENOSPC");
-  }
-  absl::StatusOr<std::unique_ptr<FileLock>> Lock(const std::string& path) override {
-    return files_->Lock(path);
-  }
-  bool Exists(const std::string& path) override { return files_->Exists(path); }
-  absl::Status Remove(const std::string& path) override { return files_->Remove(path); }
-  absl::Status Rename(const std::string& from, const std::string& to) override {
-    return files_->Rename(from, to);
-  }
-  absl::StatusOr<std::unique_ptr<Mapping>> MapShared(const std::string& path,
-                                                     size_t bytes) override {
-    return files_->MapShared(path, bytes);
-  }
-  absl::StatusOr<uint64_t> Size(const std::string& path) override { return files_->Size(path); }
-  absl::StatusOr<FreeSpace> Free(const std::string&) override { return FreeSpace(); }
-
- private:
-  Files* const files_;
-};
-
-TEST_CASE("a second owner that is refused leaves the reserve of the first alone",
-          "[store][reserve]") {
-  testing::Device device;
-  StoreOptions options;
-  options.platform = device.platform();
-  options.threads = false;
-  options.intake_bytes = 256 << 10;
-  options.reserve_bytes = 1 << 20;
-  auto first = Store::Open("/store", options);
-  REQUIRE(first.ok());
-  REQUIRE(device.files.Exists("/store/eddy.reserve"));
-  FullAtPrepare full(&device.files);
-  options.platform.files = &full;
-  CHECK_FALSE(Store::Open("/store", options).ok());
-  CHECK(device.files.Exists("/store/eddy.reserve"));
-}
-
 }  // namespace
 }  // namespace eddy

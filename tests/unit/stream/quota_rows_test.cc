@@ -1,7 +1,5 @@
 // A user's rows in a store whose files are bounded: what they need is not in any draft, and
 // the database never gives pages back.
-#include <sqlite3.h>
-
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -16,25 +14,6 @@ namespace eddy::stream {
 namespace {
 
 constexpr uint64_t kRowBytes = 100'000;
-
-// SQLite finds hardly any memory more. Of both limits: the hard one lowers the soft one, which
-// would stay, and slow down all that comes later.
-class LittleMemory {
- public:
-  LittleMemory()
-      : soft_(sqlite3_soft_heap_limit64(-1)),
-        hard_(sqlite3_hard_heap_limit64(sqlite3_memory_used() + 20'000)) {}
-  ~LittleMemory() {
-    sqlite3_hard_heap_limit64(hard_);
-    sqlite3_soft_heap_limit64(soft_);
-  }
-  LittleMemory(const LittleMemory&) = delete;
-  LittleMemory& operator=(const LittleMemory&) = delete;
-
- private:
-  const int64_t soft_;
-  const int64_t hard_;
-};
 
 struct RowsFixture : StoreFixture {
   absl::Status Run(const std::string& sql, const std::vector<SqlValue>& values = {}) {
@@ -330,51 +309,6 @@ TEST_CASE("a transaction that fills the disk by itself leaves it, and the reserv
   CHECK_FALSE(f.Fill(200).ok());
   CHECK(f.store->Stats().reserve_held);
   CHECK(f.WalFileBytes() < 1 << 20);
-  CHECK(f.Fill(1).ok());
-}
-
-TEST_CASE("a round that finds no memory is no full disk", "[stream][quota][fault]") {
-  RowsFixture f;
-  f.options.intake_bytes = 256 << 10;
-  f.options.reserve_bytes = 1 << 20;
-  f.options.secure_delete = true;  // so that blocks are rows
-  f.Open();
-  Stream& stream = f.Stream1("telemetry");
-  for (int i = 0; i < 100; ++i) Ok(stream.Put("key", std::string(2000, 'x')));
-  absl::Status flushed;
-  {
-    const LittleMemory little;
-    flushed = f.store->Flush();
-  }
-  INFO(flushed.ToString());
-  CHECK_FALSE(flushed.ok());
-  CHECK(f.store->Stats().reserve_held);
-  CHECK(f.store->Flush().ok());
-  CHECK(CountAll(stream) == 100);
-}
-
-TEST_CASE("a transaction that finds no memory is no full disk", "[stream][quota][fault]") {
-  RowsFixture f;
-  f.options.intake_bytes = 256 << 10;
-  f.options.reserve_bytes = 1 << 20;
-  f.Open();
-  f.MakeTable();
-  const absl::Status failed =
-      f.store
-          ->Transact([&](Transaction& t) -> absl::Status {
-            absl::Status run;
-            {
-              const LittleMemory little;
-              run = t.sql().Run("INSERT INTO app_done VALUES (randomblob(99999))", {}).status();
-            }
-            INFO(run.ToString());
-            CHECK(absl::IsResourceExhausted(run));
-            return run;
-          })
-          .status();
-  CHECK(absl::IsResourceExhausted(failed));
-  CHECK(f.store->Stats().reserve_held);
-  CHECK(f.store->Stats().disk_state == DiskState::kGood);
   CHECK(f.Fill(1).ok());
 }
 

@@ -213,4 +213,32 @@ TEST_CASE("a round that meets the full disk is made again with the reserve",
   CHECK(met > 10);
 }
 
+// As PosixFiles, whose probe of the directory writes a byte, answers on a full disk.
+class FullFiles final : public testing::FakeFiles {
+ public:
+  absl::Status PrepareDirectory(const std::string& path) override {
+    if (full) return absl::ResourceExhaustedError("prepare directory: ENOSPC");
+    return FakeFiles::PrepareDirectory(path);
+  }
+  bool full = false;
+};
+
+TEST_CASE("a second owner that is refused leaves the reserve of the first alone",
+          "[stream][quota][reserve]") {
+  testing::Device device;
+  FullFiles files;
+  StoreOptions options;
+  options.platform = device.platform();
+  options.platform.files = &files;
+  options.threads = false;
+  options.intake_bytes = 256 << 10;
+  options.reserve_bytes = 1 << 20;
+  const auto first = Ok(Store::Open("/store", options));
+  REQUIRE(files.Exists(kReserve));
+  files.full = true;
+  files.SetFreeBytes(0);
+  CHECK_FALSE(Store::Open("/store", options).ok());
+  CHECK(files.Exists(kReserve));
+}
+
 }  // namespace eddy::stream
