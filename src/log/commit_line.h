@@ -28,8 +28,8 @@
 // 64: 236 -> 295, 128: 222 -> 367, at no more processor time a record if nobody else wants
 // the processors. Where a thread of the same process computes, each processor that is given
 // away comes back a slice of milliseconds later: a crowd that often takes so long to come
-// together sleeps for the next kCalmRounds. (Other processes take their slices too, but one in many rounds only;
-// beside them polling brings more than sleeping does.)
+// together sleeps for the next kCalmRounds. (Other processes take their slices too, but
+// one in many rounds only; beside them polling brings more than sleeping does.)
 //
 // No wake-up is lost, though nothing is fenced:
 //   C1  Join counts itself in, and Release reads that count, both as read-modify-write
